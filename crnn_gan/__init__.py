@@ -1,0 +1,1 @@
+"""Models that learn to write classical music, how they train and what they export."""

@@ -1,0 +1,1 @@
+"""What an exported model offers: signatures, MIDI bytes from TensorFlow ops, audit."""

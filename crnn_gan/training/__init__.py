@@ -1,0 +1,1 @@
+"""Phases, checkpoints and callbacks: how every model trains."""

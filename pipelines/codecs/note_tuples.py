@@ -1,0 +1,382 @@
+"""note_tuples: a piece as a sequence of notes, each a handful of real numbers.
+
+The representation of C-RNN-GAN (Mogren 2016, arXiv 1611.09904, section 3): one cell an
+event, holding the time since the previous onset and, for each of its tones, length,
+pitch and velocity. With `tones_per_cell` = k, up to k tones that start together share a
+cell and its time (C-RNN-GAN-3 as the authors' code has it); with `quadruplet_per_tone`
+any k consecutive tones share a cell and each has a time of its own (as the paper says).
+
+Lost: tempo (one fixed tempo comes back), pedal, meters, keys, voices, programs, drums;
+time below the grid of `ticks_per_quarter`; gaps and lengths above `longest_quarters`;
+unisons, and the rest of a note that is struck again while it sounds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from pipelines.codecs import codec
+from pipelines.command_line import flag
+from pipelines.score import NOTE, Score
+
+PITCH_CENTRE, PITCH_SCALE = 64.0, 24.0  # Half tones; two octaves are one unit.
+CIRCLE_RADIUS = 0.7
+CIRCLE_NOISE = 0.18  # Half the distance between neighbours on the circle: 0.7 * sin(pi / 12).
+VELOCITY_SCALE = 64.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec(codec.Codec):
+    """Cells of one time and k tones, scaled so that a network sees numbers near [-1, 1].
+
+    Raises ValueError when a field is out of its range.
+    """
+
+    name: ClassVar[str] = "note_tuples"
+
+    tones_per_cell: int = flag(1, "tones that share a cell, 1 or more; 3 is C-RNN-GAN-3")
+    quadruplet_per_tone: bool = flag(
+        False, "each tone of a cell has a time of its own (the paper), not one a cell (its code)"
+    )
+    ticks_per_quarter: int = flag(12, "grid of time, ticks in a quarter note; the paper has 384")  # type: ignore[assignment]
+    longest_quarters: int = flag(16, "longest gap and longest note, quarters; above it is cut")
+    pitch_features: Literal["circle_of_fifths", "number"] = flag(
+        "circle_of_fifths",
+        "circle_of_fifths: height and the place of the pitch class on the circle of fifths; "
+        "number: height alone, as in the paper",
+    )
+    scaling: Literal["unit", "raw"] = flag(
+        "unit",
+        "unit: logarithmic times, everything near [-1, 1]; raw: ticks, Hz and 0..127 as the "
+        "paper has it (needs pitch_features=number)",
+    )
+    quarters_per_minute: float = flag(100.0, "tempo of decoded pieces")
+
+    def __post_init__(self) -> None:
+        def require(fact: bool, text: str) -> None:
+            if not fact:
+                raise ValueError(f"codec note_tuples: {text}")
+
+        require(
+            self.tones_per_cell >= 1, f"tones_per_cell is {self.tones_per_cell}; give 1 or more"
+        )
+        require(
+            1 <= self.ticks_per_quarter <= 960,
+            f"ticks_per_quarter is {self.ticks_per_quarter}; give 1 to 960",
+        )
+        require(
+            1 <= self.longest_quarters <= 64,
+            f"longest_quarters is {self.longest_quarters}; give 1 to 64",
+        )
+        require(
+            self.longest_ticks >= 2,
+            "longest_quarters x ticks_per_quarter is 1 tick, which has no logarithm to divide by; "
+            "give more of either",
+        )
+        require(
+            10 <= self.quarters_per_minute <= 1000,
+            f"quarters_per_minute is {self.quarters_per_minute}; give 10 to 1000",
+        )
+        choices = ("circle_of_fifths", "number")
+        require(self.pitch_features in choices, f"pitch_features is one of {', '.join(choices)}")
+        require(self.scaling in ("unit", "raw"), "scaling is one of unit, raw")
+        require(
+            self.scaling == "unit" or self.pitch_features == "number",
+            "scaling=raw has no circle of fifths; add --pitch_features=number",
+        )
+
+    @property
+    def longest_ticks(self) -> int:
+        """The longest gap or note, ticks."""
+        return self.longest_quarters * self.ticks_per_quarter
+
+    @property
+    def microseconds_per_quarter(self) -> int:
+        """Tempo of what `decode` gives."""
+        return round(60_000_000 / self.quarters_per_minute)
+
+    @property
+    def _tone(self) -> list[tuple[str, int]]:
+        time = [("time", 1)] if self.quadruplet_per_tone else []
+        pitch = 3 if self.pitch_features == "circle_of_fifths" else 1
+        return [*time, ("length", 1), ("pitch", pitch), ("velocity", 1)]
+
+    @property
+    def blocks(self) -> tuple[tuple[str, int, int], ...]:
+        """The features of a cell: (name, first, size); "pitch 2" is that of the second tone."""
+        names = [] if self.quadruplet_per_tone else [("time", 1)]
+        for tone in range(self.tones_per_cell):
+            names += [(f"{name} {tone + 1}", size) for name, size in self._tone]
+        firsts = np.cumsum([0] + [size for _, size in names])
+        return tuple((n, int(first), size) for (n, size), first in zip(names, firsts, strict=False))
+
+    @property
+    def spec(self) -> codec.Spec:
+        """Vectors [cell, feature] of float32."""
+        size = sum(size for _, _, size in self.blocks)
+        step = "note" if self.tones_per_cell == 1 else f"cell of up to {self.tones_per_cell} notes"
+        return codec.Spec("vectors", (None, size), "float32", size, step, self.blocks)
+
+    def _block(self, name: str, tone: int) -> slice:
+        wanted = (name, f"{name} {tone + 1}")
+        first, size = next((first, size) for n, first, size in self.blocks if n in wanted)
+        return slice(first, first + size)
+
+    # From a Score to cells.
+
+    def encode(self, score: Score) -> np.ndarray:
+        """Gives float32 [cell, feature]. Notes are taken in the order (onset, pitch)."""
+        notes = self._on_grid(score)
+        time = np.minimum(np.diff(notes["onset"], prepend=notes["onset"][:1]), self.longest_ticks)
+        cell, tone = self._cells(time)
+        cells = int(cell[-1]) + 1 if len(cell) else 0
+        k = self.tones_per_cell
+        # An empty slot repeats the pitch of its cell's first tone: nothing for a critic to spot.
+        first_note = np.searchsorted(cell, np.arange(cells))
+        pitch = np.repeat(notes["pitch"][first_note].astype(np.int64)[:, None], k, axis=1)
+        length, velocity = np.ones((cells, k), np.int64), np.zeros((cells, k), np.int64)
+        own_time = np.zeros((cells, k), np.int64)
+        pitch[cell, tone] = notes["pitch"]
+        length[cell, tone] = np.minimum(notes["duration"], self.longest_ticks)
+        velocity[cell, tone] = notes["velocity"]
+        own_time[cell, tone] = time
+
+        array = np.zeros((cells, self.spec.size), np.float32)
+        for t in range(k):
+            if t == 0 or self.quadruplet_per_tone:
+                array[:, self._block("time", t)] = self._scale_time(own_time[:, t, None])
+            array[:, self._block("length", t)] = self._scale_length(length[:, t, None])
+            array[:, self._block("pitch", t)] = self._scale_pitch(pitch[:, t])
+            array[:, self._block("velocity", t)] = self._scale_velocity(velocity[:, t, None])
+        return array
+
+    def _on_grid(self, score: Score) -> np.ndarray:
+        """Notes in ticks of this codec, one at a time a pitch, sorted by (onset, pitch)."""
+        grid, ticks = self.ticks_per_quarter, score.ticks_per_quarter
+        notes = score.notes[~score.notes["is_drum"]].astype(NOTE)
+        end = _round_ratio(notes["onset"] + notes["duration"], grid, ticks)
+        notes["onset"] = _round_ratio(notes["onset"], grid, ticks)
+        notes["duration"] = np.maximum(end - notes["onset"], 1)
+        notes = notes[np.lexsort((-notes["duration"], notes["onset"], notes["pitch"]))]
+        if len(notes) > 1:
+            same = notes["pitch"][1:] == notes["pitch"][:-1]
+            room = np.where(same, np.diff(notes["onset"]), np.iinfo(np.int64).max)
+            keep = np.concatenate([[True], room > 0])
+            notes = notes[keep]
+            same = notes["pitch"][1:] == notes["pitch"][:-1]
+            room = np.where(same, np.diff(notes["onset"]), np.iinfo(np.int64).max)
+            notes["duration"][:-1] = np.minimum(notes["duration"][:-1], room)
+        return notes[np.lexsort((notes["pitch"], notes["onset"]))]
+
+    def _cells(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gives the cell and the place in its cell of each note, from the gap before it."""
+        index = np.arange(len(time))
+        if self.quadruplet_per_tone:
+            return index // self.tones_per_cell, index % self.tones_per_cell
+        starts = time > 0
+        starts[:1] = True
+        chord = np.cumsum(starts) - 1
+        place = index - np.flatnonzero(starts)[chord] if len(time) else index
+        new_cell = place % self.tones_per_cell == 0
+        return np.cumsum(new_cell) - 1, place % self.tones_per_cell
+
+    def _scale_time(self, ticks: np.ndarray) -> np.ndarray:
+        if self.scaling == "raw":
+            return ticks
+        return 2 * np.log1p(ticks) / np.log1p(self.longest_ticks) - 1
+
+    def _scale_length(self, ticks: np.ndarray) -> np.ndarray:
+        if self.scaling == "raw":
+            return ticks
+        return 2 * np.log(ticks) / np.log(self.longest_ticks) - 1
+
+    def _scale_pitch(self, pitch: np.ndarray) -> np.ndarray:
+        return self._pitch_table()[pitch]
+
+    def _scale_velocity(self, velocity: np.ndarray) -> np.ndarray:
+        return velocity if self.scaling == "raw" else velocity / VELOCITY_SCALE - 1
+
+    def _pitch_table(self) -> np.ndarray:
+        """The features of each of the 128 pitches: float32 [128, 1 or 3]."""
+        pitch = np.arange(128)
+        if self.scaling == "raw":
+            return (440.0 * 2.0 ** ((pitch - 69) / 12))[:, None].astype(np.float32)
+        height = (pitch - PITCH_CENTRE) / PITCH_SCALE
+        if self.pitch_features == "number":
+            return height[:, None].astype(np.float32)
+        angle = 2 * np.pi * (7 * pitch % 12) / 12
+        circle = [CIRCLE_RADIUS * np.cos(angle), CIRCLE_RADIUS * np.sin(angle)]
+        return np.stack([height, *circle], axis=1).astype(np.float32)
+
+    # From cells to notes, in TensorFlow ops.
+
+    def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        """See `Codec.notes`. A tone whose velocity rounds to 0 or less is silence."""
+        import tensorflow as tf
+
+        arrays = tf.convert_to_tensor(arrays, tf.float32)
+        batch, cells = tf.shape(arrays)[0], tf.shape(arrays)[1]
+        counts = tf.range(cells)[None, :] < tf.convert_to_tensor(lengths)[:, None]
+        tones, onset = [], tf.zeros([batch, cells], tf.int32)
+        for t in range(self.tones_per_cell):
+            if t == 0 or self.quadruplet_per_tone:
+                time = self._unscale_time(arrays[..., self._block("time", t)][..., 0])
+                tones_time = _whole(time, 0, self.longest_ticks)
+            else:
+                tones_time = tf.zeros([batch, cells], tf.int32)
+            length = self._unscale_length(arrays[..., self._block("length", t)][..., 0])
+            velocity = self._unscale_velocity(arrays[..., self._block("velocity", t)][..., 0])
+            pitch_features = arrays[..., self._block("pitch", t)]
+            finite = tf.reduce_all(tf.math.is_finite(pitch_features), -1)
+            finite &= tf.math.is_finite(length) & tf.math.is_finite(velocity)
+            pitch = self._nearest_pitch(tf.where(finite[..., None], pitch_features, 0.0))
+            velocity = _whole(velocity, 0, 127)
+            meant = counts & ((velocity > 0) | ~finite)
+            whole_length = _whole(length, 1, self.longest_ticks)
+            tones.append((tones_time, whole_length, pitch, velocity, meant, meant & finite))
+        time, length, pitch, velocity, meant, valid = (
+            tf.reshape(tf.stack(parts, axis=2), [batch, -1]) for parts in zip(*tones, strict=True)
+        )
+        # A piece starts with its first sound: the gap before it belongs to another window.
+        first = tf.cumsum(tf.cast(valid, tf.int32), axis=1, exclusive=True) == 0
+        onset = tf.cumsum(time, axis=1)
+        before = tf.reduce_max(tf.where(first & valid, onset, 0), axis=1, keepdims=True)
+        onset = tf.maximum(onset - before, 0)
+        notes, count = single_voice_a_pitch(onset, length, pitch, velocity, valid)
+        return notes, count, tf.reduce_sum(tf.cast(meant, tf.int32), axis=1) - count
+
+    def _unscale_time(self, feature: Any) -> Any:
+        import tensorflow as tf
+
+        if self.scaling == "raw":
+            return feature
+        feature = tf.clip_by_value(feature, -2.0, 1.0)
+        return tf.math.expm1((feature + 1) / 2 * np.log1p(self.longest_ticks))
+
+    def _unscale_length(self, feature: Any) -> Any:
+        import tensorflow as tf
+
+        if self.scaling == "raw":
+            return feature
+        return tf.exp((tf.clip_by_value(feature, -2.0, 1.0) + 1) / 2 * np.log(self.longest_ticks))
+
+    def _unscale_velocity(self, feature: Any) -> Any:
+        return feature if self.scaling == "raw" else (feature + 1) * VELOCITY_SCALE
+
+    def _nearest_pitch(self, features: Any) -> Any:
+        import tensorflow as tf
+
+        table = self._pitch_table()
+        if self.scaling == "raw":  # Nearest in half tones, not in Hz.
+            table, features = np.log2(table), tf.math.log(tf.maximum(features, 1e-3)) / np.log(2.0)
+        # No matmul: a GPU may round its factors to 10 bits, more than half a tone at the top.
+        distance = sum(
+            (features[..., j, None] - tf.constant(table[:, j])) ** 2 for j in range(table.shape[1])
+        )
+        return tf.argmin(distance, axis=-1, output_type=tf.int32)
+
+    @property
+    def _spread(self) -> float:
+        """The part of what rounds to a value that `dequantize` uses.
+
+        float32 keeps a logarithmic time to about 1e-6 of itself; noise stays clear of the
+        edge by twice that, so that it never changes a note.
+        """
+        return 1 - 1e-3 - 4e-6 * self.longest_ticks
+
+    def dequantize(self, arrays: Any, uniform: Any) -> Any:
+        """Spreads each value evenly over what rounds to it, so that a critic cannot read the grid.
+
+        Args:
+          arrays: float32 [..., feature] as `encode` gives them.
+          uniform: float32, the same shape, in [-0.5, 0.5).
+
+        Returns:
+          float32 tensor of the same shape, which decodes to the same notes.
+        """
+        import tensorflow as tf
+
+        arrays = tf.convert_to_tensor(arrays, tf.float32)
+        uniform = tf.convert_to_tensor(uniform, tf.float32) * self._spread
+        columns = []
+        for name, first, size in self.blocks:
+            x, u = arrays[..., first : first + size], uniform[..., first : first + size]
+            if name.startswith("time"):
+                ticks = tf.round(self._unscale_time(x)) + u
+                columns.append(
+                    ticks
+                    if self.scaling == "raw"
+                    else 2 * tf.math.log1p(ticks) / np.log1p(self.longest_ticks) - 1
+                )
+            elif name.startswith("length"):
+                ticks = tf.round(self._unscale_length(x)) + u
+                columns.append(
+                    ticks
+                    if self.scaling == "raw"
+                    else 2 * tf.math.log(ticks) / np.log(self.longest_ticks) - 1
+                )
+            elif name.startswith("velocity"):
+                columns.append(x + u / (1.0 if self.scaling == "raw" else VELOCITY_SCALE))
+            elif self.scaling == "raw":
+                columns.append(x * 2.0 ** (u / 12))
+            else:
+                noise = [1 / PITCH_SCALE] + [CIRCLE_NOISE] * (size - 1)
+                columns.append(x + u * tf.constant(noise, tf.float32))
+        return tf.concat(columns, axis=-1)
+
+
+def _round_ratio(ticks: np.ndarray, numerator: int, denominator: int) -> np.ndarray:
+    """Rounds ticks * numerator / denominator to whole numbers, halves up, exactly."""
+    return (2 * ticks * numerator + denominator) // (2 * denominator)
+
+
+def _whole(values: Any, low: int, high: int) -> Any:
+    """Rounds to int32 within [low, high]; what is not a number becomes low."""
+    import tensorflow as tf
+
+    values = tf.where(tf.math.is_nan(values), tf.cast(low, values.dtype), values)
+    return tf.cast(tf.round(tf.clip_by_value(values, float(low), float(high))), tf.int32)
+
+
+def single_voice_a_pitch(onset: Any, length: Any, pitch: Any, velocity: Any, valid: Any) -> Any:
+    """Sorts notes by (onset, pitch), the valid first; a key sounds once at a time.
+
+    Of notes with equal onset and pitch the longest stays; a note that is struck again
+    while it sounds ends there, as on a piano.
+
+    Args:
+      onset, length, pitch, velocity: int32 [batch, note].
+      valid: bool [batch, note].
+
+    Returns:
+      (int32 [batch, note, 4], zeros after the last valid note; int32 [batch] count).
+    """
+    import tensorflow as tf
+
+    def reorder(key: Any, *values: Any) -> list[Any]:
+        order = tf.argsort(key, axis=1, stable=True)
+        return [tf.gather(value, order, batch_dims=1) for value in values]
+
+    last = tf.int64.max
+    onset64, pitch64 = tf.cast(onset, tf.int64), tf.cast(pitch, tf.int64)
+    # Longest first among equal onsets; 2**20 ticks is above any length, 2**31 any onset.
+    key = (pitch64 * 2**31 + onset64) * 2**20 - tf.cast(length, tf.int64)
+    onset, length, pitch, velocity, valid = reorder(
+        tf.where(valid, key, last), onset, length, pitch, velocity, valid
+    )
+    repeated = valid[:, 1:] & (pitch[:, 1:] == pitch[:, :-1]) & (onset[:, 1:] == onset[:, :-1])
+    valid &= ~tf.pad(repeated, [[0, 0], [1, 0]])
+    key = tf.cast(pitch, tf.int64) * 2**31 + tf.cast(onset, tf.int64)
+    onset, length, pitch, velocity, valid = reorder(
+        tf.where(valid, key, last), onset, length, pitch, velocity, valid
+    )
+    struck_again = valid[:, 1:] & (pitch[:, 1:] == pitch[:, :-1])
+    room = tf.where(struck_again, onset[:, 1:] - onset[:, :-1], tf.int32.max)
+    length = tf.minimum(length, tf.pad(room, [[0, 0], [0, 1]], constant_values=tf.int32.max))
+    key = tf.cast(onset, tf.int64) * 128 + tf.cast(pitch, tf.int64)
+    columns = reorder(tf.where(valid, key, last), onset, length, pitch, velocity, valid)
+    notes = tf.stack(columns[:4], axis=-1) * tf.cast(columns[4], tf.int32)[..., None]
+    return notes, tf.reduce_sum(tf.cast(valid, tf.int32), axis=1)

@@ -1,0 +1,166 @@
+"""Commands: absl flags made from dataclasses, and one way to end with a clear line.
+
+A command's settings are frozen dataclasses; each field has a help text and becomes a flag
+of the same name. The flags live in an absl `FlagValues` of their own, made after the
+model or codec is known, so that --help shows what the chosen one takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from absl import flags
+
+
+def flag(default: Any = dataclasses.MISSING, help: str = "") -> Any:
+    """A dataclass field that is also a flag. Without a default the flag must be given."""
+    return dataclasses.field(default=default, metadata={"help": help}, kw_only=True)
+
+
+class UsageError(ValueError):
+    """A command line that cannot be taken; its text says what to do."""
+
+
+def peek(argv: Sequence[str], name: str, default: str) -> str:
+    """Reads the last `--name=value` or `--name value` of a command line, before it is parsed."""
+    value = default
+    for index, word in enumerate(argv):
+        for dashes in ("--", "-"):
+            if word.startswith(f"{dashes}{name}="):
+                value = word.split("=", 1)[1]
+            elif word == f"{dashes}{name}" and index + 1 < len(argv):
+                value = argv[index + 1]
+    return value
+
+
+def parse(
+    argv: Sequence[str],
+    usage: str,
+    *classes: type,
+    presets: Mapping[str, Any] | None = None,
+    retired: Mapping[str, str] | None = None,
+) -> list[Any]:
+    """Gives one instance of each flag dataclass.
+
+    Args:
+      argv: the command line without the program's name.
+      usage: what the command does, for --help.
+      classes: frozen dataclasses whose fields were made by `flag`; no two share a name.
+      presets: values that take the place of the fields' defaults.
+      retired: flags of older programs that are accepted, with what to say of them.
+
+    Raises:
+      UsageError: names the wrong flag or value, and the nearest right ones.
+    """
+    values = flags.FlagValues()
+    owner: dict[str, type] = {}
+    hints = {cls: typing.get_type_hints(cls) for cls in classes}
+    for cls in classes:
+        for field in dataclasses.fields(cls):
+            if field.name in owner:
+                raise ValueError(f"{cls} and {owner[field.name]} both have {field.name!r}")
+            owner[field.name] = cls
+            default = (presets or {}).get(field.name, field.default)
+            _define(values, field, hints[cls][field.name], default)
+    for name, _ in (retired or {}).items():
+        flags.DEFINE_boolean(name, False, "Accepted, without effect.", flag_values=values)
+    if any(word in ("--help", "-help", "-h") for word in argv):
+        print(_help(values, usage, classes))
+        raise SystemExit(0)
+    rest = _read(values, argv)
+    if rest:
+        raise UsageError(f"{rest[0]!r} is not a flag: flags are written --name=value")
+    said = [name for name in retired or {} if values[name].present]
+    if said:
+        print("note: " + "; ".join(f"--{n}: {(retired or {})[n]}" for n in said), file=sys.stderr)
+    return [_instance(cls, values) for cls in classes]
+
+
+def _read(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
+    try:
+        return list(values(["command", *argv])[1:])
+    except flags.UnrecognizedFlagError as error:
+        near = difflib.get_close_matches(error.flagname, list(values), n=3, cutoff=0.5)
+        meant = f"; did you mean {' or '.join('--' + n for n in near)}?" if near else ""
+        raise UsageError(f"there is no flag --{error.flagname}{meant} (--help lists all)") from None
+    except flags.Error as error:
+        raise UsageError(str(error)) from None
+
+
+def _define(values: flags.FlagValues, field: dataclasses.Field, hint: Any, default: Any) -> None:
+    kinds = [kind for kind in _members(hint) if kind is not type(None)]
+    text = field.metadata.get("help", "")
+    absent = default is dataclasses.MISSING
+    start = None if absent else default
+    kind = kinds[0]
+    if typing.get_origin(kind) is Literal:
+        names = [str(name) for name in typing.get_args(kind)]
+        flags.DEFINE_enum(field.name, start, names, text, flag_values=values)
+    elif typing.get_origin(kind) is tuple:
+        listed = None if start is None else list(start)
+        flags.DEFINE_list(field.name, listed, text, flag_values=values)
+    elif kind is bool:
+        flags.DEFINE_boolean(field.name, start, text, flag_values=values)
+    elif kind is int:
+        flags.DEFINE_integer(field.name, start, text, flag_values=values)
+    elif kind is float:
+        flags.DEFINE_float(field.name, start, text, flag_values=values)
+    elif kind is str:
+        flags.DEFINE_string(field.name, start, text, flag_values=values)
+    else:
+        raise TypeError(f"field {field.name} has the type {hint}, which is no flag's")
+    if absent:
+        flags.mark_flag_as_required(field.name, flag_values=values)
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return typing.get_args(hint)
+    return (hint,)
+
+
+def _instance(cls: type, values: flags.FlagValues) -> Any:
+    hints = typing.get_type_hints(cls)
+    given = {}
+    for field in dataclasses.fields(cls):
+        value = values[field.name].value
+        is_tuple = any(typing.get_origin(kind) is tuple for kind in _members(hints[field.name]))
+        given[field.name] = tuple(value) if is_tuple and value is not None else value
+    return cls(**given)
+
+
+def _help(values: flags.FlagValues, usage: str, classes: Sequence[type]) -> str:
+    lines = [usage.strip(), ""]
+    for cls in classes:
+        first = (cls.__doc__ or cls.__name__).strip().splitlines()[0]
+        lines += [first]
+        for field in dataclasses.fields(cls):
+            item = values[field.name]
+            shown = ",".join(item.value) if isinstance(item.value, list) else item.value
+            default = "" if item.value is None else f" (default: {shown})"
+            if item.using_default_value and field.default is dataclasses.MISSING:
+                default = " (must be given)"
+            choices = getattr(item.parser, "enum_values", None)
+            one_of = f" [{'|'.join(choices)}]" if choices else ""
+            lines.append(f"  --{field.name}{one_of}: {item.help}{default}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def run_command(main: Callable[[list[str]], None]) -> int:
+    """Runs a command on sys.argv; gives its exit status: 0 done, 1 failed, 130 Ctrl-C."""
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C; what was written so far stays", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
