@@ -20,7 +20,7 @@ import numpy as np
 
 from pipelines.codecs import codec
 from pipelines.command_line import flag
-from pipelines.score import NOTE, Score
+from pipelines.score import LAST_TICK, NOTE, Score
 
 PITCH_CENTRE, PITCH_SCALE = 64.0, 24.0  # Half tones; two octaves are one unit.
 CIRCLE_RADIUS = 0.7
@@ -220,7 +220,7 @@ class Codec(codec.Codec):
         arrays = tf.convert_to_tensor(arrays, tf.float32)
         batch, cells = tf.shape(arrays)[0], tf.shape(arrays)[1]
         counts = tf.range(cells)[None, :] < tf.convert_to_tensor(lengths)[:, None]
-        tones, onset = [], tf.zeros([batch, cells], tf.int32)
+        tones = []
         for t in range(self.tones_per_cell):
             if t == 0 or self.quadruplet_per_tone:
                 time = self._unscale_time(arrays[..., self._block("time", t)][..., 0])
@@ -242,9 +242,11 @@ class Codec(codec.Codec):
         )
         # A piece starts with its first sound: the gap before it belongs to another window.
         first = tf.cumsum(tf.cast(valid, tf.int32), axis=1, exclusive=True) == 0
-        onset = tf.cumsum(time, axis=1)
+        onset = tf.cumsum(tf.cast(time, tf.int64), axis=1)
         before = tf.reduce_max(tf.where(first & valid, onset, 0), axis=1, keepdims=True)
         onset = tf.maximum(onset - before, 0)
+        valid &= onset + tf.cast(length, tf.int64) <= LAST_TICK
+        onset = tf.cast(tf.minimum(onset, LAST_TICK), tf.int32)
         notes, count = single_voice_a_pitch(onset, length, pitch, velocity, valid)
         return notes, count, tf.reduce_sum(tf.cast(meant, tf.int32), axis=1) - count
 

@@ -1,0 +1,1 @@
+"""Sources of music, one file each: the file's name is its registry entry."""

@@ -1,0 +1,296 @@
+"""corpus: the scores that are installed with music21. Nothing is downloaded.
+
+music21 takes from 0.03 to 5 seconds a score, so each is parsed once and kept in a cache.
+
+What of a score is kept and what is not: `pipelines/music21_stream.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import io
+import json
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pipelines import music21_stream
+from pipelines.atomic_file import write_atomically
+from pipelines.command_line import flag
+from pipelines.records import seal, unseal
+from pipelines.score import Score
+from pipelines.sources import source
+from pipelines.sources.source import Piece
+from pipelines.split import spread_sample
+
+READER_VERSION = 1  # Raise it when `music21_stream` gives other Scores: the cache follows.
+CACHE_VARIABLE = "CRNN_GAN_CACHE_DIR"
+
+# Composers as the corpus names its folders, with the genre we give them.
+GENRES = {
+    "bach": "baroque",
+    "beach": "romantic",
+    "beethoven": "classical",
+    "chopin": "romantic",
+    "ciconia": "medieval",
+    "corelli": "baroque",
+    "cpebach": "classical",
+    "essenFolksong": "folk",
+    "airdsAirs": "folk",
+    "handel": "baroque",
+    "haydn": "classical",
+    "joplin": "ragtime",
+    "josquin": "renaissance",
+    "luca": "renaissance",
+    "lusitano": "renaissance",
+    "monteverdi": "renaissance",
+    "mozart": "classical",
+    "oneills1850": "folk",
+    "palestrina": "renaissance",
+    "ryansMammoth": "folk",
+    "schoenberg": "modern",
+    "schubert": "romantic",
+    "schumann_clara": "romantic",
+    "schumann_robert": "romantic",
+    "trecento": "medieval",
+    "verdi": "romantic",
+    "weber": "romantic",
+    "webern": "modern",
+}
+# Names of a work inside its composer's folder: what the first group of each catches.
+WORKS = {
+    "bach": r"(bwv\d+)",  # bwv248.35-3 is a chorale of BWV 248.
+    "monteverdi": r"(madrigal\.\d+\.\d+)",  # madrigal.3.1_old is another edition.
+    "palestrina": r"\w+?_(\d+)",  # Kyrie_27_a is a section of mass 27.
+    "schumann_clara": r"(polonaise_op1)",
+}
+SUFFIXES = (".mxl", ".xml", ".musicxml", ".krn", ".abc")  # The first of a score is taken.
+COPIES = {  # Also there as:
+    "bach/bwv197.7-a.mxl",  # bwv398.mxl, in another key.
+    "schumann_robert/dichterliebe_no2.xml",  # opus48no2.mxl.
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source(source.Source):
+    """The music21 corpus: the composers and how many pieces of each."""
+
+    name: ClassVar[str] = "corpus"
+    licence: ClassVar[str] = (
+        "per score: free of copyright or licensed for use, some without commercial use; "
+        "see corpus/license.txt of music21"
+    )
+    citation: ClassVar[str] = (
+        "M. S. Cuthbert and C. Ariza, music21: a toolkit for computer-aided musicology and "
+        "symbolic music data, ISMIR 2010"
+    )
+    homepage: ClassVar[str] = "https://www.music21.org"
+    pieces_per_task: ClassVar[int] = 1
+
+    composer: tuple[str, ...] = flag(
+        default=("bach", "haydn", "mozart", "beethoven", "schumann_robert", "schumann_clara"),
+        help="composers, with commas, as the corpus names its folders; all is everything",
+    )
+    works_per_composer: int | None = flag(
+        default=100, help="most pieces of a composer: a fixed choice, spread over the works"
+    )
+    largest_megabytes: float = flag(
+        default=6.0,
+        help="leaves out scores of more MusicXML than this: whole quartets in one file, which "
+        "take longest to parse",
+    )
+    cache_dir: str = flag(
+        default="",
+        help=f"where parsed scores are kept; by default ${CACHE_VARIABLE}, or crnn_gan in the "
+        "user's cache folder",
+    )
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.composer) - set(GENRES) - {"all"})
+        if unknown or not self.composer:
+            raise ValueError(
+                f"the corpus has no composer {', '.join(unknown) or 'of that name'}; --composer "
+                f"takes all, or some of {', '.join(sorted(GENRES))}"
+            )
+        if self.works_per_composer is not None and self.works_per_composer < 1:
+            raise ValueError(f"works_per_composer is {self.works_per_composer}; give 1 or more")
+
+    def flags(self) -> dict[str, Any]:
+        """See `source.Source.flags`; where the cache is decides nothing."""
+        return {name: value for name, value in super().flags().items() if name != "cache_dir"}
+
+    def pieces(self) -> list[Piece]:
+        """Lists the chosen pieces from the names of the files. See `source.Source.pieces`."""
+        composers = sorted(GENRES) if "all" in self.composer else sorted(set(self.composer))
+        listed = []
+        for composer in composers:
+            found = {
+                piece.key: piece
+                for piece in _pieces_of(corpus_root(), composer)
+                if piece.size_bytes <= self.largest_megabytes * 1e6
+            }
+            chosen = spread_sample(found, self.works_per_composer)
+            listed += [found[key] for key in chosen]
+        if not listed:
+            raise ValueError(
+                f"no score of {', '.join(composers)} is as small as largest_megabytes "
+                f"{self.largest_megabytes}; give more"
+            )
+        return sorted(listed, key=lambda piece: piece.key)
+
+    def read(self, piece: Piece) -> Score:
+        """Reads a piece from the cache, or from the corpus into the cache."""
+        path = self.cached(piece)
+        score = _from_bytes(path.read_bytes()) if path.is_file() else None
+        if score is None:
+            score = parse(piece)
+            _keep(path, score)
+        return score
+
+    def cached(self, piece: Piece) -> Path:
+        """The file in the cache that holds the parsed piece, when it has been parsed."""
+        folder = Path(self.cache_dir) if self.cache_dir else default_cache_dir()
+        return folder / f"corpus-{piece.fingerprint}" / f"{piece.key}.score"
+
+
+def corpus_root() -> Path:
+    """The folder of the scores, inside the installed music21; music21 is not imported."""
+    found = importlib.util.find_spec("music21")
+    if found is None or found.origin is None:
+        raise ValueError("music21, whose corpus this is, is not installed; run: run/setup.sh")
+    return Path(found.origin).parent / "corpus"
+
+
+def default_cache_dir() -> Path:
+    """Where parsed scores are kept unless --cache_dir says otherwise."""
+    if os.environ.get(CACHE_VARIABLE):
+        return Path(os.environ[CACHE_VARIABLE])
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "crnn_gan"
+
+
+def _pieces_of(root: Path, composer: str) -> Iterator[Piece]:
+    """Lists the pieces of a composer's folder: one a file, or one a tune of an ABC file."""
+    version = f"music21-{importlib.metadata.version('music21')}-reader-{READER_VERSION}"
+    for path in _one_encoding_each(root, composer):
+        place = path.relative_to(root).as_posix()
+        for number in _tunes(path):
+            yield Piece(
+                key=place if number is None else f"{place}#{number}",
+                group=f"{composer}/{_work(composer, path.relative_to(root / composer))}",
+                composer=composer,
+                genre=GENRES[composer],
+                title=path.stem if number is None else f"{path.stem} {number}",
+                licence=Source.licence,
+                path=str(path),
+                number=number,
+                size_bytes=_score_bytes(path),
+                fingerprint=version,
+            )
+
+
+def _score_bytes(path: Path) -> int:
+    """The bytes of a score, unpacked."""
+    if path.suffix != ".mxl":
+        return path.stat().st_size
+    with zipfile.ZipFile(path) as packed:
+        return sum(member.file_size for member in packed.infolist())
+
+
+def _one_encoding_each(root: Path, composer: str) -> list[Path]:
+    """Lists the scores of a folder; of two encodings of a score, the first of SUFFIXES."""
+    chosen: dict[Path, Path] = {}
+    for suffix in SUFFIXES:
+        for path in sorted((root / composer).rglob(f"*{suffix}")):
+            if path.relative_to(root).as_posix() not in COPIES:
+                chosen.setdefault(path.with_suffix("") if suffix != ".abc" else path, path)
+    return sorted(chosen.values())
+
+
+def _work(composer: str, place: Path) -> str:
+    """The work a file belongs to: its folder where there is one, else by the file's name."""
+    if len(place.parts) > 1:
+        return place.parts[0]
+    found = re.match(WORKS.get(composer, r"(.+)"), place.stem)
+    return found.group(1) if found else place.stem
+
+
+def _tunes(path: Path) -> list[int | None]:
+    """The tune numbers of an ABC file of several; [None] for a file that is one score."""
+    if path.suffix != ".abc":
+        return [None]
+    text = path.read_text("utf-8", errors="replace")
+    numbers = sorted({int(number) for number in re.findall(r"(?m)^X:\s*(\d+)", text)})
+    return list(numbers) if len(numbers) > 1 else [None]
+
+
+# Reading.
+
+
+def parse(piece: Piece) -> Score:
+    """Parses a piece with music21. ValueError where music21 gives no score with notes."""
+    import music21
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Doubts about the notation, not about the notes.
+        try:
+            stream = music21.converter.parse(
+                piece.path, number=piece.number, forceSource=True, storePickle=False
+            )
+        except Exception as error:  # music21 raises whatever it meets inside.
+            raise ValueError(f"music21 cannot parse it: {error!r}") from error
+        if isinstance(stream, music21.stream.Opus):
+            raise ValueError("it holds several scores without numbers")
+        score = music21_stream.score_of_stream(stream)
+    if not len(score.notes):
+        raise ValueError("it has no notes")
+    # music21 gives the name of the file where the score has no title.
+    title = piece.title if score.title in ("", Path(piece.path).name) else score.title
+    return dataclasses.replace(score, title=title, composer=piece.composer)
+
+
+# The cache.
+
+_ARRAYS = ("notes", "pedal", "tempi", "meters", "keys")
+
+
+def _keep(path: Path, score: Score) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _to_bytes(score))
+    except OSError as error:
+        raise source.SourceError(
+            f"cannot keep a parsed score in the cache ({error}); give --cache_dir a folder that "
+            "can be written"
+        ) from error
+
+
+def _to_bytes(score: Score) -> bytes:
+    facts = {
+        "ticks_per_quarter": score.ticks_per_quarter,
+        "title": score.title,
+        "composer": score.composer,
+    }
+    file = io.BytesIO()
+    arrays = {name: getattr(score, name) for name in _ARRAYS}
+    np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
+    return seal(file.getvalue())
+
+
+def _from_bytes(sealed: bytes) -> Score | None:
+    """Reads what `_to_bytes` gave; None where it is damaged."""
+    content = unseal(sealed)
+    if content is None:
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in _ARRAYS}
+        facts = json.loads(file["facts"].tobytes())
+    return Score(**facts, **arrays)

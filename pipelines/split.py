@@ -1,0 +1,55 @@
+"""Train, validation and test: where a piece belongs, from a hash of its group alone.
+
+The group, never the file, is hashed: copies, arrangements and movements of a work stand
+together, so nothing that is trained on is tested on. A split does not change when pieces
+are added or taken away. With few groups a split can come out empty; the manifest shows it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class Fractions(NamedTuple):
+    """The expected share of groups in training and validation; the rest is test."""
+
+    train: float = 0.8
+    validation: float = 0.1
+
+    def check(self) -> Fractions:
+        """Gives itself. ValueError where the fractions are not shares of one whole."""
+        test = 1 - self.train - self.validation
+        if not (0 < self.train <= 1 and 0 <= self.validation <= 1 and test > -1e-9):
+            raise ValueError(
+                f"train_fraction {self.train} and validation_fraction {self.validation} leave "
+                f"{test:.3g} for test; give a train_fraction above 0 and a sum of at most 1"
+            )
+        return self
+
+
+def unit_hash(text: str) -> float:
+    """Gives a number in [0, 1) that depends on the text alone (first 52 bits of its SHA-256)."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
+def split_of(group: str, fractions: Fractions = Fractions()) -> Split:  # noqa: B008
+    """Gives the split that every piece of a group belongs to."""
+    place = unit_hash(group)
+    if place < fractions.train:
+        return "train"
+    return "validation" if place < fractions.train + fractions.validation else "test"
+
+
+def spread_sample(names: Iterable[str], count: int | None) -> list[str]:
+    """Chooses `count` names (all where it is None), sorted.
+
+    They are those with the smallest hashes: spread over the collection, and a larger
+    count keeps what a smaller one chose.
+    """
+    chosen = sorted(set(names), key=lambda name: (unit_hash(name), name))
+    return sorted(chosen if count is None else chosen[:count])

@@ -1,0 +1,199 @@
+"""Tests of pipelines/dataset.py."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipelines import dataset, records
+from pipelines.codecs.codec import Spec
+from pipelines.dataset import Pieces, Windows, real_windows
+from pipelines.records import Manifest, Record
+
+SPEC = Spec("vectors", (None, 2), "float32", 2, "note", (("time", 0, 2),))
+
+
+def pieces_of(*steps):
+    """Pieces of so many steps; step t of piece p is [p, t]."""
+    arrays = tuple(
+        np.stack([np.full(n, p), np.arange(n)], axis=1).astype(np.float32)
+        for p, n in enumerate(steps)
+    )
+    composer = np.arange(len(steps), dtype=np.int32) % 2
+    keys = tuple(f"piece {p}" for p in range(len(steps)))
+    return Pieces(SPEC, keys, arrays, {"composer": composer, "genre": 0 * composer})
+
+
+def batches(windows, first, count):
+    found = itertools.islice(windows.dataset(first), count)
+    return [{name: value.numpy() for name, value in batch.items()} for batch in found]
+
+
+def assert_equal(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_a_batch_is_of_windows_of_consecutive_steps_with_their_classes():
+    windows = Windows(pieces_of(5, 9, 7, 6), length=4, batch_size=3, seed=1)
+    (batch,) = batches(windows, 0, 1)
+    assert batch["music"].shape == (3, 4, 2) and batch["music"].dtype == np.float32
+    piece, time = batch["music"][..., 0], batch["music"][..., 1]
+    assert (piece == piece[:, :1]).all()
+    np.testing.assert_array_equal(np.diff(time, axis=1), 1)
+    np.testing.assert_array_equal(batch["composer"], piece[:, 0] % 2)
+    assert batch["composer"].dtype == batch["genre"].dtype == np.int32
+
+
+def test_batches_from_step_k_are_those_that_an_unbroken_run_has_there():
+    windows = Windows(pieces_of(*range(5, 16)), length=4, batch_size=3, seed=1)
+    whole = batches(windows, 0, 12)
+    for first in (1, 3, 7):
+        for index, batch in enumerate(batches(windows, first, 5)):
+            assert_equal(batch, whole[first + index])
+    assert_equal({n: v.numpy() for n, v in windows.batch(11).items()}, whole[11])
+
+
+def test_another_object_of_the_same_seed_gives_the_same_and_another_seed_does_not():
+    pieces = pieces_of(50, 60, 70)
+    first, again, other = (
+        batches(Windows(pieces, length=4, batch_size=2, seed=seed), 0, 1)[0] for seed in (1, 1, 2)
+    )
+    assert_equal(first, again)
+    assert not np.array_equal(first["music"], other["music"])
+
+
+def test_an_epoch_visits_each_piece_once_in_an_order_of_its_own():
+    windows = Windows(pieces_of(*[6] * 12), length=4, batch_size=3, seed=5)
+    assert windows.summary.steps_per_epoch == 4
+    visited = [batch["music"][:, 0, 0].tolist() for batch in batches(windows, 0, 8)]
+    epochs = [list(itertools.chain(*visited[first : first + 4])) for first in (0, 4)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(12))
+    assert epochs[0] != epochs[1]
+
+
+def test_windows_per_piece_is_how_often_an_epoch_visits_each_piece():
+    windows = Windows(pieces_of(6, 6, 6), length=4, batch_size=6, seed=5, windows_per_piece=4)
+    assert windows.summary.steps_per_epoch == 2
+    visited = np.concatenate([batch["music"][:, 0, 0] for batch in batches(windows, 0, 2)])
+    assert np.bincount(visited.astype(int)).tolist() == [4, 4, 4]
+
+
+def test_every_place_of_a_window_in_its_piece_is_as_likely():
+    windows = Windows(pieces_of(7), length=4, batch_size=100, seed=0, windows_per_piece=1000)
+    starts = np.concatenate([batch["music"][:, 0, 1] for batch in batches(windows, 0, 10)])
+    counts = np.bincount(starts.astype(int))  # Of 1000 draws: 250 each, deviation 14.
+    assert len(counts) == 4 and counts.min() > 190 and counts.max() < 310
+
+
+def test_a_piece_of_just_the_length_is_taken_whole():
+    (batch,) = batches(Windows(pieces_of(4), length=4, batch_size=1, seed=0), 0, 1)
+    np.testing.assert_array_equal(batch["music"][0, :, 1], [0, 1, 2, 3])
+
+
+def test_pieces_shorter_than_the_window_are_left_out_and_counted():
+    windows = Windows(pieces_of(3, 8, 2, 9), length=4, batch_size=2, seed=0)
+    assert windows.summary == dataset.Summary(2, 2, 9, 1)
+    assert set(batches(windows, 0, 1)[0]["music"][:, 0, 0]) == {1, 3}
+
+
+def test_no_piece_as_long_as_the_window_is_refused_with_the_longest():
+    with pytest.raises(ValueError, match=r"longest, piece 1, has 8: give --songlength=8 or less"):
+        Windows(pieces_of(3, 8, 5), length=9, batch_size=1, seed=0)
+    with pytest.raises(ValueError, match=r"longest, piece 1, has 8:"):
+        real_windows(pieces_of(3, 8, 5), 1, 9, 0)
+
+
+def test_a_batch_larger_than_the_data_is_refused_with_what_fits():
+    with pytest.raises(ValueError, match=r"batch of 7.*batch_size to 6"):
+        Windows(pieces_of(5, 5, 1, 5), length=4, batch_size=7, seed=0, windows_per_piece=2)
+
+
+@pytest.mark.parametrize("name", ["length", "batch_size", "windows_per_piece"])
+def test_a_size_of_nothing_is_refused_by_name(name):
+    sizes = {"length": 2, "batch_size": 1, "windows_per_piece": 1, name: 0}
+    with pytest.raises(ValueError, match=f"{name} is 0; give 1 or more"):
+        Windows(pieces_of(5), seed=0, **sizes)
+
+
+def test_the_transform_gets_uniform_numbers_that_depend_on_seed_and_step_alone():
+    def transform(music, uniform):
+        return tf.stack([music, uniform])
+
+    windows = Windows(pieces_of(900, 900), 800, 2, seed=3, transform=transform)
+    music, uniform = batches(windows, 0, 1)[0]["music"]
+    plain = Windows(pieces_of(900, 900), 800, 2, seed=3)
+    np.testing.assert_array_equal(music, batches(plain, 0, 1)[0]["music"])
+    assert uniform.min() >= -0.5 and uniform.max() < 0.5
+    assert abs(uniform.mean()) < 0.03 and abs(uniform.var() - 1 / 12) < 0.01
+    whole = batches(windows, 0, 3)
+    assert_equal(batches(windows, 2, 1)[0], whole[2])
+    assert not np.array_equal(whole[1]["music"][1], whole[2]["music"][1])
+
+
+def test_tokens_keep_their_integers():
+    arrays = (np.arange(10, dtype=np.int32), np.arange(20, dtype=np.int32))
+    spec = Spec("tokens", (None,), "int32", 20, "event")
+    windows = Windows(Pieces(spec, ("a", "b"), arrays, {}), length=5, batch_size=2, seed=0)
+    (batch,) = batches(windows, 0, 1)
+    assert batch["music"].dtype == np.int32 and batch["music"].shape == (2, 5)
+    np.testing.assert_array_equal(np.diff(batch["music"], axis=1), 1)
+
+
+def test_real_windows_take_the_pieces_in_turn():
+    pieces = pieces_of(9, 2, 7, 5)
+    windows = real_windows(pieces, count=7, length=4, seed=0)
+    assert all(window.shape == (4, 2) for window in windows)
+    assert sorted(window[0, 0] for window in windows[:3]) == [0, 2, 3]
+    assert sorted(window[0, 0] for window in windows[3:6]) == [0, 2, 3]
+    for window, again in zip(windows, real_windows(pieces, 7, 4, seed=0), strict=True):
+        np.testing.assert_array_equal(window, again)
+
+
+@pytest.fixture(name="prepared", scope="module")
+def prepared_directory(tmp_path_factory):
+    """Pieces of bach (4) and haydn (2) in train, one of haydn in test."""
+    folder = tmp_path_factory.mktemp("prepared")
+    made = []
+    for index in range(7):
+        array = np.full((index + 1, 2), index, np.float32)
+        composer, split = "bach" if index < 4 else "haydn", "test" if index == 6 else "train"
+        row = {"key": f"piece {index}", "composer": composer, "genre": "any", "split": split}
+        row |= {"steps": len(array), "notes": len(array)}
+        made.append(Record(row, array.shape, records.array_bytes(array)))
+    classes = {"composer": ("bach", "haydn"), "genre": ("any",)}
+    spec = Spec("vectors", (None, 2), "float32", 2, "note", (), classes)
+    splits = records.write_records(folder, made, classes)
+    manifest = Manifest("", {}, {}, spec, {}, splits, [record.row for record in made], [], {})
+    (folder / "manifest.json").write_bytes(manifest.to_bytes())
+    return folder
+
+
+def test_loading_gives_the_arrays_that_were_written(prepared):
+    pieces = dataset.load(prepared, "train")
+    assert pieces.keys == tuple(f"piece {index}" for index in range(6))
+    assert pieces.classes["composer"].tolist() == [0, 0, 0, 0, 1, 1]
+    for index, array in enumerate(pieces.arrays):
+        np.testing.assert_array_equal(array, np.full((index + 1, 2), index, np.float32))
+
+
+def test_loading_chooses_composers_and_caps_their_works(prepared):
+    assert len(dataset.load(prepared, "train", composer=["haydn"])) == 2
+    capped = dataset.load(prepared, "train", works_per_composer=1)
+    assert capped.classes["composer"].tolist() == [0, 1]
+    assert capped.keys == dataset.load(prepared, "train", works_per_composer=1).keys
+
+
+def test_what_cannot_be_loaded_is_said_in_words(prepared, tmp_path):
+    with pytest.raises(ValueError, match=r"no music of mozart.*bach, haydn"):
+        dataset.load(prepared, "train", composer=["mozart"])
+    with pytest.raises(ValueError, match=r"the test split of .* has no piece of bach"):
+        dataset.load(prepared, "test", composer=["bach"])
+    with pytest.raises(ValueError, match="works_per_composer is 0"):
+        dataset.load(prepared, "train", works_per_composer=0)
+    with pytest.raises(ValueError, match="the splits are train, validation, test"):
+        dataset.load(prepared, "dev")
+    with pytest.raises(ValueError, match=r"run: python -m pipelines.prepare"):
+        dataset.load(tmp_path, "train")
