@@ -1,0 +1,155 @@
+"""Bands: where real music lies in each statistic, and whether generated music does too.
+
+Repetitions, unique tones and both spans grow with a piece: make the bands from real windows
+of as many tones as the generated pieces have, on the same grid (through the same codec).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from crnn_gan.metrics import statistics
+from pipelines.score import Score
+
+HEADER = ("statistic", "generated", "real", "real 5 % .. 95 %", "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Band:
+    """Where real windows lie in one statistic, in its unit.
+
+    Attributes:
+      mean: the mean.
+      low, median, high: the 5th, 50th and 95th percentile.
+    """
+
+    mean: float
+    low: float
+    median: float
+    high: float
+
+
+def bands(scores: Sequence[Score], as_coded: bool = False) -> dict[str, Band]:
+    """Gives the band of each statistic over real windows, in the order of `statistics`.
+
+    Raises:
+      ValueError: there is no window.
+    """
+    if not scores:
+        raise ValueError("bands need real windows to be made from; none was given")
+    rows = [statistics(score, as_coded) for score in scores]
+    return {name: _band([row[name] for row in rows]) for name in rows[0]}
+
+
+def _band(values: Sequence[float]) -> Band:
+    low, median, high = np.percentile(values, [5, 50, 95]).tolist()
+    return Band(float(np.mean(values)), low, median, high)
+
+
+def to_json(bands: Mapping[str, Band]) -> dict[str, dict[str, float]]:
+    """Gives the bands as plain JSON values, as they stand in a run's bands.json."""
+    return {name: dataclasses.asdict(band) for name, band in bands.items()}
+
+
+def from_json(values: Mapping[str, Any]) -> dict[str, Band]:
+    """Reads what `to_json` gave.
+
+    Raises:
+      ValueError: it is something else.
+    """
+    try:
+        return {name: Band(**fields) for name, fields in values.items()}
+    except (TypeError, AttributeError) as error:
+        raise ValueError(
+            f"these are no bands ({error}); each is a name with mean, low, median and high"
+        ) from None
+
+
+def mean_statistics(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Gives the mean of each statistic over the rows of some pieces.
+
+    Raises:
+      ValueError: there is no row.
+    """
+    if not rows:
+        raise ValueError("the mean of statistics needs pieces; none was given")
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def outside(
+    statistics: Mapping[str, float], bands: Mapping[str, Band], factor: float = 1.0
+) -> list[str]:
+    """Says in words which statistics lie outside the band of real music.
+
+    Args:
+      statistics: {name: value}; names without a band are passed over.
+      bands: the bands of real music.
+      factor: how far outside still passes: from low / factor to high * factor. 1 is the band.
+
+    Returns:
+      One sentence a statistic, without a full stop, in the order of `statistics`.
+    """
+    sentences = []
+    for name, value in statistics.items():
+        band = bands.get(name)
+        where = side(value, band, factor) if band else ""
+        if band and where:
+            far = "far " if factor > 1 else ""
+            sentences.append(
+                f"{in_words(name)} {number(value)} is {far}{where} real music's "
+                f"{number(band.low)}..{number(band.high)}"
+            )
+    return sentences
+
+
+def side(value: float, band: Band, factor: float = 1.0) -> str:
+    """Gives "below" or "above" a band that is widened by a factor, "" within it."""
+    if value < band.low / factor:
+        return "below"
+    return "above" if value > band.high * factor else ""
+
+
+def table(rows: Sequence[Mapping[str, float]], bands: Mapping[str, Band]) -> str:
+    """Lays the means of generated pieces beside the bands, as aligned plain text.
+
+    Args:
+      rows: the statistics of each generated piece.
+      bands: the bands of real music.
+
+    Returns:
+      A line of headings and one a statistic: generated mean, real mean, band, inside or not.
+
+    Raises:
+      ValueError: there is no row.
+    """
+    means = mean_statistics(rows)
+    lines = [HEADER]
+    for name, band in bands.items():
+        where = side(means[name], band)
+        span = f"{number(band.low)} .. {number(band.high)}"
+        verdict = where or "inside"
+        lines.append((in_words(name), number(means[name]), number(band.mean), span, verdict))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+    return "\n".join(_aligned(line, widths).rstrip() for line in lines)
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [line[0].ljust(widths[0])]
+    cells += [cell.rjust(width) for cell, width in zip(line[1:-1], widths[1:-1], strict=True)]
+    return "  ".join([*cells, line[-1]])
+
+
+def in_words(name: str) -> str:
+    """Gives the name of a statistic as people read it."""
+    return name.replace("_", " ")
+
+
+def number(value: float) -> str:
+    """Writes a number with as many decimals as it needs beside its neighbours: 0.71, 21.3, 107."""
+    decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

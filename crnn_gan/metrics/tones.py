@@ -1,0 +1,26 @@
+"""The tones that the statistics look at, in their order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipelines.score import Score
+
+
+def tones(score: Score, as_coded: bool = False) -> np.ndarray:
+    """Gives the tones of a piece.
+
+    Args:
+      score: any piece, empty ones included.
+      as_coded: what the reference code of C-RNN-GAN looks at (`get_tones` of
+        midi_statistics.py): every track, the drums too, one track after the other. Otherwise
+        the tones in the order of time; drums have no pitch, so they are left out.
+
+    Returns:
+      [tone] of `pipelines.score.NOTE`, sorted by (onset, pitch, track), or by
+      (track, onset, pitch) as coded.
+    """
+    notes = score.notes
+    if as_coded:
+        return notes[np.lexsort((notes["pitch"], notes["onset"], notes["track"]))]
+    return notes[~notes["is_drum"]]
