@@ -49,6 +49,7 @@ class MusicModel(PhasedModel):
       presets: named sets of Config fields that differ from the defaults.
       accepts: the kinds of Spec it can learn.
       controls: what a caller of `generate` may set.
+      retired: flags of older programs that are accepted, with what to say of them.
 
     and give `stages`, `optimizer_for(phase)` (see `PhasedModel`), `noise_spec` and
     `generate`. `generate` is a pure function of weights, noise and controls.
@@ -58,6 +59,7 @@ class MusicModel(PhasedModel):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     accepts: ClassVar[tuple[Kind, ...]]
     controls: ClassVar[Mapping[str, Control]] = {}
+    retired: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, config: Any, spec: Spec, name: str | None = None):
         super().__init__(name=name)
@@ -77,8 +79,20 @@ class MusicModel(PhasedModel):
         """Gives a new optimizer for a phase."""
         raise TypeError(f"{type(self).__name__} does not say its optimizers")
 
+    @property
+    def batch_windows(self) -> int:
+        """Windows that a batch of data holds."""
+        return int(self.config.batch_size)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Sets what changes by the epoch, from 0 over all stages: learning rates, lengths."""
+
+    def call(self, inputs: Mapping[str, Mapping[str, Any]]) -> Any:
+        """Generates, so that `predict_on_batch` composes: {"noise": ..., "controls": ...}."""
+        return self.generate(inputs["noise"], **inputs["controls"])
+
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
-        """Names the noises of `count` pieces of `length` steps (ints, or scalar tensors in a graph)."""
+        """Names the noises of `count` pieces of `length` steps (ints, or scalar tensors)."""
         raise TypeError(f"{type(self).__name__} does not say its noises")
 
     def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:

@@ -15,6 +15,7 @@ import keras
 from keras import ops
 
 Reports = Mapping[str, Any]
+MOST_SKIPPED_IN_A_ROW = 20  # Updates of a phase, before the run is given up.
 FIRST_LAST_LOSS = 10.0  # What a rule on the previous batch's losses sees at the first batch.
 
 
@@ -28,7 +29,6 @@ class Phase:
       loss: batch -> (scalar, {report: scalar}), without L2.
       reports: names of those reports; they show as `<name>_<report>`.
       repeats: updates a batch.
-      split_batch: each repeat sees its own part of the batch, not all of it.
       l2: adds l2 * sum(w^2) / 2 over the moved variables to what is minimised.
       enabled: previous batch's values by shown name -> whether to update; None for always.
       longest_freeze: after so many batches without an update there is one all the same.
@@ -39,7 +39,6 @@ class Phase:
     loss: Callable[[Any], tuple[Any, Reports]]
     reports: Sequence[str] = ()
     repeats: int = 1
-    split_batch: bool = False
     l2: float = 0.0
     enabled: Callable[[Mapping[str, Any]], Any] | None = None
     longest_freeze: int = 20
@@ -77,7 +76,6 @@ class JointPhase:
     produce: Callable[[Any], Any]
     judge: Callable[[Any, Any], tuple[Any, Any, Reports, Any, Reports]]
     repeats: int = 1
-    split_batch: bool = False
 
     @property
     def moves(self) -> tuple[Phase, ...]:
@@ -163,12 +161,9 @@ class PhasedModel(keras.Model):
         shown: dict[str, Any] = {}
         last = {name: ops.convert_to_tensor(variable) for name, variable in self.last.items()}
         for phase in self.stage.phases:
-            for part in _parts(batch, phase):
-                shown |= (
-                    self._run_joint(phase, part, last)
-                    if isinstance(phase, JointPhase)
-                    else self._run(phase, part, last)
-                )
+            run = self._run_joint if isinstance(phase, JointPhase) else self._run
+            for _ in range(phase.repeats):
+                shown |= run(phase, batch, last)
         for name, value in shown.items():
             self.last[name].assign(value)
             self.trackers[name].update_state(value)
@@ -241,9 +236,11 @@ class PhasedModel(keras.Model):
         self.skipped[phase.name].assign(self.skipped[phase.name] + count)
         in_a_row = self.skipped_in_a_row[phase.name]
         in_a_row.assign((in_a_row + 1) * count)
-        # A loss that is not a number must not poison the epoch's mean or the freezing rule.
+        # A loss that is not a number must not poison the epoch's mean or the freezing rule,
+        # until there have been too many: then it shows, and `StopOnNaN` ends the run.
+        too_many = in_a_row >= MOST_SKIPPED_IN_A_ROW
         return {
-            name: ops.where(ops.isfinite(value), value, last[name])
+            name: ops.where(ops.isfinite(value) | too_many, value, last[name])
             for name, value in ((n, ops.cast(v, "float32")) for n, v in shown.items())
         }
 
@@ -282,23 +279,17 @@ def _scale_of(optimizer: keras.optimizers.Optimizer) -> Any:
     return 1.0
 
 
-def _parts(batch: Any, phase: Phase | JointPhase) -> list[Any]:
-    """Gives the batch of each repeat."""
-    if not phase.split_batch:
-        return [batch] * phase.repeats
-
-    def part(index: int) -> Any:
-        def cut(x: Any) -> Any:
-            rows = x.shape[0] // phase.repeats
-            return x[index * rows : (index + 1) * rows]
-
-        return keras.tree.map_structure(cut, batch)
-
-    return [part(index) for index in range(phase.repeats)]
-
-
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+
+    def leading_steps(x: Any, length: Any) -> tuple[Any, Any]:
+        """Gives the first `length` steps of [batch, time, ...] and which of them count.
+
+        `length` is a scalar tensor: growing sequences share one graph. TensorFlow cuts;
+        JAX, whose shapes are fixed, gives all steps. The mask is bool [batch, time].
+        """
+        x = x[:, :length]
+        return x, tf.ones(tf.shape(x)[:2], tf.bool)
 
     def input_gradient(function: Callable[[Any], Any], x: Any) -> Any:
         """Gives d sum(function(x)) / dx."""
@@ -355,6 +346,11 @@ if keras.backend.backend() == "tensorflow":
 
 else:
     import jax
+
+    def leading_steps(x: Any, length: Any) -> tuple[Any, Any]:
+        """Gives the steps of [batch, time, ...] and which of them count; see TensorFlow's."""
+        mask = ops.arange(x.shape[1]) < length
+        return x, ops.broadcast_to(mask, x.shape[:2])
 
     def input_gradient(function: Callable[[Any], Any], x: Any) -> Any:
         """Gives d sum(function(x)) / dx."""

@@ -1,0 +1,529 @@
+"""C-RNN-GAN: a recurrent generator that hears itself, against a bidirectional critic.
+
+Mogren 2016, "C-RNN-GAN: Continuous recurrent neural networks with adversarial training",
+arXiv 1611.09904, and the authors' code.
+
+In: the generator that feeds back its own output; a discriminator of two independent
+stacks, one in each direction; the mean of its verdicts over the steps; feature matching;
+L2; the freezing rule; pretraining by teacher forcing on the squared error (alone it is the
+paper's baseline); the growing sequence length; minibatch discrimination; verdict by the
+ends; generated genre and composer; wider noise; several tones a cell (the codec's
+`tones_per_cell`). Where paper and code differ both are options.
+
+Added, because the original loss tends to collapse to a few notes: a Wasserstein loss with
+gradient penalty (Gulrajani et al. 2017, arXiv 1704.00028), which is the default, Adam for
+both, outputs bounded by tanh, and inputs spread evenly over their grid (`dequantize`).
+
+Left out: the code's `pace_events` and synthetic chords (data, not model), `multiscale`
+(never written there), and its curriculum's dependence on the step a run started from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import keras
+from keras import ops
+
+from crnn_gan.layers.recurrent import LSTM, FeedbackLSTM
+from crnn_gan.models.model import Control, MusicModel, Noise
+from crnn_gan.training.phases import JointPhase, Phase, Stage, input_gradient, leading_steps
+from pipelines.codecs.codec import Kind, Spec
+from pipelines.command_line import flag
+
+EPSILON = 1e-7  # Keeps logarithms of a probability finite.
+L2_STRENGTH = 0.1  # The reference code's constant, times reg_scale.
+CURRICULUM_STEP = 4  # Events that the sequence grows by, an epoch.
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of c_rnn_gan."""
+
+    songlength: int = flag(64, "steps of the codec in a training window")
+    batch_size: int = flag(32, "windows in a batch of the generator")
+    max_epoch: int = flag(40, "epochs in all, pretraining included")
+    pretraining_epochs: int = flag(
+        0, "first epochs of teacher forcing; max_epoch or more is the paper's baseline"
+    )
+    pretraining_d: bool = flag(False, "also train the discriminator while pretraining")
+    hidden_size_g: int = flag(96, "units of each generator layer; the paper has 350")
+    hidden_size_d: int = flag(96, "units of each discriminator layer and direction")
+    num_layers_g: int = flag(2, "layers of the generator")
+    num_layers_d: int = flag(2, "layers of each direction of the discriminator")
+    random_input_scale: float = flag(1.5, "noise numbers a step, for each feature of the codec")
+    noise: Literal["normal", "uniform"] = flag("normal", "distribution of the noise")
+    output: Literal["tanh", "linear"] = flag("tanh", "activation of the generator's output")
+    adversarial_loss: Literal["wasserstein", "non_saturating", "saturating"] = flag(
+        "wasserstein",
+        "wasserstein: with gradient penalty; non_saturating: -log D(G), as the reference code; "
+        "saturating: log(1 - D(G)), as the paper",
+    )
+    gradient_penalty: float = flag(10.0, "weight of the gradient penalty (wasserstein)")
+    critic_steps: int = flag(3, "critic updates for each of the generator (wasserstein)")
+    feature_matching: bool = flag(False, "generator matches the discriminator's features")
+    feature_matching_reduction: Literal["mean", "sum"] = flag(
+        "mean", "over the batch: mean as the paper, sum as the reference code"
+    )
+    freezing: Literal["off", "paper", "code"] = flag(
+        "off", "paper: stop whoever is below 70 % of the other's loss; code: its guard at 2.0"
+    )
+    minibatch_d: bool = flag(False, "minibatch discrimination in the discriminator")
+    end_classification: bool = flag(False, "judge by the first and last step only")
+    unidirectional_d: bool = flag(False, "discriminator reads forwards only")
+    disable_feed_previous: bool = flag(False, "generator does not hear its previous output")
+    generate_meta: bool = flag(False, "generate genre and composer along with the music")
+    meta_layer_size: int = flag(200, "units of the layer that makes genre and composer")
+    keep_prob: float = flag(1.0, "share of units kept by dropout; the paper keeps 0.5")
+    disable_l2_regularizer: bool = flag(True, "no L2 on the weights")
+    reg_scale: float = flag(1.0, "L2 is 0.1 times this")
+    initializer: Literal["glorot", "original"] = flag(
+        "glorot", "of the dense layers; original: normal with deviation 1, as the reference code"
+    )
+    optimizer: Literal["adam", "sgd"] = flag("adam", "sgd as the paper; adam works")
+    learning_rate: float = flag(2e-4, "of the generator")
+    d_lr_factor: float = flag(1.0, "the discriminator's learning rate over the generator's")
+    lr_decay: float = flag(1.0, "factor an epoch on the learning rates, after epochs_before_decay")
+    epochs_before_decay: int = flag(60, "epochs before the learning rates decay")
+    max_grad_norm: float = flag(5.0, "largest global norm of a gradient")
+    curriculum: Literal["off", "pretraining", "whole"] = flag(
+        "off",
+        "length grows by 4 events an epoch: while pretraining (paper), or until it is "
+        "songlength (reference code)",
+    )
+    dequantize: bool = flag(True, "spread inputs evenly over the codec's grid")
+
+    def __post_init__(self) -> None:
+        smallest = dict(
+            songlength=2, batch_size=1, max_epoch=1, pretraining_epochs=0, hidden_size_g=1,
+            hidden_size_d=1, num_layers_g=1, num_layers_d=1, critic_steps=1, meta_layer_size=1,
+        )  # fmt: skip
+        for name, low in smallest.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"--{name} is {getattr(self, name)}; give {low} or more")
+        for name in ("random_input_scale", "learning_rate", "max_grad_norm", "d_lr_factor"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"--{name} is {getattr(self, name)}; give a number above 0")
+        if not 0 < self.keep_prob <= 1:
+            raise ValueError(f"--keep_prob is {self.keep_prob}; give a share above 0, up to 1")
+
+
+PAPER = dict(
+    songlength=100, batch_size=20, max_epoch=126, pretraining_epochs=6, hidden_size_g=350,
+    hidden_size_d=350, random_input_scale=1.0, noise="uniform", output="linear",
+    adversarial_loss="saturating", feature_matching=True, freezing="paper", keep_prob=0.5,
+    disable_l2_regularizer=False, initializer="original", optimizer="sgd", learning_rate=0.1,
+    d_lr_factor=0.5, curriculum="pretraining", dequantize=False,
+)  # fmt: skip
+CODE = PAPER | dict(
+    hidden_size_g=100, hidden_size_d=100, max_epoch=500, adversarial_loss="non_saturating",
+    feature_matching=False, feature_matching_reduction="sum", freezing="code", curriculum="whole",
+)  # fmt: skip
+
+
+class MinibatchDiscrimination(keras.layers.Layer):
+    """Tells each row how close the others are (Salimans et al. 2016, section 3.2, as coded).
+
+    [batch, time, features] -> [batch, time, kernels]: at each step, for each kernel, the sum
+    over the batch of exp(-L1 distance), the row itself included.
+    """
+
+    def __init__(self, kernels: int = 25, dimensions: int = 10, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.kernels, self.dimensions = kernels, dimensions
+        self.project = keras.layers.Dense(kernels * dimensions, "sigmoid")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.project.build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        x = ops.cast(self.project(inputs), "float32")
+        batch, time = ops.shape(inputs)[0], ops.shape(inputs)[1]
+        x = ops.reshape(x, (batch, time, self.kernels, self.dimensions))
+        distance = ops.sum(ops.abs(x[:, None] - x[None]), axis=-1)
+        return ops.sum(ops.exp(-distance), axis=1)
+
+
+class Model(MusicModel):
+    """C-RNN-GAN over vectors [batch, time, features]."""
+
+    Config: ClassVar[type] = Config
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": PAPER, "code": CODE}
+    retired: ClassVar[Mapping[str, str]] = {
+        "feed_previous": "always on (--disable_feed_previous turns it off)",
+        "bidirectional_d": "always on (--unidirectional_d turns it off)",
+    }
+    accepts: ClassVar[tuple[Kind, ...]] = ("vectors",)
+    controls: ClassVar[Mapping[str, Control]] = {
+        "temperature": Control(1.0, 0.0, 4.0, "spread of the noise around its mean; 1 as trained"),
+        "dropout": Control(0.0, 0.0, 0.9, "share of generator units dropped while sampling"),
+    }
+
+    def __init__(self, config: Config, spec: Spec, seed: int = 0):
+        super().__init__(config, spec, name="c_rnn_gan")
+        self.clip_norm = config.max_grad_norm
+        self.noise_size = max(1, int(config.random_input_scale * spec.size))
+        self.meta_sizes = [len(names) for names in spec.classes.values()] if self.has_meta else []
+        self.seed = keras.random.SeedGenerator(seed, name="training_noise")
+        self.length = keras.Variable(
+            config.songlength, dtype="int32", trainable=False, name="curriculum_length"
+        )
+        self._dense = "glorot_uniform"
+        if config.initializer == "original":
+            self._dense = keras.initializers.RandomNormal(stddev=1.0)
+        self.generator = self._draw_generator()
+        self.meta_generator = self._draw_meta_generator() if self.has_meta else None
+        self.discriminator = self._draw_discriminator()
+        self.built = True
+
+    @property
+    def has_meta(self) -> bool:
+        """Whether genre and composer are generated; needs classes in the data."""
+        return self.config.generate_meta and bool(self.spec.classes)
+
+    def _draw_generator(self) -> FeedbackLSTM:
+        config = self.config
+        generator = FeedbackLSTM(
+            self.spec.size,
+            config.hidden_size_g,
+            config.num_layers_g,
+            activation=config.output,
+            output_scale=1.5 if config.output == "tanh" else 1.0,
+            feedback=not config.disable_feed_previous,
+            dense_initializer=self._dense,
+            name="generator",
+        )
+        generator.build((None, None, self.noise_size + sum(self.meta_sizes)))
+        return generator
+
+    def _draw_meta_generator(self) -> keras.Model:
+        noise = keras.Input((self._meta_noise_size,))
+        hidden = keras.layers.Dense(
+            self.config.meta_layer_size, "relu", kernel_initializer=self._dense
+        )(noise)
+        meta = keras.layers.Dense(
+            sum(self.meta_sizes), "softmax", kernel_initializer=self._dense, dtype="float32"
+        )(hidden)
+        return keras.Model(noise, meta, name="meta_generator")
+
+    @property
+    def _meta_noise_size(self) -> int:
+        return max(1, int(self.config.random_input_scale * sum(self.meta_sizes)))
+
+    def _draw_discriminator(self) -> keras.Model:
+        """music [batch, time, features + meta] and mask [batch, time] -> verdicts, features.
+
+        Without a curriculum all steps count, and it takes no mask.
+        """
+        config = self.config
+        seeds = iter(range(1, 99))
+
+        def dropout(x: Any) -> Any:
+            if config.keep_prob == 1:
+                return x
+            return keras.layers.Dropout(1 - config.keep_prob, seed=next(seeds))(x)
+
+        music = keras.Input((None, self.spec.size + sum(self.meta_sizes)))
+        mask = None if config.curriculum == "off" else keras.Input((None,), dtype="bool")
+        dropped, stacks = dropout(music), []
+        for reverse in (False,) if config.unidirectional_d else (False, True):
+            x = dropped
+            for _ in range(config.num_layers_d):
+                x = dropout(LSTM(config.hidden_size_d, reverse=reverse)(x, mask=mask))
+            stacks.append(x)
+        join = keras.layers.Concatenate(dtype="float32")
+        if config.minibatch_d:
+            stacks.append(MinibatchDiscrimination()(join(stacks) if stacks[1:] else stacks[0]))
+        features = join(stacks) if stacks[1:] else stacks[0]
+        verdicts = keras.layers.Dense(1, kernel_initializer=self._dense, dtype="float32")(features)
+        inputs = music if mask is None else [music, mask]
+        return keras.Model(inputs, [verdicts, features], name="discriminator")
+
+    # How it trains.
+
+    @property
+    def batch_windows(self) -> int:
+        """Windows that a batch of data holds: one part for each critic update."""
+        return self.config.batch_size * self._critic_updates
+
+    @property
+    def _critic_updates(self) -> int:
+        return self.config.critic_steps if self._is_wasserstein else 1
+
+    @property
+    def _is_wasserstein(self) -> bool:
+        return self.config.adversarial_loss == "wasserstein"
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """Pretraining by teacher forcing, then the two against each other."""
+        config = self.config
+        pretraining = min(config.pretraining_epochs, config.max_epoch)
+        first = [self._phase("pretraining", self.pretraining_loss)]
+        if config.pretraining_d:
+            first.append(self._discriminator_phase(0))
+        stages = [
+            Stage("pretraining", pretraining, first),
+            Stage("adversarial", config.max_epoch - pretraining, self._adversarial_phases()),
+        ]
+        return [stage for stage in stages if stage.epochs]
+
+    def _adversarial_phases(self) -> list[Phase | JointPhase]:
+        last = self._critic_updates - 1
+        discriminators = [self._discriminator_phase(part) for part in range(last + 1)]
+        generator = self._generator_phase(last)
+        if self.config.feature_matching or self.config.minibatch_d:
+            return [*discriminators, generator]
+        joint = JointPhase(
+            discriminators[-1],
+            generator,
+            produce=lambda batch: self.produce(self._part(batch, last)),
+            judge=lambda batch, fake: self.judge(self._part(batch, last), fake),
+        )
+        return [*discriminators[:-1], joint]
+
+    def _phase(self, name: str, loss: Any, **more: Any) -> Phase:
+        networks = [self.discriminator] if name == "discriminator" else [self.generator]
+        if self.has_meta and name == "generator":
+            networks.append(self.meta_generator)
+        config = self.config
+        l2 = 0.0 if config.disable_l2_regularizer else L2_STRENGTH * config.reg_scale
+        return Phase(name, networks, loss, l2=l2, **more)
+
+    def _discriminator_phase(self, part: int) -> Phase:
+        def loss(batch: Any) -> Any:
+            batch = self._part(batch, part)
+            loss, _, reports, _, _ = self.judge(batch, self.produce(batch))
+            return loss, reports
+
+        reports = ("distance", "penalty") if self._is_wasserstein else ("real", "fake")
+        return self._phase(
+            "discriminator", loss, reports=reports, enabled=self._freezing("discriminator")
+        )
+
+    def _generator_phase(self, part: int) -> Phase:
+        return self._phase(
+            "generator",
+            lambda batch: self.generator_loss(self._part(batch, part)),
+            reports=("adversarial",),
+            enabled=self._freezing("generator"),
+        )
+
+    def _freezing(self, who: str) -> Any:
+        """Gives the rule on the previous batch's losses that lets `who` move (1.5 of the paper)."""
+        if self.config.freezing == "off":
+            return None
+
+        def losses(last: Mapping[str, Any]) -> tuple[Any, Any]:
+            of_d, of_g = last["discriminator_loss"], last["generator_adversarial"]
+            if self.config.freezing == "paper":
+                return of_d, of_g
+            zero = ops.zeros_like(of_d)
+            return (
+                of_d + last.get("discriminator_l2", zero),
+                of_g + last.get("generator_l2", zero),
+            )
+
+        def paper(last: Mapping[str, Any]) -> Any:
+            of_d, of_g = losses(last)
+            return of_d >= 0.7 * of_g if who == "discriminator" else of_g >= 0.7 * of_d
+
+        def code(last: Mapping[str, Any]) -> Any:
+            of_d, of_g = losses(last)
+            low = (of_d < 2.0) | (of_g < 2.0)
+            return ~(low & (0.7 * of_g > of_d)) if who == "discriminator" else ~low
+
+        return paper if self.config.freezing == "paper" else code
+
+    def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
+        """Adam with the momenta of WGAN-GP, or plain SGD as the paper."""
+        rate = self._learning_rate(phase, epoch=0)
+        if self.config.optimizer == "sgd":
+            return keras.optimizers.SGD(rate, name=f"{phase}_sgd")
+        return keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.9, name=f"{phase}_adam")
+
+    def _learning_rate(self, phase: str, epoch: int) -> float:
+        config = self.config
+        factor = config.d_lr_factor if phase == "discriminator" else 1.0
+        decay = config.lr_decay ** max(epoch - config.epochs_before_decay, 0)
+        return config.learning_rate * factor * decay
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Sets the learning rates and the length of the curriculum for an epoch, from 0."""
+        for name, optimizer in self.optimizer.by_phase.items():
+            optimizer.learning_rate = self._learning_rate(name, epoch)
+        config = self.config
+        grown = min(CURRICULUM_STEP * (epoch + 1), config.songlength)
+        pretraining = epoch < config.pretraining_epochs
+        grows = config.curriculum == "whole" or (config.curriculum == "pretraining" and pretraining)
+        self.length.assign(grown if grows else config.songlength)
+
+    # Losses. A batch has "music" [windows, songlength, features] and its classes [windows].
+
+    def _part(self, batch: Mapping[str, Any], part: int) -> dict[str, Any]:
+        rows = slice(part * self.config.batch_size, (part + 1) * self.config.batch_size)
+        return {name: values[rows] for name, values in batch.items()}
+
+    def _steps(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Gives the music of the batch and which of its steps count."""
+        music = batch["music"]
+        if self.config.curriculum == "off":
+            return music, ops.ones(music.shape[:2], "bool")
+        return leading_steps(music, ops.convert_to_tensor(self.length))
+
+    def _classes(self, batch: Mapping[str, Any]) -> Any:
+        """Gives the true meta [batch, meta]: one-hot classes side by side."""
+        sizes = zip(self.spec.classes, self.meta_sizes, strict=True)
+        return ops.concatenate([ops.one_hot(batch[name], size) for name, size in sizes], axis=-1)
+
+    def _with_meta(self, x: Any, meta: Any) -> Any:
+        """Puts meta [batch, meta] beside each step of [batch, time, ...]."""
+        if meta is None:
+            return x
+        meta = ops.broadcast_to(meta[:, None], (*ops.shape(x)[:2], meta.shape[-1]))
+        return ops.concatenate([x, ops.cast(meta, x.dtype)], axis=-1)
+
+    def _draw(self, shape: Sequence[Any], distribution: str = "uniform") -> Any:
+        draw = keras.random.normal if distribution == "normal" else keras.random.uniform
+        return draw(shape, dtype="float32", seed=self.seed)
+
+    def _dropout_masks(self, batch: Any, time: Any) -> list[Any] | None:
+        keep = self.config.keep_prob
+        if keep == 1:
+            return None
+        shape = (batch, time, self.config.hidden_size_g)
+        draws = [self._draw(shape) for _ in range(self.config.num_layers_g)]
+        return [ops.cast(draw < keep, "float32") / keep for draw in draws]
+
+    def produce(self, batch: Mapping[str, Any]) -> Any:
+        """Gives as much generated music as the batch has: [batch, time, features + meta]."""
+        music, _ = self._steps(batch)
+        rows, time = music.shape[0], ops.shape(music)[1]
+        meta = None
+        if self.has_meta:
+            meta = self.meta_generator(self._draw((rows, self._meta_noise_size)))
+        noise = self._draw((rows, time, self.noise_size), self.config.noise)
+        first = self._draw((rows, self.spec.size))
+        masks = self._dropout_masks(rows, time)
+        made = self.generator(self._with_meta(noise, meta), first, dropout_masks=masks)
+        return self._with_meta(ops.cast(made, "float32"), meta)
+
+    def _verdict(self, music: Any, mask: Any) -> tuple[Any, Any]:
+        """Gives the discriminator's verdict [batch] and its features [batch, time, units].
+
+        The verdict is the mean over the steps that count, of probabilities (not of logits);
+        of plain numbers for a Wasserstein critic.
+        """
+        inputs = music if self.config.curriculum == "off" else [music, mask]
+        verdicts, features = self.discriminator(inputs, training=True)
+        verdicts = ops.cast(verdicts[..., 0], "float32")
+        if not self._is_wasserstein:
+            verdicts = ops.sigmoid(verdicts)
+        weight = ops.cast(mask, "float32")
+        if self.config.end_classification:
+            after = ops.concatenate([weight[:, 1:], ops.zeros_like(weight[:, :1])], axis=1)
+            before = ops.concatenate([ops.zeros_like(weight[:, :1]), weight[:, :-1]], axis=1)
+            weight = (weight - after) * weight + (1 - before) * weight
+        weight = weight / ops.sum(weight, axis=1, keepdims=True)
+        return ops.sum(verdicts * weight, axis=1), ops.cast(features, "float32")
+
+    def judge(self, batch: Mapping[str, Any], fake: Any) -> Any:
+        """Gives what `JointPhase.judge` gives, from one pass over real and generated music."""
+        music, mask = self._steps(batch)
+        real = self._with_meta(music, self._classes(batch) if self.has_meta else None)
+        both = ops.concatenate([ops.cast(real, "float32"), fake], axis=0)
+        verdict, _ = self._verdict(both, ops.concatenate([mask, mask], axis=0))
+        of_real, of_fake = ops.split(verdict, 2)
+        if self._is_wasserstein:
+            distance = ops.mean(of_real) - ops.mean(of_fake)
+            penalty = self._gradient_penalty(real, fake, mask)
+            reports = {"distance": distance, "penalty": penalty}
+            loss = -distance + self.config.gradient_penalty * penalty
+            generator_loss = -ops.mean(of_fake)
+            return loss, -ops.ones_like(of_fake), reports, generator_loss, {
+                "adversarial": generator_loss
+            }  # fmt: skip
+        of_real = ops.clip(of_real, EPSILON, 1 - EPSILON)
+        of_fake = ops.clip(of_fake, EPSILON, 1 - EPSILON)
+        loss = ops.mean(-ops.log(of_real) - ops.log(1 - of_fake))
+        reports = {"real": ops.mean(of_real), "fake": ops.mean(of_fake)}
+        if self.config.adversarial_loss == "saturating":
+            ratio, generator_loss = -ops.ones_like(of_fake), ops.mean(ops.log(1 - of_fake))
+        else:
+            ratio, generator_loss = -(1 - of_fake) / of_fake, -ops.mean(ops.log(of_fake))
+        return loss, ratio, reports, generator_loss, {"adversarial": generator_loss}
+
+    def _gradient_penalty(self, real: Any, fake: Any, mask: Any) -> Any:
+        """Gives mean((|gradient| - 1)^2) of the critic between real and generated music."""
+        share = self._draw((real.shape[0], 1, 1))
+        between = share * real + (1 - share) * ops.stop_gradient(fake)
+        slope = input_gradient(lambda music: self._verdict(music, mask)[0], between)
+        slope = ops.cast(slope, "float32") * ops.cast(mask, "float32")[..., None]
+        norm = ops.sqrt(ops.sum(ops.square(slope), axis=(1, 2)) + EPSILON)
+        return ops.mean(ops.square(norm - 1))
+
+    def generator_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Gives the generator's loss: adversarial, or the distance of features."""
+        fake = self.produce(batch)
+        if not self.config.feature_matching:
+            _, _, _, loss, reports = self.judge(batch, fake)
+            return loss, reports
+        music, mask = self._steps(batch)
+        real = self._with_meta(music, self._classes(batch) if self.has_meta else None)
+        both = ops.concatenate([ops.cast(real, "float32"), fake], axis=0)
+        verdict, features = self._verdict(both, ops.concatenate([mask, mask], axis=0))
+        of_real, of_fake = ops.split(features * ops.cast(mask, "float32")[:1, :, None], 2)
+        squares = ops.sum(ops.square(of_real - of_fake), axis=(1, 2))
+        reduce = ops.sum if self.config.feature_matching_reduction == "sum" else ops.mean
+        _, verdict = ops.split(verdict, 2)
+        if self._is_wasserstein:
+            adversarial = -ops.mean(verdict)
+        else:
+            adversarial = -ops.mean(ops.log(ops.clip(verdict, EPSILON, 1.0)))
+        return reduce(squares), {"adversarial": adversarial}
+
+    def pretraining_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Gives the mean squared error of the next step, the true past being fed (3.2)."""
+        batch = self._part(batch, 0)
+        music, mask = self._steps(batch)
+        rows, time = music.shape[0], ops.shape(music)[1]
+        noise = self._draw((rows, time, self.noise_size), self.config.noise)
+        inputs = self._with_meta(noise, self._classes(batch) if self.has_meta else None)
+        previous = ops.concatenate([self._draw((rows, 1, self.spec.size)), music[:, :-1]], axis=1)
+        masks = self._dropout_masks(rows, time)
+        made = self.generator.teacher_forced(inputs, previous, dropout_masks=masks)
+        error = ops.mean(ops.square(ops.cast(made, "float32") - music), axis=-1)
+        weight = ops.cast(mask, "float32")
+        return ops.sum(error * weight) / ops.sum(weight), {}
+
+    # How it composes.
+
+    def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
+        """Noise a step, the first "previous output", dropout draws, and noise for the meta."""
+        config = self.config
+        noises = {
+            "noise": Noise((count, length, self.noise_size), config.noise, per_step=True),
+            "first": Noise((count, self.spec.size), "uniform", per_step=False),
+        }
+        for layer in range(config.num_layers_g):
+            shape = (count, length, config.hidden_size_g)
+            noises[f"dropout_{layer}"] = Noise(shape, "uniform", per_step=True)
+        if self.has_meta:
+            noises["meta"] = Noise((count, self._meta_noise_size), "uniform", per_step=False)
+        return noises
+
+    def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
+        """Gives music [batch, time, features]; see `controls` for what may be set."""
+        mean = 0.5 if self.config.noise == "uniform" else 0.0
+        spread = controls["temperature"][:, None, None]
+        meta = self.meta_generator(noise["meta"]) if self.has_meta else None
+        inputs = self._with_meta(mean + spread * (noise["noise"] - mean), meta)
+        rate = controls["dropout"][:, None, None]
+        masks = [
+            ops.cast(noise[f"dropout_{layer}"] >= rate, "float32") / (1 - rate)
+            for layer in range(self.config.num_layers_g)
+        ]
+        made = self.generator(inputs, noise["first"], dropout_masks=masks)
+        return ops.cast(made, "float32")

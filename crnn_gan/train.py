@@ -1,0 +1,270 @@
+"""Trains a model on prepared data; started again with the same flags, it goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from pipelines.atomic_file import write_atomically
+from pipelines.command_line import UsageError, flag, parse, peek, run_command
+from pipelines.score import Score
+
+if TYPE_CHECKING:
+    from crnn_gan.metrics.bands import Band
+    from crnn_gan.models.model import MusicModel
+    from pipelines.codecs.codec import Codec
+    from pipelines.dataset import Pieces, Windows
+
+USAGE = """python -m crnn_gan.train --model=NAME --data_dir=DIR --run_dir=DIR [settings]
+
+Trains a model on what `python -m pipelines.prepare` made. The run directory gets
+config.json, checkpoints, TensorBoard logs and, in generated_data, a MIDI file, its piano
+roll and a row of statistics each epoch. The same command again resumes the run."""
+
+MAY_CHANGE = {"max_epoch", "epochs_per_checkpoint", "samples_per_epoch"}
+REFERENCE_WINDOWS = 400  # Real windows behind the bands of real music.
+
+
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """Settings of the trainer."""
+
+    model: str = flag("c_rnn_gan", "the model, a file of crnn_gan/models")
+    data_dir: str = flag(help="directory made by python -m pipelines.prepare")
+    run_dir: str = flag(help="directory of the run; made if it is missing")
+    preset: str = flag("", "a named set of the model's settings; the other flags win over it")
+    composer: tuple[str, ...] = flag((), "train on these composers only, separated by commas")
+    works_per_composer: int | None = flag(None, "at most so many pieces of each composer")
+    windows_per_piece: int = flag(4, "random windows of each piece in an epoch")
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = flag(
+        "auto", "auto: mixed_bfloat16 on a GPU, float32 elsewhere"
+    )
+    seed: int = flag(0, "decides weights, windows and noise")
+    deterministic: bool = flag(True, "bitwise equal results each time on the same machine")
+    epochs_per_checkpoint: int = flag(1, "epochs between checkpoints")
+    samples_per_epoch: int = flag(16, "pieces composed after each epoch for the statistics")
+
+    def __post_init__(self) -> None:
+        for name in ("windows_per_piece", "epochs_per_checkpoint", "samples_per_epoch"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
+
+
+def main(argv: list[str]) -> None:
+    """Trains as the command line says."""
+    from crnn_gan.models.model import model_class
+
+    cls = model_class(peek(argv, "model", "c_rnn_gan"))
+    preset = peek(argv, "preset", "")
+    if preset and preset not in cls.presets:
+        known = ", ".join(cls.presets) or "none"
+        raise UsageError(f"--preset={preset} is not known; this model's presets are: {known}")
+    flags, config = parse(
+        argv, USAGE, Flags, cls.Config, presets=cls.presets.get(preset), retired=cls.retired
+    )
+    train(flags, config)
+
+
+def train(flags: Flags, config: Any) -> MusicModel:
+    """Trains or resumes a run to its last epoch.
+
+    Args:
+      flags: the trainer's settings.
+      config: the model's Config.
+
+    Returns:
+      The trained model.
+
+    Raises:
+      ValueError: data that is missing or does not fit, or a run directory of another run.
+      CheckpointError: a checkpoint could not be written.
+      TrainingError: too many updates in a row were not finite.
+    """
+    from crnn_gan.configuration import RunConfig, automatic_precision, versions
+    from crnn_gan.training import checkpoint
+    from pipelines import dataset, records
+
+    precision = automatic_precision() if flags.precision == "auto" else flags.precision
+    flags = dataclasses.replace(flags, precision=precision)
+    if flags.deterministic:
+        _make_deterministic(flags.seed)
+    manifest = records.read_manifest(flags.data_dir)
+    run_dir = Path(flags.run_dir)
+    training = dataclasses.asdict(flags)
+    del training["run_dir"]  # A run directory may be moved.
+    run = RunConfig(
+        model=flags.model,
+        config=dataclasses.asdict(config),
+        codec=manifest.codec,
+        spec=manifest.spec,
+        training=json.loads(json.dumps(training)),
+        data={"configuration": manifest.configuration, **manifest.source},
+        versions=versions(),
+    )
+    _agree(run_dir, run)
+    pieces = dataset.load(flags.data_dir, "train", flags.composer, flags.works_per_composer)
+    model, codec = run.build_model(), run.build_codec()
+    windows = dataset.Windows(
+        pieces,
+        config.songlength,
+        model.batch_windows,
+        flags.seed,
+        flags.windows_per_piece,
+        codec.dequantize if config.dequantize else None,
+    )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    run.write(run_dir)
+    bands = _write_bands(run_dir, codec, pieces, config.songlength, flags.seed)
+    done = checkpoint.restore(run_dir, model)
+    _introduce(run_dir, model, windows, done)
+    _fit(run_dir, flags, model, codec, windows, bands, done)
+    return model
+
+
+def _make_deterministic(seed: int) -> None:
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def _agree(run_dir: Path, run: Any) -> None:
+    """Checks that a directory that already holds a run holds this one.
+
+    Raises:
+      ValueError: it holds a run with other settings, which are named.
+    """
+    from crnn_gan.configuration import FILE, RunConfig
+
+    if not (run_dir / FILE).exists():
+        if run_dir.exists() and any(run_dir.iterdir()):
+            raise ValueError(
+                f"{run_dir} is not empty and holds no run; give a new directory as --run_dir"
+            )
+        return
+    old = RunConfig.read(run_dir)
+    if old.model != run.model:
+        raise ValueError(
+            f"{run_dir} holds a run of the model {old.model}, not {run.model}; give another "
+            "--run_dir"
+        )
+    different = [
+        f"{name} is {before.get(name)!r} there and {now.get(name)!r} here"
+        for before, now in (
+            (old.config, run.config),
+            (old.training, run.training),
+            ({"codec": old.codec}, {"codec": run.codec}),
+            ({"data": old.data["configuration"]}, {"data": run.data["configuration"]}),
+        )
+        for name in sorted(before.keys() | now.keys())
+        if name not in MAY_CHANGE | {"data_dir", "preset"} and before.get(name) != now.get(name)
+    ]
+    if different:
+        raise ValueError(
+            f"{run_dir} holds a run with other settings: {'; '.join(different)}. Give the same "
+            "ones to go on with it, or another --run_dir"
+        )
+
+
+def _write_bands(
+    run_dir: Path, codec: Codec, pieces: Pieces, length: int, seed: int
+) -> Mapping[str, Band]:
+    """Measures real windows and writes run_dir/bands.json."""
+    from crnn_gan.metrics import bands
+    from pipelines import dataset
+
+    windows = dataset.real_windows(pieces, REFERENCE_WINDOWS, length, seed)
+    found = bands.bands([codec.decode(window).score for window in windows])
+    text = json.dumps(bands.to_json(found), indent=1) + "\n"
+    write_atomically(run_dir / "bands.json", text.encode())
+    return found
+
+
+def _introduce(run_dir: Path, model: MusicModel, windows: Windows, done: int) -> None:
+    """Says on the console what is about to happen and where it goes."""
+    made_of = windows.summary
+    short = f" ({made_of.too_short} shorter than a window left out)" if made_of.too_short else ""
+    weights = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    print(f"run: {run_dir} (MIDI, piano rolls and statistics in {run_dir / 'generated_data'})")
+    print(f"data: {made_of.pieces} pieces{short}, {made_of.steps_per_epoch} steps an epoch")
+    print(f"model: {model.name}, {weights:,} weights", flush=True)
+    if done:
+        print(f"going on after epoch {done}", flush=True)
+
+
+def composer_of(
+    model: MusicModel, codec: Codec, count: int, length: int, seed: int
+) -> Callable[[int], list[Score]]:
+    """Gives a function that composes `count` pieces of `length` steps with the model as it is.
+
+    The seeds are the same at each call, so that one can hear a piece grow. Draws nothing
+    from the model's own random numbers.
+    """
+    from crnn_gan.signatures.noise import draw_numpy
+
+    noise = draw_numpy(model.noise_spec(count, length), np.arange(seed, seed + count))
+    controls = {
+        name: np.full(count, control.default, np.float32)
+        for name, control in model.controls.items()
+    }
+
+    def compose(epoch: int) -> list[Score]:
+        arrays = model.predict_on_batch({"noise": noise, "controls": controls})
+        return [codec.decode(np.asarray(array)).score for array in arrays]
+
+    return compose
+
+
+def _fit(
+    run_dir: Path,
+    flags: Flags,
+    model: MusicModel,
+    codec: Codec,
+    windows: Windows,
+    bands: Mapping[str, Band],
+    done: int,
+) -> None:
+    """Runs what is left of each stage, one fit() a stage."""
+    from crnn_gan.training import callbacks, guard
+
+    length = model.config.songlength
+    compose = composer_of(model, codec, flags.samples_per_epoch, length, flags.seed)
+    total = sum(stage.epochs for stage in model.stages)
+    steps, first = windows.summary.steps_per_epoch, 0
+    for stage in model.stages:
+        first, last = max(done, first), first + stage.epochs
+        if first < last:
+            model.enter(stage)
+            model.fit(
+                windows.dataset(first * steps),
+                initial_epoch=first,
+                epochs=last,
+                steps_per_epoch=steps,
+                shuffle=False,
+                verbose="auto" if sys.stdout.isatty() else 0,
+                callbacks=[
+                    guard.EpochSchedule(),
+                    guard.StopOnNaN(),
+                    callbacks.EpochSample(run_dir, compose, bands, stage.name),
+                    callbacks.CollapseAlarm(run_dir, bands),
+                    guard.SaveCheckpoint(run_dir, flags.epochs_per_checkpoint, total),
+                    callbacks.Progress(total, stage.name),
+                ],
+            )
+        first = last
+
+
+def run() -> int:
+    """Runs the command; gives its exit status."""
+    return run_command(main)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

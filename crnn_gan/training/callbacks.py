@@ -1,0 +1,338 @@
+"""Callbacks: what a run writes and says at the end of each epoch.
+
+They know nothing of models: they are given what to call. An epoch has one number
+everywhere, in file names, rows, charts and lines: epoch 1 is the first. All write their
+files whole or not at all, and a run that is resumed replaces what lies after the epoch it
+starts from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from crnn_gan import metrics, piano_roll
+from crnn_gan.metrics.bands import Band, in_words, mean_statistics, number, side
+from crnn_gan.metrics.originality import repeated_pieces
+from pipelines import midi
+from pipelines.atomic_file import write_atomically
+from pipelines.score import Score
+
+GENERATED = "generated_data"
+STATISTICS_FILE = "statistics.tsv"
+ALARMS_FILE = "alarms.txt"
+LEADING_COLUMNS = ("epoch", "stage", "pieces", "repeated")
+STATISTICS_COLUMNS = tuple(function.__name__ for function in metrics.STATISTICS)
+
+ADVICE = {  # What each watched statistic far from real music tends to mean.
+    ("polyphony", "below"): "it writes tones one by one; several tones a cell, or more "
+    "training, bring chords",
+    ("polyphony", "above"): "everything starts together: the generator may have collapsed into "
+    "one chord; try a Wasserstein loss or more critic updates a batch",
+    ("unique_tones", "below"): "the generator may have collapsed; try a Wasserstein loss, more "
+    "critic updates a batch or a lower learning rate for the generator",
+    ("unique_tones", "above"): "the tones may be scattered by chance; train longer, or let the "
+    "generator learn more slowly",
+    ("repetitions", "below"): "nothing comes back; train longer, or on longer songs",
+    ("repetitions", "above"): "the generator may be caught in a loop; try a Wasserstein loss or "
+    "more critic updates a batch",
+}
+REPEATED_ADVICE = (
+    "the generator may ignore its noise; try a Wasserstein loss, minibatch discrimination or "
+    "more critic updates a batch"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """The statistics of the pieces composed after an epoch.
+
+    Attributes:
+      epoch: 1 is the first.
+      stage: name of the stage of training.
+      pieces: how many pieces the means are over.
+      repeated: how many of them repeat an earlier one note for note.
+      statistics: mean of each statistic over the pieces.
+    """
+
+    epoch: int
+    stage: str
+    pieces: int
+    repeated: int
+    statistics: Mapping[str, float]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Reads a statistics.tsv; none when there is no such file.
+
+    Raises:
+      ValueError: it has other columns.
+    """
+    if not path.exists():
+        return []
+    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    columns = (*LEADING_COLUMNS, *STATISTICS_COLUMNS)
+    if tuple(head.split("\t")) != columns:
+        raise ValueError(f"{path} has the columns {head!r}, not {columns}; move it away")
+    return [_row(line.split("\t")) for line in lines]
+
+
+def _row(cells: Sequence[str]) -> Row:
+    epoch, stage, pieces, repeated, *values = cells
+    statistics = dict(zip(STATISTICS_COLUMNS, map(float, values), strict=True))
+    return Row(int(epoch), stage, int(pieces), int(repeated), statistics)
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Writes a statistics.tsv: a line of column names, then one a row."""
+    lines: list[Sequence[Any]] = [(*LEADING_COLUMNS, *STATISTICS_COLUMNS)]
+    for row in rows:
+        values = [f"{row.statistics[name]:.6g}" for name in STATISTICS_COLUMNS]
+        lines.append((row.epoch, row.stage, row.pieces, row.repeated, *values))
+    text = "".join("\t".join(map(str, line)) + "\n" for line in lines)
+    write_atomically(path, text.encode())
+
+
+class EpochSample(keras.callbacks.Callback):
+    """Writes what the model composes after each epoch, and what that is like.
+
+    Into run_dir/generated_data: `epoch-0007.mid` and its piano roll `epoch-0007.png`, the
+    first of the composed pieces; and a row of `statistics.tsv`, the means over all of them.
+    Into log_dir for TensorBoard, with the epoch as step: losses, statistics and the piano
+    roll. Real music's mean, 5th and 95th percentile are runs of their own there, so that
+    each statistic's chart shows them beside the generated music.
+
+    It draws no random number. `compose` has to draw from seeds of its own too, or a run
+    with samples would train differently from one without.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | Path,
+        compose: Callable[[int], Sequence[Score]],
+        bands: Mapping[str, Band],
+        stage: str = "",
+        log_dir: str | Path | None = None,
+    ):
+        """Makes the callback and its folder.
+
+        Args:
+          run_dir: the run's folder.
+          compose: epoch, 1 is the first, -> one piece or more of the training length.
+          bands: where real windows of that length lie.
+          stage: name of the stage, for the rows.
+          log_dir: TensorBoard's folder; run_dir/logs by default.
+        """
+        super().__init__()
+        self.folder = Path(run_dir) / GENERATED
+        self.log_dir = Path(log_dir) if log_dir else Path(run_dir) / "logs"
+        self.compose, self.bands, self.stage = compose, bands, stage
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._writers: dict[str, Any] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Composes, writes the files and the charts."""
+        number = epoch + 1
+        scores = self.compose(number)
+        picture = piano_roll.draw(scores[0], f"epoch {number}")
+        name = f"epoch-{number:04d}"
+        midi.write(scores[0], self.folder / f"{name}.mid")
+        write_atomically(self.folder / f"{name}.png", piano_roll.encode_png(picture))
+        row = self._row(number, scores)
+        path = self.folder / STATISTICS_FILE
+        write_rows(path, [*(r for r in read_rows(path) if r.epoch < number), row])
+        self._chart(row, picture, logs or {})
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Closes TensorBoard's files."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+    def _row(self, epoch: int, scores: Sequence[Score]) -> Row:
+        means = mean_statistics([metrics.statistics(score) for score in scores])
+        return Row(epoch, self.stage, len(scores), repeated_pieces(scores), means)
+
+    def _chart(self, row: Row, picture: np.ndarray, logs: Mapping[str, Any]) -> None:
+        import tensorflow as tf
+
+        scalars = {f"losses/{name}": float(value) for name, value in logs.items()}
+        scalars |= {f"statistics/{name}": value for name, value in row.statistics.items()}
+        scalars["statistics/repeated_pieces"] = row.repeated
+        with tf.device("CPU:0"):
+            self._write("generated", scalars, row.epoch)
+            with self._writer("generated").as_default(row.epoch):
+                tf.summary.image("piano_roll", picture[None])
+            for run, field in [("mean", "mean"), ("05", "low"), ("95", "high")]:
+                real = {f"statistics/{n}": getattr(b, field) for n, b in self.bands.items()}
+                self._write(f"real-{run}", real, row.epoch)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def _write(self, run: str, scalars: Mapping[str, float], step: int) -> None:
+        import tensorflow as tf
+
+        with self._writer(run).as_default(step):
+            for name, value in scalars.items():
+                tf.summary.scalar(name, value)
+
+    def _writer(self, run: str) -> Any:
+        import tensorflow as tf
+
+        if run not in self._writers:
+            self._writers[run] = tf.summary.create_file_writer(str(self.log_dir / run))
+        return self._writers[run]
+
+
+class CollapseAlarm(keras.callbacks.Callback):
+    """Warns in words when the composed pieces stay far from real music.
+
+    It looks at polyphony, unique tones and repetitions, and at pieces that are equal: far
+    outside is below 2/3 of the 5th or above 3/2 of the 95th percentile of real windows.
+    After `epochs` such epochs in a row it says so once, on stderr and in run_dir/alarms.txt,
+    and again only when something changes. It reads what `EpochSample` wrote: put it after
+    that in the list of callbacks.
+    """
+
+    FACTOR = 1.5
+
+    def __init__(self, run_dir: str | Path, bands: Mapping[str, Band], epochs: int = 5):
+        """Makes the callback.
+
+        Args:
+          run_dir: the run's folder.
+          bands: where real windows of the training length lie.
+          epochs: how many epochs in a row it takes to warn.
+
+        Raises:
+          ValueError: `epochs` is below 1.
+        """
+        super().__init__()
+        if epochs < 1:
+            raise ValueError(f"the collapse alarm was given {epochs} epochs; give 1 or more")
+        self.run_dir, self.bands, self.epochs = Path(run_dir), bands, epochs
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Warns, if there is something new to say.
+
+        Raises:
+          ValueError: there is no row of this epoch.
+        """
+        rows = read_rows(self.run_dir / GENERATED / STATISTICS_FILE)
+        if not rows or rows[-1].epoch != epoch + 1:
+            raise ValueError(
+                f"there are no statistics of epoch {epoch + 1}; put EpochSample before "
+                "CollapseAlarm in the list of callbacks"
+            )
+        before, now = self._far(rows[:-1]), self._far(rows)
+        lines = [text for key, text in now.items() if key not in before]
+        lines += [f"{in_words(key[0])}: no longer so" for key in before if key not in now]
+        self._say(epoch + 1, lines)
+
+    def _far(self, rows: Sequence[Row]) -> dict[tuple[str, str], str]:
+        """Gives what has been far outside in each of the last rows: (name, side) -> sentence."""
+        last = rows[-self.epochs :]
+        if len(last) < self.epochs:
+            return {}
+        in_a_row = f"for {self.epochs} epochs in a row"
+        found = {}
+        for (name, where), advice in ADVICE.items():
+            band = self.bands[name]
+            if all(side(row.statistics[name], band, self.FACTOR) == where for row in last):
+                found[name, where] = (
+                    f"{in_words(name)} {number(last[-1].statistics[name])} is far {where} real "
+                    f"music's {number(band.low)}..{number(band.high)} {in_a_row}: {advice}"
+                )
+        if all(row.repeated for row in last):
+            found["repeated_pieces", ""] = (
+                f"{last[-1].repeated} of {last[-1].pieces} pieces repeat another note for note, "
+                f"{in_a_row} some did: {REPEATED_ADVICE}"
+            )
+        return found
+
+    def _say(self, epoch: int, texts: Sequence[str]) -> None:
+        """Adds lines to alarms.txt; those of this epoch and later are of an older attempt."""
+        path = self.run_dir / ALARMS_FILE
+        old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = [line for line in old if _epoch_of(line) < epoch]
+        for text in texts:
+            print(f"warning: epoch {epoch}: {text}", file=sys.stderr, flush=True)
+        lines += [f"epoch {epoch}: {text}" for text in texts]
+        if lines != old:
+            write_atomically(path, "".join(line + "\n" for line in lines).encode())
+
+
+def _epoch_of(line: str) -> int:
+    """Gives the epoch of a line of alarms.txt, "epoch 7: ..."."""
+    return int(line.split(":", 1)[0].removeprefix("epoch "))
+
+
+class Progress(keras.callbacks.Callback):
+    """Prints one line an epoch: losses, speed, and the time left for the whole run.
+
+    Training is one fit() a stage; the epochs of all stages are counted together. The time
+    left takes the rest to be as fast as the last ten epochs of this fit(), of which the
+    first counts only while there is no other: it traces and compiles.
+    """
+
+    def __init__(
+        self, total_epochs: int, stage: str = "", clock: Callable[[], float] = time.monotonic
+    ):
+        """Makes the callback.
+
+        Args:
+          total_epochs: epochs of all stages.
+          stage: name of the stage, for the lines.
+          clock: gives seconds.
+        """
+        super().__init__()
+        self.total_epochs, self.stage, self.clock = total_epochs, stage, clock
+        self._ends: list[float] = []
+        self._started = self._trained = 0.0
+        self._steps = 0
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Starts the clock."""
+        self._ends = [self.clock()]
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Starts the epoch's clock."""
+        self._started, self._steps = self.clock(), 0
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Counts; `batch` is the last step of a call that ran several."""
+        self._trained, self._steps = self.clock(), batch + 1
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Prints the line."""
+        self._ends.append(self.clock())
+        stage = f" ({self.stage})" if self.stage else ""
+        parts = [f"{in_words(name)} {float(value):.4g}" for name, value in (logs or {}).items()]
+        if self._steps and self._trained > self._started:
+            parts.append(f"{self._steps / (self._trained - self._started):.3g} steps/s")
+        left = self._seconds_an_epoch() * (self.total_epochs - epoch - 1)
+        parts.append(f"{duration(left)} left")
+        print(f"epoch {epoch + 1} of {self.total_epochs}{stage}: {', '.join(parts)}", flush=True)
+
+    def _seconds_an_epoch(self) -> float:
+        ends = self._ends[1:] if len(self._ends) > 2 else self._ends
+        ends = ends[-11:]
+        return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+def duration(seconds: float) -> str:
+    """Writes a time in words: "45 s", "3 min 20 s", "2 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
