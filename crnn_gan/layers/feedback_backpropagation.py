@@ -1,0 +1,190 @@
+"""A stack of LSTMs that hears its own output, through time: forward, and backward by hand.
+
+The generator of C-RNN-GAN (Mogren 2016, section 3). As in `backpropagation.py` everything is
+time-major, states are float32, and the gradients of the weights are one matrix product each,
+after the backward loop. Second derivatives are left to the backend, and are slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from crnn_gan.layers.backpropagation import (
+    Cell,
+    cell,
+    cell_backward,
+    dot,
+    shifted,
+    weight_gradient,
+)
+from crnn_gan.layers.loops import scan, stacked, with_gradient
+
+
+class FeedbackWeights(NamedTuple):
+    """Weights of `feedback_lstm`.
+
+    Attributes:
+      feedback: float32 [features, units].
+      output: float32 [units, features].
+      output_bias: float32 [features].
+      layers: (kernel [units, 4 * units], recurrent kernel [units, 4 * units], bias
+        float32 [4 * units]) of each layer; the kernels' dtype is that of the products.
+    """
+
+    feedback: Any
+    output: Any
+    output_bias: Any
+    layers: tuple[tuple[Any, Any, Any], ...]
+
+    def joined(self) -> list[Any]:
+        """Gives for each layer the matrix [2 * units, 4 * units] of its input and its past."""
+        return [ops.concatenate(layer[:2], axis=0) for layer in self.layers]
+
+
+def bounded(y: Any, limit: float | None) -> Any:
+    """Gives y, or limit * tanh(y)."""
+    return y if limit is None else limit * ops.tanh(y)
+
+
+def feedback_step(
+    x: Any,
+    state: Sequence[Any],
+    masks: Sequence[Any],
+    weights: FeedbackWeights,
+    joined: Sequence[Any],
+    limit: float | None,
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Gives (state, what is left for derivatives) of one step; see `feedback_lstm`.
+
+    Args:
+      x: float32 [batch, units].
+      state: y [batch, features], then h and c [batch, units] of each layer.
+      masks: for each layer [batch, units], or none.
+    """
+    y, states = state[0], []
+    u = ops.relu(x + dot(y, weights.feedback))
+    below, left = u, []
+    for k, (matrix, (_, _, bias)) in enumerate(zip(joined, weights.layers, strict=True)):
+        h, c = state[1 + 2 * k : 3 + 2 * k]
+        h, c, at = cell(dot(ops.concatenate([below, h], axis=-1), matrix) + bias, c)
+        below = h * masks[k] if masks else h
+        states += [h, c]
+        left += [h, *at]
+    y = bounded(dot(below, weights.output) + weights.output_bias, limit)
+    return (y, *states), (y, u, *left)
+
+
+def feedback_lstm(
+    x: Any, first: Any, weights: FeedbackWeights, masks: Sequence[Any], limit: float | None
+) -> Any:
+    """Gives y [time, batch, features], float32, each step of which hears the one before.
+
+    u = relu(x + y_before * feedback); the layers; y = bounded(h * output + bias, limit).
+
+    Args:
+      x: float32 [time, batch, units], what is known of u's input.
+      first: float32 [batch, features], heard by the first step.
+      weights: see there.
+      masks: for each layer, [time, batch, units] to multiply its outputs by on their way up
+        (not on their way to its next step); or none.
+      limit: see `bounded`.
+    """
+
+    def function(x: Any, first: Any, weights: FeedbackWeights, *masks: Any) -> tuple[Any, Callable]:
+        y, u, *left = _feedback_forward(x, first, weights, masks, limit)
+        y = stacked(y)
+
+        def gradient(dy: Any) -> tuple[Any, Any, FeedbackWeights]:
+            cells = [series for k, series in enumerate(left) if k % 7]
+            dy, du, dz = _feedback_backward(dy, y, u, cells, weights, masks, limit)
+            inputs = [stacked(u), *(stacked(h) for h in left[::7])]
+            by_weights = _feedback_weight_gradients(
+                (dy, du, dz), shifted(y, first=first), inputs, weights, masks
+            )
+            return du, dot(du[0], ops.transpose(weights.feedback)), by_weights
+
+        return y, gradient
+
+    return with_gradient(function, (x, first, weights), masks)
+
+
+def _feedback_forward(
+    x: Any, first: Any, weights: FeedbackWeights, masks: Sequence[Any], limit: float | None
+) -> list[Any]:
+    joined = weights.joined()
+
+    def step(state: Any, elements: Any) -> tuple[tuple, tuple]:
+        return feedback_step(elements[0], state, elements[1:], weights, joined, limit)
+
+    features, units = weights.feedback.shape
+    initial = (first, *[ops.zeros_like(x[0])] * (2 * len(joined)))
+    sizes = [features, units, *[units] * (7 * len(joined))]
+    return scan(step, initial, (x, *masks), sizes)
+
+
+def _feedback_backward(
+    dy: Any,
+    y: Any,
+    u: Any,
+    cells: Sequence[Any],
+    weights: FeedbackWeights,
+    masks: Sequence[Any],
+    limit: float | None,
+) -> tuple[Any, Any, list[Any]]:
+    """Gives derivatives by what goes into the output's bound, the relu and each layer's gates."""
+    features, units = weights.feedback.shape
+    count = len(weights.layers)
+    matrices = [ops.transpose(matrix) for matrix in weights.joined()]
+    to_h, to_y = ops.transpose(weights.output), ops.transpose(weights.feedback)
+
+    def step(state: Any, elements: Any) -> tuple[tuple, tuple]:
+        dy, y, u = elements[:3]
+        cells, masks = elements[3 : 3 + 6 * count], elements[3 + 6 * count :]
+        dy = dy + state[0]
+        if limit is not None:
+            dy = dy * (limit - y * y / limit)
+        below = dot(dy, to_h)
+        states: list[Any] = []
+        dzs: list[Any] = []
+        for k in reversed(range(count)):
+            dh, dc = state[1 + 2 * k : 3 + 2 * k]
+            dh = dh + (below * masks[k] if masks else below)
+            dz, dc, _ = cell_backward(dh, dc, Cell(*cells[6 * k : 6 * k + 6]))
+            below, dh = ops.split(dot(dz, matrices[k]), 2, axis=-1)
+            states, dzs = [dh, dc, *states], [dz, *dzs]
+        du = below * ops.cast(u > 0, "float32")
+        return (dot(du, to_y), *states), (dy, du, *dzs)
+
+    zero = ops.zeros((ops.shape(dy)[1], units))
+    initial = (ops.zeros_like(dy[0]), *[zero] * (2 * count))
+    sizes = [features, units, *[4 * units] * count]
+    elements = (dy, y, u, *cells, *masks)
+    dy, du, *dz = [stacked(s) for s in scan(step, initial, elements, sizes, reverse=True)]
+    return dy, du, dz
+
+
+def _feedback_weight_gradients(
+    derivatives: tuple[Any, Any, Sequence[Any]],
+    y_before: Any,
+    outputs: Sequence[Any],
+    weights: FeedbackWeights,
+    masks: Sequence[Any],
+) -> FeedbackWeights:
+    """Gives the derivatives by the weights; `outputs` are u and each layer's h."""
+    dy, du, dzs = derivatives
+    below, *hs = outputs
+    layers = []
+    for k, (kernel, recurrent_kernel, _) in enumerate(weights.layers):
+        by_kernel = weight_gradient(below, dzs[k], kernel)
+        by_past = weight_gradient(shifted(hs[k]), dzs[k], recurrent_kernel)
+        layers.append((by_kernel, by_past, ops.sum(dzs[k], axis=(0, 1))))
+        below = hs[k] * masks[k] if masks else hs[k]
+    return FeedbackWeights(
+        weight_gradient(y_before, du, weights.feedback),
+        weight_gradient(below, dy, weights.output),
+        ops.sum(dy, axis=(0, 1)),
+        tuple(layers),
+    )
