@@ -1,0 +1,96 @@
+"""What it takes that a seed gives the same piece in any batch, and what it costs.
+
+A model samples the same seeds one by one and all at once. Rounding in the last bit, which
+depends on the shapes of a matrix product and of what follows it, makes other notes now and
+then; `crnn_gan/signatures/saved_model.py` makes rows in multiples of 16 to prevent it. This
+prints, with and without that, how many pieces differ, and the ratio of the times.
+
+    python benchmarks/batch_independence.py [--hidden_size_g=350] [--pieces=100] [--length=256]
+
+Weights are random, half as large again as new ones, so that the pieces are lively. With the
+defaults, 350 units as in the paper, on 2 busy cores with AVX-512 and TensorFlow 2.21: 5 of 100
+pieces differ without padding and none with it; a piece alone takes 2.3 times as long, 100 at
+once 1.2 times. With 96 units none differs either way, and it takes 2.4 and 1.1 times as long.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import statistics
+import sys
+import time
+from typing import Any
+
+from pipelines.command_line import flag, parse, run_command
+
+ROUNDS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """What is sampled."""
+
+    hidden_size_g: int = flag(350, "units of each generator layer")
+    pieces: int = flag(100, "pieces that are compared")
+    length: int = flag(256, "notes of a piece")
+
+
+def main(argv: list[str]) -> None:
+    """Prints the comparison."""
+    [flags] = parse(argv, __doc__, Flags)
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    from crnn_gan.signatures import saved_model
+
+    samplers = {"as they come": build(flags, 1), "padded": build(flags, saved_model.ROWS)}
+    seconds: dict[str, list[list[float]]] = {name: [[], []] for name in samplers}
+    alone: dict[str, list[bytes]] = {name: [] for name in samplers}
+    for sampler in samplers.values():  # The first call of each size prepares buffers.
+        make(sampler, 0, 1), make(sampler, 0, flags.pieces)
+    for seed in range(flags.pieces):  # In turns, so that a busy machine is fair to both.
+        for name, sampler in samplers.items():
+            [piece], time_taken = make(sampler, seed, 1)
+            alone[name].append(piece)
+            seconds[name][0].append(time_taken)
+    for name, sampler in [*samplers.items()] * ROUNDS:
+        _, time_taken = make(sampler, 0, flags.pieces)
+        seconds[name][1].append(time_taken)
+    for name, sampler in samplers.items():
+        together, _ = make(sampler, 0, flags.pieces)
+        different = sum(a != b for a, b in zip(alone[name], together, strict=True))
+        print(f"rows {name}: {different} of {flags.pieces} pieces differ")
+    for index, what in enumerate(("one piece alone", f"{flags.pieces} pieces at once")):
+        plain, padded = (statistics.median(both[index]) for both in seconds.values())
+        print(f"time of {what}: {padded / plain:.2f} times that of rows as they come")
+
+
+def build(flags: Flags, rows: int) -> Any:
+    """Gives a sampler that makes rows in multiples of `rows`."""
+    import keras
+
+    from crnn_gan.models.model import model_class
+    from crnn_gan.signatures import saved_model
+    from pipelines.codecs.note_tuples import Codec
+
+    cls: Any = model_class("c_rnn_gan")
+    codec = Codec()
+    keras.utils.set_random_seed(0)
+    model = cls(cls.Config(hidden_size_g=flags.hidden_size_g), codec.spec, seed=0)
+    for variable in model.trainable_variables:
+        variable.assign(variable.value * 1.5)
+    usual, saved_model.ROWS = saved_model.ROWS, rows
+    try:
+        return saved_model.build(model, codec, flags.length)  # Traced here, with these rows.
+    finally:
+        saved_model.ROWS = usual
+
+
+def make(sampler: Any, seed: int, count: int) -> tuple[list[bytes], float]:
+    """Gives the files of `count` pieces, and the seconds that they took."""
+    start = time.perf_counter()
+    files = sampler.generate(seed=seed, count=count)["midi_bytes"].numpy().tolist()
+    return files, time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

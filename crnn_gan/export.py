@@ -1,0 +1,132 @@
+"""Exports a trained run as a SavedModel that turns seeds into MIDI files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crnn_gan.signatures.card import DataSource, card_text
+from pipelines.command_line import flag, parse, run_command
+
+if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and a wrong flag needs neither.
+    from crnn_gan.configuration import Run, RunConfig
+    from crnn_gan.signatures.saved_model import Sampler
+
+USAGE = """python -m crnn_gan.export --run_dir=DIR --export_dir=exported_models/NAME
+
+Writes a SavedModel with the newest good weights of a run, signature.json, config.json and
+card.md. Always from TensorFlow, whatever backend the run was trained on. An exported model
+that is already there is replaced when the new one is whole."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """What to export, and where to."""
+
+    run_dir: str = flag(help="directory of a run, as python -m crnn_gan.train made it")
+    export_dir: str = flag(help="directory of the exported model, exported_models/NAME")
+
+
+def main(argv: list[str]) -> None:
+    """Exports as the command line says, and prints where the model is."""
+    [flags] = parse(argv, USAGE, Flags)
+    folder = export(Path(flags.run_dir), Path(flags.export_dir))
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{folder}: exported, {size / 1e6:.1f} MB; {folder / 'card.md'} says how to call it")
+
+
+def export(run_dir: Path, export_dir: Path) -> Path:
+    """Exports a run; gives the directory of the exported model.
+
+    Raises:
+      ValueError: not a run directory, one without a checkpoint, or `export_dir` is
+        something else than an exported model.
+      OSError: it cannot be written.
+    """
+    from crnn_gan.configuration import RunConfig
+
+    RunConfig.read(run_dir)  # Says what is wrong before TensorFlow is loaded.
+    use_tensorflow()
+    from crnn_gan.signatures import saved_model
+
+    saved_model.refuse_target(export_dir)
+    run, sampler = build_from_run(run_dir)
+    config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
+    card = _card(export_dir.resolve().name, run_dir, run, sampler)
+    saved_model.save(sampler, export_dir, {**config, "epoch": run.epoch}, card)
+    return export_dir
+
+
+def use_tensorflow() -> None:
+    """Makes Keras take TensorFlow, which does all sampling and exporting.
+
+    Raises:
+      ValueError: Keras has already been imported with another backend.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"Keras is on {keras.backend.backend()} in this process; a model is sampled and "
+            "exported from TensorFlow: set KERAS_BACKEND=tensorflow before Keras is imported"
+        )
+
+
+def build_from_run(run_dir: Path) -> tuple[Run, Sampler]:
+    """Gives a run and a sampler with its newest good weights.
+
+    Raises:
+      ValueError: not a run directory, or one without a checkpoint.
+    """
+    use_tensorflow()
+    from crnn_gan.configuration import load_run
+    from crnn_gan.signatures import saved_model
+
+    run = load_run(run_dir)
+    return run, saved_model.build(run.model, run.codec, training_length(run.config))
+
+
+def training_length(config: RunConfig) -> int:
+    """Gives the steps of a training window, which is what a piece has by default."""
+    return config.config["songlength"]
+
+
+def _card(name: str, run_dir: Path, run: Run, sampler: Sampler) -> str:
+    config, source = run.config, run.config.data
+    known = {field.name for field in dataclasses.fields(DataSource)}
+    learned = DataSource(**{key: value for key, value in source.items() if key in known})
+    figures = _figures(run_dir, run.epoch)
+    return card_text(name, config.model, run.codec.name, sampler.interface, learned, figures)
+
+
+def _figures(run_dir: Path, epoch: int) -> dict[str, str]:
+    """Gives what was measured of the pieces composed after an epoch, beside real music."""
+    from crnn_gan.metrics import bands
+    from crnn_gan.training.callbacks import GENERATED, STATISTICS_FILE, read_rows
+
+    rows = [r for r in read_rows(run_dir / GENERATED / STATISTICS_FILE) if r.epoch == epoch]
+    path = run_dir / "bands.json"
+    if not rows or not path.is_file():  # A run that was trained without samples has neither.
+        return {}
+    real = bands.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return {
+        name: f"{value:.3g} (mean of {rows[0].pieces} pieces of the training length, composed "
+        f"after epoch {epoch}; windows of the training data: mean {real[name].mean:.3g}, "
+        f"5 % to 95 % {real[name].low:.3g} to {real[name].high:.3g})"
+        for name, value in rows[0].statistics.items()
+    }
+
+
+def run() -> int:
+    """Runs the command; gives its exit status."""
+    return run_command(main)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,162 @@
+"""Samples a trained run or an exported model: one MIDI file a piece."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crnn_gan.signatures.interface import Interface
+from pipelines.atomic_file import write_atomically
+from pipelines.command_line import UsageError, flag, parse, peek, run_command
+
+if TYPE_CHECKING:  # TensorFlow is slow to import, and a wrong flag needs no TensorFlow.
+    from crnn_gan.signatures.saved_model import Sampler
+
+USAGE = """python -m crnn_gan.sample --run_dir=DIR | --saved_model=DIR --out_dir=DIR [settings]
+
+Writes NAME-SEED.mid for each piece; the same seed gives the same file, from the run
+directory and from the exported model alike. Always on TensorFlow, whatever backend the run
+was trained on; an exported model needs TensorFlow only. What else may be set depends on
+the model: with --run_dir or --saved_model, --help lists it."""
+
+STEPS_AT_ONCE = 2**17  # Of all pieces of a batch: bounds the memory of a long command.
+
+
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """What to make, and where it goes."""
+
+    run_dir: str = flag("", "directory of a run, as python -m crnn_gan.train made it")
+    saved_model: str = flag("", "directory of an exported model")
+    count: int = flag(8, "pieces to make")
+    length: int | None = flag(None, "steps of a piece; by default as many as in training")
+    seed: int = flag(0, "seed of the first piece; the next piece has the next seed")
+    out_dir: str = flag(help="directory for the MIDI files; made if it is missing")
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A piece that was written: its file, its notes, and the seconds that it lasts."""
+
+    path: Path
+    notes: int
+    seconds: float
+
+
+def main(argv: list[str]) -> None:
+    """Samples as the command line says, and prints a line a piece."""
+    run_dir, exported = peek(argv, "run_dir", ""), peek(argv, "saved_model", "")
+    if bool(run_dir) == bool(exported):
+        parse(argv, USAGE, Flags)  # For --help, and so that a wrong flag is named first.
+        raise UsageError("give either --run_dir or --saved_model")
+    interface = Interface.read(Path(exported)) if exported else interface_of_run(Path(run_dir))
+    flags, controls = parse(argv, USAGE, Flags, controls_of(interface))
+    values = asked(flags, dataclasses.asdict(controls), interface)
+    sampler = load(Path(exported)) if exported else sampler_of_run(Path(run_dir))
+    name = Path(exported or run_dir).resolve().name
+    for piece in sample(sampler, values, Path(flags.out_dir), name):
+        print(f"{piece.path}: {piece.notes} notes, {piece.seconds:.1f} s", flush=True)
+
+
+def controls_of(interface: Interface) -> type:
+    """Makes the flag dataclass of what the model lets a caller set."""
+    fields = [
+        (
+            name,
+            float,
+            flag(argument.default, f"{argument.help}, {argument.low:g} to {argument.high:g}"),
+        )
+        for name, argument in interface.arguments.items()
+        if name not in ("seed", "count", "length")
+    ]
+    cls = dataclasses.make_dataclass("Controls", fields, frozen=True)
+    cls.__doc__ = "What the model lets you set."
+    return cls
+
+
+def asked(flags: Flags, controls: Mapping[str, float], interface: Interface) -> dict[str, Any]:
+    """Gives the arguments of `Sampler.generate`, after a check of each.
+
+    Raises:
+      ValueError: a value is out of its range.
+    """
+    values: dict[str, Any] = {"seed": flags.seed, "count": flags.count, **controls}
+    default = interface.arguments["length"].default
+    values["length"] = default if flags.length is None else flags.length
+    interface.refuse(values)
+    interface.refuse({"seed": flags.seed + flags.count - 1})  # That of the last piece.
+    return values
+
+
+def load(exported: Path) -> Sampler:
+    """Loads an exported model. Needs TensorFlow only; see `saved_model.load`."""
+    from crnn_gan.signatures import saved_model
+
+    return saved_model.load(exported)
+
+
+def interface_of_run(run_dir: Path) -> Interface:
+    """Gives what a run's model takes, before the model is built.
+
+    Raises:
+      ValueError: not a run directory.
+    """
+    from crnn_gan.configuration import RunConfig
+    from crnn_gan.export import training_length, use_tensorflow
+
+    config = RunConfig.read(run_dir)
+    use_tensorflow()
+    from crnn_gan.models.model import model_class
+
+    controls = model_class(config.model).controls
+    return Interface.of(controls, config.build_codec(), training_length(config))
+
+
+def sampler_of_run(run_dir: Path) -> Sampler:
+    """Gives a sampler of a run with its newest good weights.
+
+    Raises:
+      ValueError: not a run directory, or one without a checkpoint.
+    """
+    from crnn_gan.export import build_from_run
+
+    return build_from_run(run_dir)[1]
+
+
+def sample(
+    sampler: Sampler, values: Mapping[str, Any], out_dir: Path, name: str
+) -> Iterator[Piece]:
+    """Makes pieces and writes `out_dir/name-seed.mid` for each, whole or not at all.
+
+    Args:
+      sampler: of a run or an exported model.
+      values: the arguments of `Sampler.generate`, seed, count and length among them.
+      out_dir: made if it is missing.
+      name: what file names begin with.
+
+    Raises:
+      OSError: a file cannot be written.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    at_once = max(16, STEPS_AT_ONCE // values["length"])  # Rows are made 16 at a time anyway.
+    for first in range(0, values["count"], at_once):
+        seed, count = values["seed"] + first, min(at_once, values["count"] - first)
+        made = sampler.generate(**{**values, "seed": seed, "count": count})
+        ends = (made["notes"][:, :, 0] + made["notes"][:, :, 1]).numpy().max(axis=1, initial=0)
+        columns = (made["midi_bytes"].numpy(), made["note_count"].numpy(), ends)
+        for row, (content, notes, end) in enumerate(zip(*columns, strict=True)):
+            path = out_dir / f"{name}-{seed + row}.mid"
+            write_atomically(path, content)
+            yield Piece(path, int(notes), sampler.interface.seconds(int(end)))
+
+
+def run() -> int:
+    """Runs the command; gives its exit status."""
+    return run_command(main)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

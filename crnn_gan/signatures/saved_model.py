@@ -1,0 +1,275 @@
+"""Exported models: a SavedModel that turns seeds into MIDI files, and how it is loaded.
+
+`build` needs the model to be on the TensorFlow backend; `load`, and what it gives, need
+TensorFlow alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from crnn_gan.signatures import noise
+from crnn_gan.signatures.audit import refuse_unsafe
+from crnn_gan.signatures.interface import Argument, Interface, checked
+from crnn_gan.signatures.midi_bytes import midi_bytes
+
+if TYPE_CHECKING:  # The model's file imports Keras, which an exported model does without.
+    from crnn_gan.models.model import MusicModel
+    from pipelines.codecs.codec import Codec
+
+# Rows are made in multiples of this, and those that nobody asked for are cut away. A matrix
+# product of one row adds in another order than one of two, and the last elements of an
+# array, those that do not fill a vector register (16 floats in AVX-512), go through another
+# tanh than the rest: a piece would differ in its last bits with the batch that it is made
+# in, and rounding now and then makes other notes of that.
+ROWS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """A model that makes pieces, in this process or loaded from a SavedModel.
+
+    Attributes:
+      module: has the tf.functions `generate` and `serving_default`.
+      interface: what they take.
+    """
+
+    module: Any
+    interface: Interface
+
+    def generate(self, **values: Any) -> dict[str, tf.Tensor]:
+        """Makes `count` pieces; values as `interface.arguments` says, those with defaults may lack.
+
+        Raises:
+          tf.errors.InvalidArgumentError: a value is out of its range.
+        """
+        return self.module.generate(**values)
+
+
+def pieces(
+    model: MusicModel, codec: Codec, seeds: Any, lengths: Any, controls: Mapping[str, Any]
+) -> dict[str, tf.Tensor]:
+    """Makes one piece a seed. Checks nothing.
+
+    Args:
+      model: on the TensorFlow backend; its `generate` makes all as long as the longest.
+      codec: turns what the model gives into notes.
+      seeds: int64 [batch], one or more.
+      lengths: int32 [batch], steps of each piece.
+      controls: all that the model has, each float32 [batch].
+
+    Returns:
+      midi_bytes: string [batch], complete Standard MIDI Files.
+      notes: int32 [batch, note, 4] of onset tick, duration ticks, pitch, velocity; zeros
+        after the notes of a row.
+      note_count: int32 [batch].
+    """
+    batch = tf.size(seeds)
+    rows = tf.minimum(tf.range((batch + ROWS - 1) // ROWS * ROWS), batch - 1)
+    seeds = tf.gather(tf.cast(seeds, tf.int64), rows)
+    lengths = tf.gather(tf.cast(lengths, tf.int32), rows)
+    controls = {n: tf.gather(tf.cast(v, tf.float32), rows) for n, v in controls.items()}
+    drawn = noise.draw(model.noise_spec(tf.size(seeds), tf.reduce_max(lengths)), seeds)
+    notes, count, _ = codec.notes(model.generate(drawn, **controls), lengths)
+    count = count[:batch]
+    notes = notes[:batch, : tf.reduce_max(count)]
+    files = midi_bytes(notes, count, codec.ticks_per_quarter, codec.microseconds_per_quarter)
+    return {"midi_bytes": files, "notes": notes, "note_count": count}
+
+
+def build(model: MusicModel, codec: Codec, default_length: int) -> Sampler:
+    """Gives a sampler that holds each weight that sampling needs once. It can be saved.
+
+    Its module's methods are tf.functions that give what `pieces` gives:
+
+      generate(seed, count=1, length=default_length, each control=its default): scalars;
+        row i is the piece of seed + i.
+      serving_default(seed, length, each control): rank 1, one of each a piece.
+
+    Both refuse what is out of range in words (`tf.errors.InvalidArgumentError`). The same
+    seed gives the same piece in any batch.
+
+    Args:
+      model: a model on the TensorFlow backend, its weights in float32.
+      codec: that of the data it was trained on.
+      default_length: steps of a piece where a caller gives none.
+
+    Raises:
+      ValueError: a default is out of its range, or `generate` needs a variable that is
+        not float32, such as the state of a seed generator.
+    """
+    interface = Interface.of(model.controls, codec, default_length)
+    batched = _batched(model, codec, interface.arguments)
+    module = tf.Module(name="sampler")
+    module.weights = _weights(model, batched)
+    module.serving_default = batched
+    module.generate = _scalar(batched, interface.arguments)
+    return Sampler(module, interface)
+
+
+def _batched(model: MusicModel, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
+    each = {n: dataclasses.replace(a, default=None) for n, a in arguments.items() if n != "count"}
+
+    def serving_default(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = checked(each, dict(zip(each, args, strict=False)) | kwargs)
+        return pieces(model, codec, values.pop("seed"), values.pop("length"), values)
+
+    return _function(serving_default, each, shape=[None])
+
+
+def _scalar(batched: Any, arguments: Mapping[str, Argument]) -> Any:
+    def generate(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = dict(zip(arguments, args, strict=False)) | kwargs
+        first = {name: values.pop(name)[None] for name in ("seed", "count")}
+        count = checked(arguments, first)["count"][0]
+        seeds = first["seed"] + tf.range(tf.cast(count, tf.int64))
+        return batched(seed=seeds, **{n: tf.fill([count], value) for n, value in values.items()})
+
+    return _function(generate, arguments, shape=[])
+
+
+def _function(
+    python_function: Callable, arguments: Mapping[str, Argument], shape: list[int | None]
+) -> Any:
+    """Gives a tf.function whose parameters are the arguments, each of this shape."""
+    kind, absent = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+    parameters = [
+        inspect.Parameter(n, kind, default=absent if a.default is None else a.default)
+        for n, a in arguments.items()
+    ]
+    # tf.function and SavedModel take names and defaults from here, so that a caller in
+    # Python may write generate(seed=7) for a model whose controls are known only now.
+    python_function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    specs = [tf.TensorSpec(shape, argument.dtype, name) for name, argument in arguments.items()]
+    return tf.function(python_function, input_signature=specs)
+
+
+def _weights(model: MusicModel, function: Any) -> list[tf.Variable]:
+    """Lists the variables that a function reads, in the order that the model has them."""
+    read = {id(variable) for variable in function.get_concrete_function().graph.variables}
+    named = [(v.path, v.value) for v in model.variables if id(v.value) in read]
+    if wrong := [f"{path} ({v.dtype.name})" for path, v in named if v.dtype != tf.float32]:
+        raise ValueError(
+            f"sampling reads {', '.join(wrong)}; an exported model holds float32 weights only: "
+            "load it in float32, and let generate take its randomness from the noise"
+        )
+    return [variable for _, variable in named]
+
+
+def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -> None:
+    """Writes an exported model: SavedModel, signature.json, config.json, card.md.
+
+    It is made beside `folder` and renamed into place when it is whole; an exported model
+    that is already there is replaced at once, and stays if anything fails before.
+
+    Raises:
+      ValueError: `folder` exists and is not an exported model, or the model would touch
+        more than numbers (see `audit`).
+      OSError: it cannot be written.
+    """
+    folder = Path(folder).absolute()
+    refuse_target(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        staging.chmod(0o755)  # mkdtemp gives 0700, and others are meant to read it.
+        _write(sampler, staging, config, card)
+        refuse_unsafe(staging)
+        _flush(staging)
+        _put_in_place(staging, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def refuse_target(folder: Path) -> None:
+    """Refuses to replace what is not an exported model.
+
+    Raises:
+      ValueError: `folder` is something else.
+    """
+    if folder.exists() and not (folder / "saved_model.pb").is_file():
+        raise ValueError(f"{folder} exists and is not an exported model; give another directory")
+
+
+def _write(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -> None:
+    module = sampler.module
+    signatures = {"serving_default": module.serving_default, "generate": module.generate}
+    # The gradients of hand-written layers are for training, and cannot be saved from a loop.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
+    described = {**sampler.interface.to_json(), "signatures": operations(folder)}
+    for name, values in (("signature.json", described), ("config.json", config)):
+        text = json.dumps(values, indent=2, allow_nan=False)
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+    (folder / "card.md").write_text(card, encoding="utf-8")
+
+
+def operations(folder: Path) -> dict[str, Any]:
+    """Gives, for each signature, the operation, its output's index, dtype and shape of each tensor.
+
+    The names that the C interface of TensorFlow wants are made while saving, so they are
+    read from the file; None in a shape is an axis of any size.
+    """
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    definitions = saved.meta_graphs[0].signature_def
+
+    def tensor(info: Any) -> dict[str, Any]:
+        operation, index = info.name.split(":")
+        shape = [None if axis.size < 0 else axis.size for axis in info.tensor_shape.dim]
+        dtype = tf.as_dtype(info.dtype).name
+        return {"operation": operation, "index": int(index), "dtype": dtype, "shape": shape}
+
+    return {
+        name: {
+            "inputs": {n: tensor(info) for n, info in sorted(definitions[name].inputs.items())},
+            "outputs": {n: tensor(info) for n, info in sorted(definitions[name].outputs.items())},
+        }
+        for name in ("generate", "serving_default")
+    }
+
+
+def _flush(folder: Path) -> None:
+    """Waits until everything in a folder is on the disk."""
+    for path in (folder, *folder.rglob("*")):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _put_in_place(staging: Path, folder: Path) -> None:
+    if not folder.exists():
+        staging.rename(folder)
+        return
+    retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
+    folder.rename(retired)  # Onto an empty directory, which is what POSIX allows.
+    try:
+        staging.rename(folder)
+    except OSError:
+        retired.rename(folder)
+        raise
+    shutil.rmtree(retired)
+
+
+def load(folder: Path) -> Sampler:
+    """Loads an exported model for sampling, after an audit of its graph. Needs no Keras.
+
+    Raises:
+      ValueError: the folder is not an exported model, or its graph would touch files, the
+        network or Python.
+    """
+    interface = Interface.read(Path(folder))
+    refuse_unsafe(Path(folder))
+    return Sampler(tf.saved_model.load(str(folder)), interface)
