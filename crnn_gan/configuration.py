@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import Codec, Spec, codec_from_json
-from pipelines.records import write_atomically
 
 if TYPE_CHECKING:
     from crnn_gan.models.model import MusicModel
@@ -69,13 +69,17 @@ class RunConfig:
         """Gives the codec of the run."""
         return codec_from_json(self.codec)
 
-    def build_model(self) -> MusicModel:
-        """Draws the run's model, with fresh weights, and compiles it."""
+    def build_model(self, precision: str = "") -> MusicModel:
+        """Draws the run's model, with fresh weights, and compiles it.
+
+        Args:
+          precision: another than that of training.
+        """
         import keras
 
         from crnn_gan.models.model import model_class
 
-        keras.config.set_dtype_policy(self.training["precision"])
+        keras.config.set_dtype_policy(precision or self.training["precision"])
         keras.utils.set_random_seed(self.training["seed"])
         cls = model_class(self.model)
         model = cls(cls.Config(**self.config), self.spec, seed=self.training["seed"])
@@ -94,7 +98,7 @@ class Run:
 
 
 def load_run(run_dir: Path) -> Run:
-    """Builds the model of a run and loads its newest good checkpoint.
+    """Builds the model of a run, in float32, with the weights of its newest good checkpoint.
 
     Raises:
       ValueError: not a run directory, or nothing has been trained in it yet.
@@ -102,8 +106,8 @@ def load_run(run_dir: Path) -> Run:
     from crnn_gan.training import checkpoint
 
     config = RunConfig.read(run_dir)
-    model = config.build_model()
-    epoch = checkpoint.restore(run_dir, model)
+    model = config.build_model("float32")
+    epoch = checkpoint.restore_weights(run_dir, model)
     if not epoch:
         raise ValueError(f"{run_dir} has no checkpoint yet; train it for an epoch first")
     return Run(config, config.build_codec(), model, epoch)

@@ -88,12 +88,13 @@ def train(flags: Flags, config: Any) -> MusicModel:
     """
     from crnn_gan.configuration import RunConfig, automatic_precision, versions
     from crnn_gan.training import checkpoint
+    from crnn_gan.training.phases import make_deterministic
     from pipelines import dataset, records
 
     precision = automatic_precision() if flags.precision == "auto" else flags.precision
     flags = dataclasses.replace(flags, precision=precision)
     if flags.deterministic:
-        _make_deterministic(flags.seed)
+        make_deterministic(flags.seed)
     manifest = records.read_manifest(flags.data_dir)
     run_dir = Path(flags.run_dir)
     training = dataclasses.asdict(flags)
@@ -125,14 +126,6 @@ def train(flags: Flags, config: Any) -> MusicModel:
     _introduce(run_dir, model, windows, done)
     _fit(run_dir, flags, model, codec, windows, bands, done)
     return model
-
-
-def _make_deterministic(seed: int) -> None:
-    import keras
-    import tensorflow as tf
-
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
 
 
 def _agree(run_dir: Path, run: Any) -> None:

@@ -12,7 +12,9 @@ ends; generated genre and composer; wider noise; several tones a cell (the codec
 
 Added, because the original loss tends to collapse to a few notes: a Wasserstein loss with
 gradient penalty (Gulrajani et al. 2017, arXiv 1704.00028), which is the default, Adam for
-both, outputs bounded by tanh, and inputs spread evenly over their grid (`dequantize`).
+both, outputs bounded by tanh, inputs spread evenly over their grid (`dequantize`), and
+composing with an average of the generator's weights over the last batches (Yazici et al.
+2019, arXiv 1806.04498), which calms what the two do to each other.
 
 Left out: the code's `pace_events` and synthetic chords (data, not model), `multiscale`
 (never written there), and its curriculum's dependence on the step a run started from.
@@ -62,7 +64,7 @@ class Config:
         "saturating: log(1 - D(G)), as the paper",
     )
     gradient_penalty: float = flag(10.0, "weight of the gradient penalty (wasserstein)")
-    critic_steps: int = flag(3, "critic updates for each of the generator (wasserstein)")
+    critic_steps: int = flag(1, "critic updates for each of the generator (wasserstein)")
     feature_matching: bool = flag(False, "generator matches the discriminator's features")
     feature_matching_reduction: Literal["mean", "sum"] = flag(
         "mean", "over the batch: mean as the paper, sum as the reference code"
@@ -84,7 +86,7 @@ class Config:
     )
     optimizer: Literal["adam", "sgd"] = flag("adam", "sgd as the paper; adam works")
     learning_rate: float = flag(2e-4, "of the generator")
-    d_lr_factor: float = flag(1.0, "the discriminator's learning rate over the generator's")
+    d_lr_factor: float = flag(3.0, "the discriminator's learning rate over the generator's")
     lr_decay: float = flag(1.0, "factor an epoch on the learning rates, after epochs_before_decay")
     epochs_before_decay: int = flag(60, "epochs before the learning rates decay")
     max_grad_norm: float = flag(5.0, "largest global norm of a gradient")
@@ -92,6 +94,9 @@ class Config:
         "off",
         "length grows by 4 events an epoch: while pretraining (paper), or until it is "
         "songlength (reference code)",
+    )
+    average: float = flag(
+        0.99, "decay of the average of the generator's weights that composes; 0 for none"
     )
     dequantize: bool = flag(True, "spread inputs evenly over the codec's grid")
 
@@ -106,6 +111,11 @@ class Config:
         for name in ("random_input_scale", "learning_rate", "max_grad_norm", "d_lr_factor"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give a number above 0")
+        if self.freezing != "off" and self.adversarial_loss == "wasserstein":
+            raise ValueError(
+                "--freezing compares losses of probabilities; a Wasserstein critic has none: add "
+                "--adversarial_loss=non_saturating or saturating"
+            )
         if not 0 < self.keep_prob <= 1:
             raise ValueError(f"--keep_prob is {self.keep_prob}; give a share above 0, up to 1")
 
@@ -115,7 +125,7 @@ PAPER = dict(
     hidden_size_d=350, random_input_scale=1.0, noise="uniform", output="linear",
     adversarial_loss="saturating", feature_matching=True, freezing="paper", keep_prob=0.5,
     disable_l2_regularizer=False, initializer="original", optimizer="sgd", learning_rate=0.1,
-    d_lr_factor=0.5, curriculum="pretraining", dequantize=False,
+    d_lr_factor=0.5, curriculum="pretraining", average=0.0, dequantize=False,
 )  # fmt: skip
 CODE = PAPER | dict(
     hidden_size_g=100, hidden_size_d=100, max_epoch=500, adversarial_loss="non_saturating",
@@ -156,10 +166,8 @@ class Model(MusicModel):
         "bidirectional_d": "always on (--unidirectional_d turns it off)",
     }
     accepts: ClassVar[tuple[Kind, ...]] = ("vectors",)
-    controls: ClassVar[Mapping[str, Control]] = {
-        "temperature": Control(1.0, 0.0, 4.0, "spread of the noise around its mean; 1 as trained"),
-        "dropout": Control(0.0, 0.0, 0.9, "share of generator units dropped while sampling"),
-    }
+    TEMPERATURE: ClassVar = Control(1.0, 0.0, 4.0, "spread of the noise; 1 as trained")
+    DROPOUT: ClassVar = Control(0.0, 0.0, 0.9, "share of generator units dropped while sampling")
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
         super().__init__(config, spec, name="c_rnn_gan")
@@ -173,7 +181,13 @@ class Model(MusicModel):
         self._dense = "glorot_uniform"
         if config.initializer == "original":
             self._dense = keras.initializers.RandomNormal(stddev=1.0)
-        self.generator = self._draw_generator()
+        self.generator = self._draw_generator("generator")
+        self.composer = self.generator
+        if config.average:
+            self.composer = self._draw_generator("composer")
+            self.composer.trainable = False
+            self.composer.set_weights(self.generator.get_weights())
+            self.batches = keras.Variable(0, dtype="int32", trainable=False, name="batches")
         self.meta_generator = self._draw_meta_generator() if self.has_meta else None
         self.discriminator = self._draw_discriminator()
         self.built = True
@@ -183,7 +197,7 @@ class Model(MusicModel):
         """Whether genre and composer are generated; needs classes in the data."""
         return self.config.generate_meta and bool(self.spec.classes)
 
-    def _draw_generator(self) -> FeedbackLSTM:
+    def _draw_generator(self, name: str) -> FeedbackLSTM:
         config = self.config
         generator = FeedbackLSTM(
             self.spec.size,
@@ -193,7 +207,7 @@ class Model(MusicModel):
             output_scale=1.5 if config.output == "tanh" else 1.0,
             feedback=not config.disable_feed_previous,
             dense_initializer=self._dense,
-            name="generator",
+            name=name,
         )
         generator.build((None, None, self.noise_size + sum(self.meta_sizes)))
         return generator
@@ -350,6 +364,18 @@ class Model(MusicModel):
         decay = config.lr_decay ** max(epoch - config.epochs_before_decay, 0)
         return config.learning_rate * factor * decay
 
+    def after_batch(self) -> None:
+        """Moves the composer's weights towards the generator's."""
+        if self.composer is self.generator:
+            return
+        self.batches.assign(self.batches + 1)
+        # The first batches are nothing to hold on to.
+        count = ops.cast(self.batches, "float32")
+        decay = ops.minimum(self.config.average, count / (10.0 + count))
+        pairs = zip(self.composer.variables, self.generator.variables, strict=True)
+        for mean, weight in pairs:
+            mean.assign(decay * mean + (1 - decay) * weight)
+
     def begin_epoch(self, epoch: int) -> None:
         """Sets the learning rates and the length of the curriculum for an epoch, from 0."""
         for name, optimizer in self.optimizer.by_phase.items():
@@ -371,7 +397,7 @@ class Model(MusicModel):
         music = batch["music"]
         if self.config.curriculum == "off":
             return music, ops.ones(music.shape[:2], "bool")
-        return leading_steps(music, ops.convert_to_tensor(self.length))
+        return leading_steps(music, self.length)
 
     def _classes(self, batch: Mapping[str, Any]) -> Any:
         """Gives the true meta [batch, meta]: one-hot classes side by side."""
@@ -500,6 +526,13 @@ class Model(MusicModel):
 
     # How it composes.
 
+    @property
+    def controls(self) -> Mapping[str, Control]:
+        """Temperature; and dropout (the original samples with it), where it was trained with."""
+        if self.config.keep_prob == 1:
+            return {"temperature": self.TEMPERATURE}
+        return {"temperature": self.TEMPERATURE, "dropout": self.DROPOUT}
+
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
         """Noise a step, the first "previous output", dropout draws, and noise for the meta."""
         config = self.config
@@ -507,7 +540,7 @@ class Model(MusicModel):
             "noise": Noise((count, length, self.noise_size), config.noise, per_step=True),
             "first": Noise((count, self.spec.size), "uniform", per_step=False),
         }
-        for layer in range(config.num_layers_g):
+        for layer in range(config.num_layers_g if "dropout" in self.controls else 0):
             shape = (count, length, config.hidden_size_g)
             noises[f"dropout_{layer}"] = Noise(shape, "uniform", per_step=True)
         if self.has_meta:
@@ -520,10 +553,12 @@ class Model(MusicModel):
         spread = controls["temperature"][:, None, None]
         meta = self.meta_generator(noise["meta"]) if self.has_meta else None
         inputs = self._with_meta(mean + spread * (noise["noise"] - mean), meta)
-        rate = controls["dropout"][:, None, None]
-        masks = [
-            ops.cast(noise[f"dropout_{layer}"] >= rate, "float32") / (1 - rate)
-            for layer in range(self.config.num_layers_g)
-        ]
-        made = self.generator(inputs, noise["first"], dropout_masks=masks)
+        masks = None
+        if "dropout" in controls:
+            rate = controls["dropout"][:, None, None]
+            masks = [
+                ops.cast(noise[f"dropout_{layer}"] >= rate, "float32") / (1 - rate)
+                for layer in range(self.config.num_layers_g)
+            ]
+        made = self.composer(inputs, noise["first"], dropout_masks=masks)
         return ops.cast(made, "float32")

@@ -48,7 +48,6 @@ class MusicModel(PhasedModel):
         config.json.
       presets: named sets of Config fields that differ from the defaults.
       accepts: the kinds of Spec it can learn.
-      controls: what a caller of `generate` may set.
       retired: flags of older programs that are accepted, with what to say of them.
 
     and give `stages`, `optimizer_for(phase)` (see `PhasedModel`), `noise_spec` and
@@ -58,7 +57,6 @@ class MusicModel(PhasedModel):
     Config: ClassVar[type]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     accepts: ClassVar[tuple[Kind, ...]]
-    controls: ClassVar[Mapping[str, Control]] = {}
     retired: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, config: Any, spec: Spec, name: str | None = None):
@@ -78,6 +76,11 @@ class MusicModel(PhasedModel):
     def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
         """Gives a new optimizer for a phase."""
         raise TypeError(f"{type(self).__name__} does not say its optimizers")
+
+    @property
+    def controls(self) -> Mapping[str, Control]:
+        """What a caller of `generate` may set, by name."""
+        return {}
 
     @property
     def batch_windows(self) -> int:

@@ -16,7 +16,6 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -65,15 +64,15 @@ def save(run_dir: Path, model: keras.Model, epoch: int) -> Path:
 def restore(run_dir: Path, model: keras.Model) -> int:
     """Loads the newest good checkpoint into a compiled model; gives its epoch, 0 for none.
 
-    A damaged one is put aside as `.bad-...`, with a line on stderr, and the one before used.
+    To be called by the one process that trains the run: it sweeps away what a killed one
+    left. A damaged checkpoint is put aside as `.bad-...`, with a line on stderr, and the
+    one before used.
 
     Raises:
       CheckpointError: a good checkpoint is of another model.
     """
     folder = run_dir / FOLDER
-    for leftover in folder.glob(".tmp-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    for leftover in folder.glob(".old-*"):
+    for leftover in [*folder.glob(".tmp-*"), *folder.glob(".old-*")]:
         shutil.rmtree(leftover, ignore_errors=True)
     for path in reversed(_complete(folder)):
         try:
@@ -81,12 +80,35 @@ def restore(run_dir: Path, model: keras.Model) -> int:
         except (OSError, ValueError, KeyError) as error:
             aside = path.with_name(f".bad-{path.name}-{os.getpid()}")
             path.rename(aside)
-            print(f"warning: {path} is damaged ({error}); put aside as {aside.name}",
-                  file=sys.stderr)  # fmt: skip
+            _warn(path, error, f"put aside as {aside.name}")
             continue
-        _assign(model, arrays, path)
+        _assign({**_variables(model, "model"), **_variables(model, "optimizer")}, arrays, path)
         return epoch
     return 0
+
+
+def restore_weights(run_dir: Path, model: keras.Model) -> int:
+    """Loads the weights alone, for composing; gives the epoch, 0 for none. Changes no file.
+
+    The precision of training does not matter.
+
+    Raises:
+      CheckpointError: a good checkpoint is of another model.
+    """
+    for path in reversed(_complete(run_dir / FOLDER)):
+        try:
+            epoch, arrays = _load(path)
+        except (OSError, ValueError, KeyError) as error:
+            _warn(path, error, "the one before it is used")
+            continue
+        weights = {name: value for name, value in arrays.items() if name.startswith("model/")}
+        _assign(_variables(model, "model"), weights, path)
+        return epoch
+    return 0
+
+
+def _warn(path: Path, error: Exception, done: str) -> None:
+    print(f"warning: {path} is damaged ({error}); {done}", file=sys.stderr)
 
 
 def epochs(run_dir: Path) -> list[int]:
@@ -102,26 +124,28 @@ def digest(model: keras.Model) -> str:
     return total.hexdigest()
 
 
-def _state(model: keras.Model) -> dict[str, Any]:
-    """Gives all variables by a stable name; auto-made names count up within a process."""
-    groups = {"model": model.variables, "optimizer": model.optimizer.variables}
-    return {
-        f"{group}/{index:04d}": keras.ops.convert_to_numpy(variable)
-        for group, variables in groups.items()
-        for index, variable in enumerate(variables)
-    }
+def _variables(model: keras.Model, group: str) -> dict[str, keras.Variable]:
+    """Gives variables by a stable name; auto-made names count up within a process."""
+    variables = model.variables if group == "model" else model.optimizer.variables
+    return {f"{group}/{index:04d}": variable for index, variable in enumerate(variables)}
 
 
-def _assign(model: keras.Model, arrays: Mapping[str, np.ndarray], path: Path) -> None:
-    variables = [*model.variables, *model.optimizer.variables]
-    expected = {name: value.shape for name, value in _state(model).items()}
+def _state(model: keras.Model) -> dict[str, np.ndarray]:
+    variables = {**_variables(model, "model"), **_variables(model, "optimizer")}
+    return {name: keras.ops.convert_to_numpy(variable) for name, variable in variables.items()}
+
+
+def _assign(
+    variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray], path: Path
+) -> None:
+    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
     found = {name: value.shape for name, value in arrays.items()}
     if found != expected:
         raise CheckpointError(
             f"{path} is of another model ({len(found)} variables, {len(expected)} expected, or "
             "of other shapes); give another --run_dir, or the flags of its config.json"
         )
-    for name, variable in zip(expected, variables, strict=True):
+    for name, variable in variables.items():
         variable.assign(arrays[name])
 
 

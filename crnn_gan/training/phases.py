@@ -167,7 +167,11 @@ class PhasedModel(keras.Model):
         for name, value in shown.items():
             self.last[name].assign(value)
             self.trackers[name].update_state(value)
+        self.after_batch()
         return {name: self.trackers[name].result() for name in shown}
+
+    def after_batch(self) -> None:
+        """Is called in the graph when a batch's phases have run; for averages of weights."""
 
     def _run(self, phase: Phase, batch: Any, last: Mapping[str, Any]) -> dict[str, Any]:
         scale = _scale_of(self.optimizer.by_phase[phase.name])
@@ -282,13 +286,18 @@ def _scale_of(optimizer: keras.optimizers.Optimizer) -> Any:
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
+    def make_deterministic(seed: int) -> None:
+        """Makes a run bitwise equal each time on one machine: seeds all, fixes all orders."""
+        keras.utils.set_random_seed(seed)
+        tf.config.experimental.enable_op_determinism()
+
     def leading_steps(x: Any, length: Any) -> tuple[Any, Any]:
         """Gives the first `length` steps of [batch, time, ...] and which of them count.
 
         `length` is a scalar tensor: growing sequences share one graph. TensorFlow cuts;
         JAX, whose shapes are fixed, gives all steps. The mask is bool [batch, time].
         """
-        x = x[:, :length]
+        x = x[:, : tf.convert_to_tensor(length)]
         return x, tf.ones(tf.shape(x)[:2], tf.bool)
 
     def input_gradient(function: Callable[[Any], Any], x: Any) -> Any:
@@ -346,6 +355,10 @@ if keras.backend.backend() == "tensorflow":
 
 else:
     import jax
+
+    def make_deterministic(seed: int) -> None:
+        """Makes a run bitwise equal each time on one machine: seeds all; XLA fixes the orders."""
+        keras.utils.set_random_seed(seed)
 
     def leading_steps(x: Any, length: Any) -> tuple[Any, Any]:
         """Gives the steps of [batch, time, ...] and which of them count; see TensorFlow's."""

@@ -14,18 +14,21 @@ unisons, and the rest of a note that is struck again while it sounds.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from pipelines.codecs import codec
 from pipelines.command_line import flag
-from pipelines.score import LAST_TICK, NOTE, Score
+from pipelines.score import LAST_TICK, Score
 
 PITCH_CENTRE, PITCH_SCALE = 64.0, 24.0  # Half tones; two octaves are one unit.
 CIRCLE_RADIUS = 0.7
 CIRCLE_NOISE = 0.18  # Half the distance between neighbours on the circle: 0.7 * sin(pi / 12).
 VELOCITY_SCALE = 64.0
+LAST_ONSET = 2**28  # Ticks; a MIDI file can hold no longer gap, and int32 much more.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,22 +101,25 @@ class Codec(codec.Codec):
         """Tempo of what `decode` gives."""
         return round(60_000_000 / self.quarters_per_minute)
 
-    @property
-    def _tone(self) -> list[tuple[str, int]]:
-        time = [("time", 1)] if self.quadruplet_per_tone else []
+    @functools.cached_property
+    def _tone_columns(self) -> dict[str, slice]:
+        """The features of a tone: name -> place among them."""
         pitch = 3 if self.pitch_features == "circle_of_fifths" else 1
-        return [*time, ("length", 1), ("pitch", pitch), ("velocity", 1)]
+        sizes = {"time": 1} if self.quadruplet_per_tone else {}
+        sizes |= {"length": 1, "pitch": pitch, "velocity": 1}
+        lasts = np.cumsum(list(sizes.values())).tolist()
+        return {n: slice(last - sizes[n], last) for n, last in zip(sizes, lasts, strict=True)}
 
-    @property
+    @functools.cached_property
     def blocks(self) -> tuple[tuple[str, int, int], ...]:
         """The features of a cell: (name, first, size); "pitch 2" is that of the second tone."""
-        names = [] if self.quadruplet_per_tone else [("time", 1)]
-        for tone in range(self.tones_per_cell):
-            names += [(f"{name} {tone + 1}", size) for name, size in self._tone]
-        firsts = np.cumsum([0] + [size for _, size in names])
-        return tuple((n, int(first), size) for (n, size), first in zip(names, firsts, strict=False))
+        sizes = [] if self.quadruplet_per_tone else [("time", 1)]
+        for tone in range(1, self.tones_per_cell + 1):
+            sizes += [(f"{n} {tone}", c.stop - c.start) for n, c in self._tone_columns.items()]
+        firsts = itertools.accumulate([size for _, size in sizes], initial=0)
+        return tuple((name, next(firsts), size) for name, size in sizes)
 
-    @property
+    @functools.cached_property
     def spec(self) -> codec.Spec:
         """Vectors [cell, feature] of float32."""
         size = sum(size for _, _, size in self.blocks)
@@ -129,76 +135,71 @@ class Codec(codec.Codec):
 
     def encode(self, score: Score) -> np.ndarray:
         """Gives float32 [cell, feature]. Notes are taken in the order (onset, pitch)."""
-        notes = self._on_grid(score)
-        time = np.minimum(np.diff(notes["onset"], prepend=notes["onset"][:1]), self.longest_ticks)
-        cell, tone = self._cells(time)
-        cells = int(cell[-1]) + 1 if len(cell) else 0
-        k = self.tones_per_cell
+        onset, length, pitch, velocity = self._on_grid(score)
+        time = np.concatenate([[0], onset[1:] - onset[:-1]])[: len(onset)]
+        k, slot = self.tones_per_cell, self._slots(time)
+        is_first = slot % k == 0
+        cells = np.count_nonzero(is_first)
         # An empty slot repeats the pitch of its cell's first tone: nothing for a critic to spot.
-        first_note = np.searchsorted(cell, np.arange(cells))
-        pitch = np.repeat(notes["pitch"][first_note].astype(np.int64)[:, None], k, axis=1)
-        length, velocity = np.ones((cells, k), np.int64), np.zeros((cells, k), np.int64)
-        own_time = np.zeros((cells, k), np.int64)
-        pitch[cell, tone] = notes["pitch"]
-        length[cell, tone] = np.minimum(notes["duration"], self.longest_ticks)
-        velocity[cell, tone] = notes["velocity"]
-        own_time[cell, tone] = time
-
-        array = np.zeros((cells, self.spec.size), np.float32)
-        for t in range(k):
-            if t == 0 or self.quadruplet_per_tone:
-                array[:, self._block("time", t)] = self._scale_time(own_time[:, t, None])
-            array[:, self._block("length", t)] = self._scale_length(length[:, t, None])
-            array[:, self._block("pitch", t)] = self._scale_pitch(pitch[:, t])
-            array[:, self._block("velocity", t)] = self._scale_velocity(velocity[:, t, None])
+        empty = {"time": 0, "length": 1, "pitch": pitch[is_first, None], "velocity": 0}
+        values = {"time": time, "length": length, "pitch": pitch, "velocity": velocity}
+        array = np.empty((cells, self.spec.size), np.float32)
+        head = 0 if self.quadruplet_per_tone else 1
+        tones = array[:, head:].reshape(cells, k, (self.spec.size - head) // k)
+        for name, columns in self._tone_columns.items():
+            slots = np.full((cells, k), empty[name], np.int64)
+            slots.reshape(-1)[slot] = values[name]
+            tones[:, :, columns] = self._features(name, slots)
+        array[:, :head] = self._features("time", time[is_first])[:, :head]
         return array
 
-    def _on_grid(self, score: Score) -> np.ndarray:
-        """Notes in ticks of this codec, one at a time a pitch, sorted by (onset, pitch)."""
-        grid, ticks = self.ticks_per_quarter, score.ticks_per_quarter
-        notes = score.notes[~score.notes["is_drum"]].astype(NOTE)
-        end = _round_ratio(notes["onset"] + notes["duration"], grid, ticks)
-        notes["onset"] = _round_ratio(notes["onset"], grid, ticks)
-        notes["duration"] = np.maximum(end - notes["onset"], 1)
-        notes = notes[np.lexsort((-notes["duration"], notes["onset"], notes["pitch"]))]
-        if len(notes) > 1:
-            same = notes["pitch"][1:] == notes["pitch"][:-1]
-            room = np.where(same, np.diff(notes["onset"]), np.iinfo(np.int64).max)
-            keep = np.concatenate([[True], room > 0])
-            notes = notes[keep]
-            same = notes["pitch"][1:] == notes["pitch"][:-1]
-            room = np.where(same, np.diff(notes["onset"]), np.iinfo(np.int64).max)
-            notes["duration"][:-1] = np.minimum(notes["duration"][:-1], room)
-        return notes[np.lexsort((notes["pitch"], notes["onset"]))]
+    def _on_grid(self, score: Score) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Gives onset and length in ticks of this codec, pitch and velocity, each [note].
 
-    def _cells(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Gives the cell and the place in its cell of each note, from the gap before it."""
-        index = np.arange(len(time))
-        if self.quadruplet_per_tone:
-            return index // self.tones_per_cell, index % self.tones_per_cell
+        Sorted by (onset, pitch), one note at a time a pitch, no drums.
+        """
+        grid, ticks, notes = self.ticks_per_quarter, score.ticks_per_quarter, score.notes
+        if notes["is_drum"].any():
+            notes = notes[~notes["is_drum"]]
+        # A copy: in the records these fields are unaligned, and slow to work on.
+        onset = notes["onset"].copy()
+        end = _round_ratio(onset + notes["duration"], grid, ticks)
+        onset = _round_ratio(onset, grid, ticks)
+        length = np.maximum(end - onset, 1)
+        order = _one_a_key(onset * 128 + notes["pitch"], length)
+        onset, length, pitch = onset[order], length[order], notes["pitch"][order]
+        return onset, _until_struck_again(onset, length, pitch), pitch, notes["velocity"][order]
+
+    def _slots(self, time: np.ndarray) -> np.ndarray:
+        """Gives cell * tones_per_cell + place in the cell of each note, from the gap before it."""
+        index, k = np.arange(len(time)), self.tones_per_cell
+        if self.quadruplet_per_tone or k == 1:
+            return index
         starts = time > 0
         starts[:1] = True
-        chord = np.cumsum(starts) - 1
-        place = index - np.flatnonzero(starts)[chord] if len(time) else index
-        new_cell = place % self.tones_per_cell == 0
-        return np.cumsum(new_cell) - 1, place % self.tones_per_cell
+        # The place of each note among those of the same onset, then in its cell.
+        place = (index - np.maximum.accumulate(np.where(starts, index, 0))) % k
+        return (np.cumsum(place == 0) - 1) * k + place
 
-    def _scale_time(self, ticks: np.ndarray) -> np.ndarray:
-        if self.scaling == "raw":
-            return ticks
-        return 2 * np.log1p(ticks) / np.log1p(self.longest_ticks) - 1
+    def _features(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Gives float32 [..., feature] of whole numbers; what is above the longest is cut to it."""
+        return self._tables[name].take(values, axis=0, mode="clip")
 
-    def _scale_length(self, ticks: np.ndarray) -> np.ndarray:
-        if self.scaling == "raw":
-            return ticks
-        return 2 * np.log(ticks) / np.log(self.longest_ticks) - 1
+    @functools.cached_property
+    def _tables(self) -> dict[str, np.ndarray]:
+        """The features of every value, by name: float32 [value, feature]."""
+        ticks, velocity = np.arange(self.longest_ticks + 1), np.arange(128)
+        columns: dict[str, np.ndarray] = {"time": ticks, "length": ticks, "velocity": velocity}
+        if self.scaling == "unit":
+            longest = self.longest_ticks
+            columns["time"] = 2 * np.log1p(ticks) / np.log1p(longest) - 1
+            # No note lasts 0 ticks, which have no logarithm.
+            columns["length"] = 2 * np.log(np.maximum(ticks, 1)) / np.log(longest) - 1
+            columns["velocity"] = velocity / VELOCITY_SCALE - 1
+        tables = {name: column[:, None].astype(np.float32) for name, column in columns.items()}
+        return {**tables, "pitch": self._pitch_table}
 
-    def _scale_pitch(self, pitch: np.ndarray) -> np.ndarray:
-        return self._pitch_table()[pitch]
-
-    def _scale_velocity(self, velocity: np.ndarray) -> np.ndarray:
-        return velocity if self.scaling == "raw" else velocity / VELOCITY_SCALE - 1
-
+    @functools.cached_property
     def _pitch_table(self) -> np.ndarray:
         """The features of each of the 128 pitches: float32 [128, 1 or 3]."""
         pitch = np.arange(128)
@@ -271,7 +272,7 @@ class Codec(codec.Codec):
     def _nearest_pitch(self, features: Any) -> Any:
         import tensorflow as tf
 
-        table = self._pitch_table()
+        table = self._pitch_table
         if self.scaling == "raw":  # Nearest in half tones, not in Hz.
             table, features = np.log2(table), tf.math.log(tf.maximum(features, 1e-3)) / np.log(2.0)
         # No matmul: a GPU may round its factors to 10 bits, more than half a tone at the top.
@@ -333,6 +334,27 @@ class Codec(codec.Codec):
 def _round_ratio(ticks: np.ndarray, numerator: int, denominator: int) -> np.ndarray:
     """Rounds ticks * numerator / denominator to whole numbers, halves up, exactly."""
     return (2 * ticks * numerator + denominator) // (2 * denominator)
+
+
+def _one_a_key(key: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Gives the order of int64 [note] keys; of notes with equal keys only the longest is in it."""
+    order = np.argsort(key, kind="stable")
+    key_sorted = key[order]
+    is_same = key_sorted[1:] == key_sorted[:-1]
+    if not is_same.any():
+        return order
+    order = np.lexsort((-length, key))
+    return order[np.concatenate([[True], ~is_same])]
+
+
+def _until_struck_again(onset: np.ndarray, length: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+    """Gives the lengths of [note] sorted by onset, each up to the next note of its pitch."""
+    by_pitch = np.argsort(pitch, kind="stable")
+    before, after = by_pitch[:-1], by_pitch[1:]
+    is_same = pitch[before] == pitch[after]
+    before, after = before[is_same], after[is_same]
+    length[before] = np.minimum(length[before], onset[after] - onset[before])
+    return length
 
 
 def _whole(values: Any, low: int, high: int) -> Any:

@@ -34,7 +34,13 @@ class Line(PhasedModel):
 
     @property
     def stages(self):
-        return [Stage("only", 1, [Phase("move", [self.point], self.squared_error, ("mean",), **self.phase)])]
+        return [
+            Stage(
+                "only",
+                1,
+                [Phase("move", [self.point], self.squared_error, ("mean",), **self.phase)],
+            )
+        ]
 
     def optimizer_for(self, phase):
         return keras.optimizers.SGD(self.rate)

@@ -1,0 +1,256 @@
+"""C-RNN-GAN: what each option does, against sums by hand and plain formulas."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from crnn_gan.models.c_rnn_gan import CODE, PAPER, Config, MinibatchDiscrimination, Model
+from crnn_gan.signatures.noise import draw_numpy
+from crnn_gan.training.phases import JointPhase
+from pipelines.codecs.codec import Spec
+
+SPEC = Spec("vectors", (None, 4), "float32", 4, "note", classes={"composer": ("a", "b", "c")})
+SMALL = dict(songlength=6, batch_size=2, hidden_size_g=5, hidden_size_d=4, max_epoch=2)
+JIT = keras.backend.backend() == "jax"
+
+
+def model(**settings):
+    keras.utils.set_random_seed(0)
+    made = Model(Config(**SMALL | settings), SPEC)
+    made.compile(jit_compile=JIT)
+    return made
+
+
+def batch(of):
+    random = np.random.default_rng(0)
+    return {
+        "music": random.uniform(-1, 1, (of.batch_windows, 6, 4)).astype(np.float32),
+        "composer": random.integers(0, 3, of.batch_windows).astype(np.int32),
+    }
+
+
+def train(of):
+    data = tf.data.Dataset.from_tensors(batch(of))
+    history = {}
+    for stage in of.stages:
+        of.enter(stage)
+        history |= of.fit(data, verbose=0, shuffle=False).history
+    return history
+
+
+def compose(of, count=2, length=6, seed=0, **controls):
+    noise = draw_numpy(of.noise_spec(count, length), np.arange(seed, seed + count))
+    defaults = {name: control.default for name, control in of.controls.items()}
+    values = {n: np.full(count, v, np.float32) for n, v in (defaults | controls).items()}
+    return np.asarray(of.predict_on_batch({"noise": noise, "controls": values}))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"adversarial_loss": "non_saturating", "optimizer": "sgd", "keep_prob": 0.5},
+        {"adversarial_loss": "saturating", "freezing": "paper", "disable_l2_regularizer": False},
+        {"adversarial_loss": "non_saturating", "freezing": "code", "end_classification": True},
+        {"feature_matching": True, "feature_matching_reduction": "sum", "pretraining_epochs": 1},
+        {"minibatch_d": True, "unidirectional_d": True, "disable_feed_previous": True},
+        {"generate_meta": True, "pretraining_epochs": 1, "pretraining_d": True},
+        {"curriculum": "whole", "pretraining_epochs": 1, "initializer": "original"},
+        {"noise": "uniform", "output": "linear", "num_layers_g": 1, "num_layers_d": 3},
+    ],
+    ids=lambda settings: ",".join(settings) or "defaults",
+)
+def test_each_option_trains_and_composes(settings):
+    made = model(**settings)
+    before = [np.array(w) for w in made.trainable_variables]
+    history = train(made)
+    assert all(np.isfinite(values[-1]) for values in history.values())
+    assert all(int(count) == 0 for count in made.skipped.values())
+    moved = [
+        not np.array_equal(b, w) for b, w in zip(before, made.trainable_variables, strict=True)
+    ]
+    assert sum(moved) > len(moved) // 2
+    pieces = compose(made)
+    assert pieces.shape == (2, 6, 4)
+    assert np.isfinite(pieces).all()
+    assert not np.array_equal(pieces[0], pieces[1])
+
+
+def test_the_verdict_is_the_mean_of_the_probabilities_of_the_steps():
+    made = model(adversarial_loss="non_saturating")
+    music = batch(made)["music"]
+    verdicts, _ = made.discriminator(music)
+    expected = np.mean(1 / (1 + np.exp(-np.asarray(verdicts)[..., 0])), axis=1)
+    got, _ = made._verdict(music, np.ones((2, 6), bool))
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_the_verdict_by_the_ends_is_the_mean_of_the_first_and_last_step():
+    made = model(adversarial_loss="non_saturating", end_classification=True)
+    music = batch(made)["music"]
+    verdicts, _ = made.discriminator(music)
+    probabilities = 1 / (1 + np.exp(-np.asarray(verdicts)[..., 0]))
+    got, _ = made._verdict(music, np.ones((2, 6), bool))
+    np.testing.assert_allclose(got, (probabilities[:, 0] + probabilities[:, -1]) / 2, rtol=1e-5)
+
+
+def test_the_stacks_of_the_two_directions_are_independent():
+    """The second layer of the forward stack must not see the future: features end half-half."""
+    made = model(adversarial_loss="non_saturating")
+    music = batch(made)["music"]
+    other = music.copy()
+    other[:, 4:] += 1.0
+    features = np.asarray(made.discriminator(music)[1])
+    changed = np.asarray(made.discriminator(other)[1])
+    forward = features.shape[-1] // 2
+    np.testing.assert_allclose(features[:, :4, :forward], changed[:, :4, :forward], atol=1e-6)
+    assert np.abs(features[:, :4, forward:] - changed[:, :4, forward:]).max() > 1e-4
+
+
+def test_the_losses_are_those_of_the_paper_and_of_the_code():
+    for name, expected in (
+        ("saturating", lambda p: np.mean(np.log(1 - p))),
+        ("non_saturating", lambda p: -np.mean(np.log(p))),
+    ):
+        made = model(adversarial_loss=name)
+        fake = np.random.default_rng(1).uniform(-1, 1, (2, 6, 4)).astype(np.float32)
+        real = batch(made)
+        ones = np.ones((2, 6), bool)
+        of_real, of_fake = (np.asarray(made._verdict(x, ones)[0]) for x in (real["music"], fake))
+        loss, _, _, generator_loss, _ = made.judge(real, fake)
+        of_d = np.mean(-np.log(of_real) - np.log(1 - of_fake))
+        assert float(loss) == pytest.approx(of_d, rel=1e-5)
+        assert float(generator_loss) == pytest.approx(expected(of_fake), rel=1e-5)
+
+
+def test_minibatch_discrimination_sums_over_the_batch_the_row_itself_included():
+    layer = MinibatchDiscrimination(kernels=1, dimensions=2)
+    layer.build((None, None, 1))
+    layer.project.kernel.assign([[1.0, -1.0]])
+    x = np.array([[[0.0]], [[1.0]]], np.float32)
+    s = 1 / (1 + np.exp(-1.0))  # sigmoid(1); the other is 1 - s, and sigmoid(0) is .5.
+    distance = abs(s - 0.5) + abs(0.5 - (1 - s))
+    expected = 1 + np.exp(-distance)
+    np.testing.assert_allclose(np.asarray(layer(x))[:, 0, 0], [expected, expected], rtol=1e-6)
+
+
+def losses(of_d, of_g):
+    values = {"discriminator_loss": of_d, "generator_adversarial": of_g}
+    return {name: ops.convert_to_tensor(value) for name, value in values.items()}
+
+
+def test_the_freezing_rule_of_the_paper_is_symmetric_at_70_percent():
+    made = model(adversarial_loss="saturating", freezing="paper")
+    may = {who: made._freezing(who) for who in ("discriminator", "generator")}
+    assert not bool(may["discriminator"](losses(0.6, 1.0)))
+    assert bool(may["discriminator"](losses(0.8, 1.0)))
+    assert not bool(may["generator"](losses(1.0, 0.6)))
+    assert bool(may["generator"](losses(1.0, 0.8)))
+
+
+def test_the_freezing_rule_of_the_code_stops_the_generator_below_2():
+    made = model(adversarial_loss="non_saturating", freezing="code")
+    may = {who: made._freezing(who) for who in ("discriminator", "generator")}
+    assert bool(may["generator"](losses(3.0, 3.0)))
+    assert not bool(may["generator"](losses(1.0, 3.0)))
+    assert not bool(may["discriminator"](losses(1.0, 3.0)))
+    assert bool(may["discriminator"](losses(3.0, 1.0)))
+
+
+def test_the_curriculum_grows_by_4_events_an_epoch_in_one_graph():
+    made = model(curriculum="whole", songlength=12, max_epoch=3)
+    data = tf.data.Dataset.from_tensors(
+        {
+            "music": np.zeros((made.batch_windows, 12, 4), np.float32),
+            "composer": np.zeros(6, np.int32),
+        }
+    )
+    lengths = []
+    for epoch in range(3):
+        made.begin_epoch(epoch)
+        lengths.append(int(made.length))
+        made.fit(data, verbose=0, shuffle=False)
+    assert lengths == [4, 8, 12]
+    assert made.traces == 1
+
+
+def test_steps_beyond_the_curriculum_do_not_reach_the_loss():
+    made = model(curriculum="whole", adversarial_loss="non_saturating")
+    made.begin_epoch(0)
+    real = batch(made)
+    other = {**real, "music": real["music"].copy()}
+    other["music"][:, 4:] = 9.0
+    fake = np.random.default_rng(1).uniform(-1, 1, (2, 6, 4)).astype(np.float32)
+    cut = fake if JIT else fake[:, :4]
+    assert float(made.judge(real, cut)[0]) == pytest.approx(float(made.judge(other, cut)[0]))
+
+
+def test_joint_and_separate_updates_are_chosen_by_what_is_exact():
+    kinds = lambda **s: [type(p) for p in model(**s).stages[-1].phases]  # noqa: E731
+    assert JointPhase in kinds(adversarial_loss="non_saturating")
+    assert JointPhase in kinds()
+    assert JointPhase not in kinds(feature_matching=True)
+    assert JointPhase not in kinds(minibatch_d=True)
+
+
+def test_the_learning_rates_decay_after_epochs_before_decay():
+    made = model(learning_rate=0.1, d_lr_factor=0.5, lr_decay=0.5, epochs_before_decay=3)
+    made.begin_epoch(5)
+    assert float(made.optimizer.by_phase["generator"].learning_rate) == pytest.approx(0.025)
+    assert float(made.optimizer.by_phase["discriminator"].learning_rate) == pytest.approx(0.0125)
+
+
+def test_pretraining_alone_is_the_baseline_of_the_paper():
+    made = model(pretraining_epochs=5, max_epoch=2)
+    assert [(s.name, s.epochs, len(s.phases)) for s in made.stages] == [("pretraining", 2, 1)]
+
+
+def test_a_longer_piece_begins_with_the_shorter_one():
+    made = model()
+    np.testing.assert_allclose(compose(made, length=9)[:, :6], compose(made, length=6), atol=1e-6)
+
+
+def test_temperature_0_silences_the_noise_and_dropout_adds_variety():
+    made = model()
+    plain = compose(made, temperature=0.0)
+    assert not np.array_equal(plain[0], compose(made)[0])
+    assert set(made.controls) == {"temperature"}
+    dropped = model(keep_prob=0.5)
+    assert not np.array_equal(compose(dropped, dropout=0.5), compose(dropped))
+
+
+def test_the_composer_is_an_average_of_the_generators_weights():
+    made = model(average=0.5)
+    start = made.generator.get_weights()[0]
+    train(made)
+    # After the first batch the decay is 1 / 11, not yet 0.5.
+    expected = start / 11 + made.generator.get_weights()[0] * 10 / 11
+    np.testing.assert_allclose(made.composer.get_weights()[0], expected, atol=1e-6)
+    plain = model(average=0.0)
+    assert plain.composer is plain.generator
+
+
+def test_presets_name_fields_of_the_config():
+    for preset in (PAPER, CODE):
+        Config(**preset)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"songlength": 1}, "songlength"),
+        ({"keep_prob": 0.0}, "keep_prob"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+        ({"freezing": "paper", "adversarial_loss": "wasserstein"}, "freezing"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_in_words(settings, words):
+    with pytest.raises(ValueError, match=words):
+        Config(**settings)
+
+
+def test_data_of_another_kind_is_refused_in_words():
+    with pytest.raises(ValueError, match="takes 'vectors'"):
+        Model(Config(), Spec("tokens", (None,), "int32", 9, "event"))
