@@ -68,14 +68,14 @@ def build(flags: Flags, rows: int) -> Any:
     """Gives a sampler that makes rows in multiples of `rows`."""
     import keras
 
-    from crnn_gan.models.model import model_class
+    from crnn_gan.models.model import config_class, model_class
     from crnn_gan.signatures import saved_model
     from pipelines.codecs.note_tuples import Codec
 
     cls: Any = model_class("c_rnn_gan")
     codec = Codec()
     keras.utils.set_random_seed(0)
-    model = cls(cls.Config(hidden_size_g=flags.hidden_size_g), codec.spec, seed=0)
+    model = cls(config_class("c_rnn_gan")(hidden_size_g=flags.hidden_size_g), codec.spec, seed=0)
     for variable in model.trainable_variables:
         variable.assign(variable.value * 1.5)
     usual, saved_model.ROWS = saved_model.ROWS, rows

@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import Codec, Spec, codec_from_json
@@ -77,12 +77,12 @@ class RunConfig:
         """
         import keras
 
-        from crnn_gan.models.model import model_class
+        from crnn_gan.models.model import config_class, model_class
 
         keras.config.set_dtype_policy(precision or self.training["precision"])
         keras.utils.set_random_seed(self.training["seed"])
-        cls = model_class(self.model)
-        model = cls(cls.Config(**self.config), self.spec, seed=self.training["seed"])
+        config = config_class(self.model)(**self.config)
+        model = model_class(self.model)(config, self.spec, seed=self.training["seed"])
         model.compile(jit_compile=wants_jit())
         return model
 
@@ -123,7 +123,7 @@ def wants_jit() -> bool:
     return keras.backend.backend() == "jax" or automatic_precision() != "float32"
 
 
-def automatic_precision() -> str:
+def automatic_precision() -> Literal["float32", "mixed_bfloat16"]:
     """Gives the precision for this machine: mixed_bfloat16 on a GPU, else float32."""
     import keras
 

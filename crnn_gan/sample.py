@@ -109,9 +109,9 @@ def interface_of_run(run_dir: Path) -> Interface:
 
     config = RunConfig.read(run_dir)
     use_tensorflow()
-    from crnn_gan.models.model import model_class
+    from crnn_gan.models.model import config_class, model_class
 
-    controls = model_class(config.model).controls
+    controls = model_class(config.model).controls_for(config_class(config.model)(**config.config))
     return Interface.of(controls, config.build_codec(), training_length(config))
 
 

@@ -58,15 +58,16 @@ class Flags:
 
 def main(argv: list[str]) -> None:
     """Trains as the command line says."""
-    from crnn_gan.models.model import model_class
+    from crnn_gan.models.model import config_class, model_class
 
-    cls = model_class(peek(argv, "model", "c_rnn_gan"))
+    name = peek(argv, "model", "c_rnn_gan")
+    cls = model_class(name)
     preset = peek(argv, "preset", "")
     if preset and preset not in cls.presets:
         known = ", ".join(cls.presets) or "none"
         raise UsageError(f"--preset={preset} is not known; this model's presets are: {known}")
     flags, config = parse(
-        argv, USAGE, Flags, cls.Config, presets=cls.presets.get(preset), retired=cls.retired
+        argv, USAGE, Flags, config_class(name), presets=cls.presets.get(preset), retired=cls.retired
     )
     train(flags, config)
 
@@ -91,8 +92,8 @@ def train(flags: Flags, config: Any) -> MusicModel:
     from crnn_gan.training.phases import make_deterministic
     from pipelines import dataset, records
 
-    precision = automatic_precision() if flags.precision == "auto" else flags.precision
-    flags = dataclasses.replace(flags, precision=precision)
+    if flags.precision == "auto":
+        flags = dataclasses.replace(flags, precision=automatic_precision())
     if flags.deterministic:
         make_deterministic(flags.seed)
     manifest = records.read_manifest(flags.data_dir)

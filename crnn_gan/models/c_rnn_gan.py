@@ -29,15 +29,18 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
+from crnn_gan import losses
+from crnn_gan.layers.minibatch_discrimination import MinibatchDiscrimination
 from crnn_gan.layers.recurrent import LSTM, FeedbackLSTM
 from crnn_gan.models.model import Control, MusicModel, Noise
-from crnn_gan.training.phases import JointPhase, Phase, Stage, input_gradient, leading_steps
+from crnn_gan.training.phases import JointPhase, Phase, Stage, leading_steps
 from pipelines.codecs.codec import Kind, Spec
 from pipelines.command_line import flag
 
-EPSILON = 1e-7  # Keeps logarithms of a probability finite.
 L2_STRENGTH = 0.1  # The reference code's constant, times reg_scale.
 CURRICULUM_STEP = 4  # Events that the sequence grows by, an epoch.
+TEMPERATURE = Control(1.0, 0.0, 4.0, "spread of the noise around its mean; 1 as trained")
+DROPOUT = Control(0.0, 0.0, 0.9, "share of the generator's units dropped while sampling")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,48 +136,21 @@ CODE = PAPER | dict(
 )  # fmt: skip
 
 
-class MinibatchDiscrimination(keras.layers.Layer):
-    """Tells each row how close the others are (Salimans et al. 2016, section 3.2, as coded).
-
-    [batch, time, features] -> [batch, time, kernels]: at each step, for each kernel, the sum
-    over the batch of exp(-L1 distance), the row itself included.
-    """
-
-    def __init__(self, kernels: int = 25, dimensions: int = 10, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.kernels, self.dimensions = kernels, dimensions
-        self.project = keras.layers.Dense(kernels * dimensions, "sigmoid")
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.project.build(input_shape)
-
-    def call(self, inputs: Any) -> Any:
-        x = ops.cast(self.project(inputs), "float32")
-        batch, time = ops.shape(inputs)[0], ops.shape(inputs)[1]
-        x = ops.reshape(x, (batch, time, self.kernels, self.dimensions))
-        distance = ops.sum(ops.abs(x[:, None] - x[None]), axis=-1)
-        return ops.sum(ops.exp(-distance), axis=1)
-
-
 class Model(MusicModel):
     """C-RNN-GAN over vectors [batch, time, features]."""
 
-    Config: ClassVar[type] = Config
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": PAPER, "code": CODE}
     retired: ClassVar[Mapping[str, str]] = {
         "feed_previous": "always on (--disable_feed_previous turns it off)",
         "bidirectional_d": "always on (--unidirectional_d turns it off)",
     }
     accepts: ClassVar[tuple[Kind, ...]] = ("vectors",)
-    TEMPERATURE: ClassVar = Control(1.0, 0.0, 4.0, "spread of the noise; 1 as trained")
-    DROPOUT: ClassVar = Control(0.0, 0.0, 0.9, "share of generator units dropped while sampling")
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
-        super().__init__(config, spec, name="c_rnn_gan")
+        super().__init__(config, spec, seed, name="c_rnn_gan")
         self.clip_norm = config.max_grad_norm
         self.noise_size = max(1, int(config.random_input_scale * spec.size))
         self.meta_sizes = [len(names) for names in spec.classes.values()] if self.has_meta else []
-        self.seed = keras.random.SeedGenerator(seed, name="training_noise")
         self.length = keras.Variable(
             config.songlength, dtype="int32", trainable=False, name="curriculum_length"
         )
@@ -188,7 +164,8 @@ class Model(MusicModel):
             self.composer.trainable = False
             self.composer.set_weights(self.generator.get_weights())
             self.batches = keras.Variable(0, dtype="int32", trainable=False, name="batches")
-        self.meta_generator = self._draw_meta_generator() if self.has_meta else None
+        if self.has_meta:
+            self.meta_generator = self._draw_meta_generator()
         self.discriminator = self._draw_discriminator()
         self.built = True
 
@@ -325,31 +302,9 @@ class Model(MusicModel):
             enabled=self._freezing("generator"),
         )
 
-    def _freezing(self, who: str) -> Any:
-        """Gives the rule on the previous batch's losses that lets `who` move (1.5 of the paper)."""
-        if self.config.freezing == "off":
-            return None
-
-        def losses(last: Mapping[str, Any]) -> tuple[Any, Any]:
-            of_d, of_g = last["discriminator_loss"], last["generator_adversarial"]
-            if self.config.freezing == "paper":
-                return of_d, of_g
-            zero = ops.zeros_like(of_d)
-            return (
-                of_d + last.get("discriminator_l2", zero),
-                of_g + last.get("generator_l2", zero),
-            )
-
-        def paper(last: Mapping[str, Any]) -> Any:
-            of_d, of_g = losses(last)
-            return of_d >= 0.7 * of_g if who == "discriminator" else of_g >= 0.7 * of_d
-
-        def code(last: Mapping[str, Any]) -> Any:
-            of_d, of_g = losses(last)
-            low = (of_d < 2.0) | (of_g < 2.0)
-            return ~(low & (0.7 * of_g > of_d)) if who == "discriminator" else ~low
-
-        return paper if self.config.freezing == "paper" else code
+    def _freezing(self, who: Literal["discriminator", "generator"]) -> Any:
+        rule = self.config.freezing
+        return None if rule == "off" else losses.freezing_rule(rule, who)
 
     def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
         """Adam with the momenta of WGAN-GP, or plain SGD as the paper."""
@@ -398,6 +353,12 @@ class Model(MusicModel):
         if self.config.curriculum == "off":
             return music, ops.ones(music.shape[:2], "bool")
         return leading_steps(music, self.length)
+
+    def _real(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Gives the real music of the batch, meta beside it, and which steps count."""
+        music, mask = self._steps(batch)
+        meta = self._classes(batch) if self.has_meta else None
+        return ops.cast(self._with_meta(music, meta), "float32"), mask
 
     def _classes(self, batch: Mapping[str, Any]) -> Any:
         """Gives the true meta [batch, meta]: one-hot classes side by side."""
@@ -457,38 +418,27 @@ class Model(MusicModel):
 
     def judge(self, batch: Mapping[str, Any], fake: Any) -> Any:
         """Gives what `JointPhase.judge` gives, from one pass over real and generated music."""
-        music, mask = self._steps(batch)
-        real = self._with_meta(music, self._classes(batch) if self.has_meta else None)
-        both = ops.concatenate([ops.cast(real, "float32"), fake], axis=0)
+        real, mask = self._real(batch)
+        both = ops.concatenate([real, fake], axis=0)
         verdict, _ = self._verdict(both, ops.concatenate([mask, mask], axis=0))
         of_real, of_fake = ops.split(verdict, 2)
         if self._is_wasserstein:
             distance = ops.mean(of_real) - ops.mean(of_fake)
-            penalty = self._gradient_penalty(real, fake, mask)
+            penalty = losses.gradient_penalty(
+                lambda x: self._verdict(x, mask)[0],
+                real,
+                fake,
+                self._draw((real.shape[0], 1, 1)),
+                mask,
+            )
+            loss = self.config.gradient_penalty * penalty - distance
             reports = {"distance": distance, "penalty": penalty}
-            loss = -distance + self.config.gradient_penalty * penalty
-            generator_loss = -ops.mean(of_fake)
-            return loss, -ops.ones_like(of_fake), reports, generator_loss, {
-                "adversarial": generator_loss
-            }  # fmt: skip
-        of_real = ops.clip(of_real, EPSILON, 1 - EPSILON)
-        of_fake = ops.clip(of_fake, EPSILON, 1 - EPSILON)
-        loss = ops.mean(-ops.log(of_real) - ops.log(1 - of_fake))
-        reports = {"real": ops.mean(of_real), "fake": ops.mean(of_fake)}
-        if self.config.adversarial_loss == "saturating":
-            ratio, generator_loss = -ops.ones_like(of_fake), ops.mean(ops.log(1 - of_fake))
+            of_generator, ratio = -ops.mean(of_fake), -ops.ones_like(of_fake)
         else:
-            ratio, generator_loss = -(1 - of_fake) / of_fake, -ops.mean(ops.log(of_fake))
-        return loss, ratio, reports, generator_loss, {"adversarial": generator_loss}
-
-    def _gradient_penalty(self, real: Any, fake: Any, mask: Any) -> Any:
-        """Gives mean((|gradient| - 1)^2) of the critic between real and generated music."""
-        share = self._draw((real.shape[0], 1, 1))
-        between = share * real + (1 - share) * ops.stop_gradient(fake)
-        slope = input_gradient(lambda music: self._verdict(music, mask)[0], between)
-        slope = ops.cast(slope, "float32") * ops.cast(mask, "float32")[..., None]
-        norm = ops.sqrt(ops.sum(ops.square(slope), axis=(1, 2)) + EPSILON)
-        return ops.mean(ops.square(norm - 1))
+            loss = losses.discriminator_loss(of_real, of_fake)
+            reports = {"real": ops.mean(of_real), "fake": ops.mean(of_fake)}
+            of_generator, ratio = losses.generator_loss(of_fake, self.config.adversarial_loss)
+        return loss, ratio, reports, of_generator, {"adversarial": of_generator}
 
     def generator_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Gives the generator's loss: adversarial, or the distance of features."""
@@ -496,19 +446,17 @@ class Model(MusicModel):
         if not self.config.feature_matching:
             _, _, _, loss, reports = self.judge(batch, fake)
             return loss, reports
-        music, mask = self._steps(batch)
-        real = self._with_meta(music, self._classes(batch) if self.has_meta else None)
-        both = ops.concatenate([ops.cast(real, "float32"), fake], axis=0)
+        real, mask = self._real(batch)
+        both = ops.concatenate([real, fake], axis=0)
         verdict, features = self._verdict(both, ops.concatenate([mask, mask], axis=0))
-        of_real, of_fake = ops.split(features * ops.cast(mask, "float32")[:1, :, None], 2)
-        squares = ops.sum(ops.square(of_real - of_fake), axis=(1, 2))
-        reduce = ops.sum if self.config.feature_matching_reduction == "sum" else ops.mean
-        _, verdict = ops.split(verdict, 2)
+        real_features, fake_features = ops.split(features, 2)
+        reduction = self.config.feature_matching_reduction
+        distance = losses.feature_distance(real_features, fake_features, mask, reduction)
+        of_fake = ops.split(verdict, 2)[1]
         if self._is_wasserstein:
-            adversarial = -ops.mean(verdict)
-        else:
-            adversarial = -ops.mean(ops.log(ops.clip(verdict, EPSILON, 1.0)))
-        return reduce(squares), {"adversarial": adversarial}
+            return distance, {"adversarial": -ops.mean(of_fake)}
+        adversarial, _ = losses.generator_loss(of_fake, self.config.adversarial_loss)
+        return distance, {"adversarial": adversarial}
 
     def pretraining_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Gives the mean squared error of the next step, the true past being fed (3.2)."""
@@ -526,12 +474,12 @@ class Model(MusicModel):
 
     # How it composes.
 
-    @property
-    def controls(self) -> Mapping[str, Control]:
+    @classmethod
+    def controls_for(cls, config: Config) -> Mapping[str, Control]:
         """Temperature; and dropout (the original samples with it), where it was trained with."""
-        if self.config.keep_prob == 1:
-            return {"temperature": self.TEMPERATURE}
-        return {"temperature": self.TEMPERATURE, "dropout": self.DROPOUT}
+        if config.keep_prob == 1:
+            return {"temperature": TEMPERATURE}
+        return {"temperature": TEMPERATURE, "dropout": DROPOUT}
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
         """Noise a step, the first "previous output", dropout draws, and noise for the meta."""

@@ -42,10 +42,10 @@ class Control:
 class MusicModel(PhasedModel):
     """Base of all models: a subclass named `Model` in a file of this folder.
 
-    Subclasses draw their networks once in `__init__(config, spec)` and set:
+    Beside it stands `Config`, a frozen dataclass: each field has a help text, and is a flag
+    and a key of config.json. Subclasses draw their networks once in
+    `__init__(config, spec, seed)` and set:
 
-      Config: frozen dataclass; each field has a help text, and is a flag and a key of
-        config.json.
       presets: named sets of Config fields that differ from the defaults.
       accepts: the kinds of Spec it can learn.
       retired: flags of older programs that are accepted, with what to say of them.
@@ -54,12 +54,11 @@ class MusicModel(PhasedModel):
     `generate`. `generate` is a pure function of weights, noise and controls.
     """
 
-    Config: ClassVar[type]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     accepts: ClassVar[tuple[Kind, ...]]
     retired: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, config: Any, spec: Spec, name: str | None = None):
+    def __init__(self, config: Any, spec: Spec, seed: int = 0, name: str | None = None):
         super().__init__(name=name)
         if spec.kind not in self.accepts:
             raise ValueError(
@@ -67,6 +66,7 @@ class MusicModel(PhasedModel):
                 f"{' or '.join(map(repr, self.accepts))}: prepare the data with another --codec"
             )
         self.config, self.spec = config, spec
+        self.seed = keras.random.SeedGenerator(seed, name="training_noise")
 
     @property
     def stages(self) -> Sequence[Stage]:
@@ -77,10 +77,15 @@ class MusicModel(PhasedModel):
         """Gives a new optimizer for a phase."""
         raise TypeError(f"{type(self).__name__} does not say its optimizers")
 
+    @classmethod
+    def controls_for(cls, config: Any) -> Mapping[str, Control]:
+        """Names what a caller of `generate` may set, when the model has this Config."""
+        return {}
+
     @property
     def controls(self) -> Mapping[str, Control]:
         """What a caller of `generate` may set, by name."""
-        return {}
+        return self.controls_for(self.config)
 
     @property
     def batch_windows(self) -> int:
@@ -111,6 +116,15 @@ def model_names() -> list[str]:
 
 def model_class(name: str) -> type[MusicModel]:
     """Finds a model by the name of its file. ValueError names those there are."""
+    return _model_file(name).Model
+
+
+def config_class(name: str) -> type:
+    """Finds the Config of a model by the name of its file. ValueError names those there are."""
+    return _model_file(name).Config
+
+
+def _model_file(name: str) -> Any:
     if name not in model_names():
         raise ValueError(f"there is no model {name!r}; the models are: {', '.join(model_names())}")
-    return importlib.import_module(f"crnn_gan.models.{name}").Model
+    return importlib.import_module(f"crnn_gan.models.{name}")

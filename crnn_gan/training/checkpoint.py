@@ -160,7 +160,7 @@ def _load(path: Path) -> tuple[int, dict[str, np.ndarray]]:
 
 def _to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     stream = io.BytesIO()
-    np.savez(stream, **arrays)
+    np.savez(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
 
 

@@ -1,18 +1,24 @@
 """Trains any model as stages of phases inside fit(), on TensorFlow or JAX.
 
 A phase is one loss that moves one group of networks with one optimizer. A stage is some
-epochs of the same phases. The engine is written once over three primitives, which are the
-only backend code: gradients, gradients of a joint phase, and applying an update or not.
+epochs of the same phases. The engine is written once, over the few functions that
+`tensorflow_steps.py` and `jax_steps.py` both give.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
+
+steps = importlib.import_module(f"crnn_gan.training.{keras.backend.backend()}_steps")
+input_gradient = steps.input_gradient
+leading_steps = steps.leading_steps
+make_deterministic = steps.make_deterministic
 
 Reports = Mapping[str, Any]
 MOST_SKIPPED_IN_A_ROW = 20  # Updates of a phase, before the run is given up.
@@ -150,6 +156,9 @@ class PhasedModel(keras.Model):
         self.stage = stage
         self.train_function = self.test_function = None
 
+    train_step = steps.train_step
+    test_step = steps.test_step
+
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The loss trackers."""
@@ -161,9 +170,11 @@ class PhasedModel(keras.Model):
         shown: dict[str, Any] = {}
         last = {name: ops.convert_to_tensor(variable) for name, variable in self.last.items()}
         for phase in self.stage.phases:
-            run = self._run_joint if isinstance(phase, JointPhase) else self._run
             for _ in range(phase.repeats):
-                shown |= run(phase, batch, last)
+                if isinstance(phase, JointPhase):
+                    shown |= self._run_joint(phase, batch, last)
+                else:
+                    shown |= self._run(phase, batch, last)
         for name, value in shown.items():
             self.last[name].assign(value)
             self.trackers[name].update_state(value)
@@ -180,8 +191,8 @@ class PhasedModel(keras.Model):
             loss, reports = phase.loss(batch)
             return loss * scale, (loss, reports)
 
-        (loss, reports), gradients = self.gradients(scaled_loss, phase.variables)
-        return self._update(phase, loss, reports, gradients, last)
+        shown, gradients = steps.gradients(self, scaled_loss, phase.variables)
+        return self._update(phase, shown, gradients, last)
 
     def _run_joint(self, phase: JointPhase, batch: Any, last: Mapping[str, Any]) -> dict[str, Any]:
         # With loss scaling the two optimizers may stand at different scales.
@@ -199,27 +210,28 @@ class PhasedModel(keras.Model):
                 ),
             )
 
-        losses, critic_gradients, generator_gradients = self.joint_gradients(
+        (of_critic, of_generator), critic_gradients, generator_gradients = steps.joint_gradients(
+            self,
             lambda: phase.produce(batch),
             judge,
             phase.generator.variables,
             phase.critic.variables,
         )
-        return self._update(phase.critic, *losses[0], critic_gradients, last) | self._update(
-            phase.generator, *losses[1], generator_gradients, last
-        )
+        return {
+            **self._update(phase.critic, of_critic, critic_gradients, last),
+            **self._update(phase.generator, of_generator, generator_gradients, last),
+        }
 
     def _update(
         self,
         phase: Phase,
-        loss: Any,
-        reports: Reports,
+        of_phase: tuple[Any, Reports],
         gradients: Sequence[Any],
         last: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Clips, guards and applies; gives the values to show by name."""
         optimizer = self.optimizer.by_phase[phase.name]
-        scale = _scale_of(optimizer)
+        scale, (loss, reports) = _scale_of(optimizer), of_phase
         shown = {f"{phase.name}_loss": loss}
         shown |= {f"{phase.name}_{name}": reports[name] for name in phase.reports}
         if phase.l2:
@@ -235,7 +247,9 @@ class PhasedModel(keras.Model):
         wanted = self._wanted(phase, last)
         # A loss scaler must see overflow itself, to lower its scale; it then skips as well.
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-        self.apply_if(wanted if scaled else wanted & finite, optimizer, gradients, phase.variables)
+        steps.apply_if(
+            self, wanted if scaled else wanted & finite, optimizer, gradients, phase.variables
+        )
         count = ops.cast(~finite, "int32")
         self.skipped[phase.name].assign(self.skipped[phase.name] + count)
         in_a_row = self.skipped_in_a_row[phase.name]
@@ -281,194 +295,3 @@ def _scale_of(optimizer: keras.optimizers.Optimizer) -> Any:
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return ops.convert_to_tensor(optimizer.dynamic_scale)
     return 1.0
-
-
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
-
-    def make_deterministic(seed: int) -> None:
-        """Makes a run bitwise equal each time on one machine: seeds all, fixes all orders."""
-        keras.utils.set_random_seed(seed)
-        tf.config.experimental.enable_op_determinism()
-
-    def leading_steps(x: Any, length: Any) -> tuple[Any, Any]:
-        """Gives the first `length` steps of [batch, time, ...] and which of them count.
-
-        `length` is a scalar tensor: growing sequences share one graph. TensorFlow cuts;
-        JAX, whose shapes are fixed, gives all steps. The mask is bool [batch, time].
-        """
-        x = x[:, : tf.convert_to_tensor(length)]
-        return x, tf.ones(tf.shape(x)[:2], tf.bool)
-
-    def input_gradient(function: Callable[[Any], Any], x: Any) -> Any:
-        """Gives d sum(function(x)) / dx."""
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = function(x)
-        return tape.gradient(y, x)
-
-    def _gradients(self: PhasedModel, loss: Callable, variables: Sequence[keras.Variable]) -> Any:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([v.value for v in variables])
-            scaled, shown = loss()
-        return shown, _dense(tape.gradient(scaled, [v.value for v in variables]), variables)
-
-    def _joint_gradients(
-        self: PhasedModel,
-        produce: Callable,
-        judge: Callable,
-        generator: Sequence[keras.Variable],
-        critic: Sequence[keras.Variable],
-    ) -> Any:
-        with tf.GradientTape(watch_accessed_variables=False) as outer:
-            outer.watch([v.value for v in generator])
-            generated = produce()
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([generated, *(v.value for v in critic)])
-            scaled, ratio, shown = judge(generated)
-        *gradients, back = tape.gradient(scaled, [*(v.value for v in critic), generated])
-        back *= tf.cast(tf.reshape(ratio, [-1] + [1] * (len(back.shape) - 1)), back.dtype)
-        produced = outer.gradient(generated, [v.value for v in generator], output_gradients=back)
-        return shown, _dense(gradients, critic), _dense(produced, generator)
-
-    def _dense(gradients: Sequence[Any], variables: Sequence[keras.Variable]) -> list[Any]:
-        """Gives each gradient as a tensor; a variable that the loss does not touch has zeros."""
-        return [
-            tf.zeros(v.shape, v.dtype) if g is None else tf.convert_to_tensor(g)
-            for g, v in zip(gradients, variables, strict=True)
-        ]
-
-    def _apply_if(
-        self: PhasedModel, wanted: Any, optimizer: Any, gradients: Any, moved: Any
-    ) -> None:
-        def apply() -> Any:
-            optimizer.apply(gradients, moved)
-            return tf.constant(True)
-
-        tf.cond(wanted, apply, lambda: tf.constant(False))
-
-    def _train_step(self: PhasedModel, batch: Any) -> dict[str, Any]:
-        return self.run_phases(batch)
-
-    def _test_step(self: PhasedModel, batch: Any) -> dict[str, Any]:
-        return self.evaluate_phases(batch)
-
-else:
-    import jax
-
-    def make_deterministic(seed: int) -> None:
-        """Makes a run bitwise equal each time on one machine: seeds all; XLA fixes the orders."""
-        keras.utils.set_random_seed(seed)
-
-    def leading_steps(x: Any, length: Any) -> tuple[Any, Any]:
-        """Gives the steps of [batch, time, ...] and which of them count; see TensorFlow's."""
-        mask = ops.arange(x.shape[1]) < length
-        return x, ops.broadcast_to(mask, x.shape[:2])
-
-    def input_gradient(function: Callable[[Any], Any], x: Any) -> Any:
-        """Gives d sum(function(x)) / dx."""
-        return jax.grad(lambda v: ops.sum(function(v)))(x)
-
-    # JAX functions are pure. A step runs in one StatelessScope, in which assigning to a
-    # variable is noted and reading it gives what was noted; each differentiated function
-    # runs in a scope of its own, whose notes are then carried over.
-
-    def _scoped(
-        self: PhasedModel, function: Callable, variables: Sequence[keras.Variable]
-    ) -> Callable:
-        every = [(v, v.value) for v in self.variables]
-        side = [v for v in self.variables if not v.trainable]
-
-        def run(values: Sequence[Any], *args: Any) -> tuple[Any, Any]:
-            moved = {id(v): value for v, value in zip(variables, values, strict=True)}
-            mapping = [(v, moved.get(id(v), value)) for v, value in every]
-            with keras.StatelessScope(state_mapping=mapping) as scope:
-                result = function(*args)
-            return result, [scope.get_current_value(v) for v in side]
-
-        return run
-
-    def _carry_over(self: PhasedModel, values: Sequence[Any]) -> None:
-        for variable, value in zip(
-            (v for v in self.variables if not v.trainable), values, strict=True
-        ):
-            if value is not None:
-                variable.assign(value)
-
-    def _gradients(self: PhasedModel, loss: Callable, variables: Sequence[keras.Variable]) -> Any:
-        run = _scoped(self, loss, variables)
-
-        def scalar(values: Sequence[Any]) -> tuple[Any, Any]:
-            (scaled, shown), side = run(values)
-            return scaled, (shown, side)
-
-        (_, (shown, side)), gradients = jax.value_and_grad(scalar, has_aux=True)(
-            [v.value for v in variables]
-        )
-        _carry_over(self, side)
-        return shown, gradients
-
-    def _joint_gradients(
-        self: PhasedModel,
-        produce: Callable,
-        judge: Callable,
-        generator: Sequence[keras.Variable],
-        critic: Sequence[keras.Variable],
-    ) -> Any:
-        generated, pull_back, side = jax.vjp(
-            _scoped(self, produce, generator), [v.value for v in generator], has_aux=True
-        )
-        _carry_over(self, side)
-        run = _scoped(self, judge, critic)
-
-        def scalar(values: Sequence[Any], generated: Any) -> tuple[Any, Any]:
-            (scaled, ratio, shown), side = run(values, generated)
-            return scaled, (ratio, shown, side)
-
-        (_, (ratio, shown, side)), (gradients, back) = jax.value_and_grad(
-            scalar, argnums=(0, 1), has_aux=True
-        )([v.value for v in critic], generated)
-        _carry_over(self, side)
-        back = back * ops.cast(ops.reshape(ratio, [-1] + [1] * (back.ndim - 1)), back.dtype)
-        return shown, gradients, pull_back(back)[0]
-
-    def _apply_if(
-        self: PhasedModel, wanted: Any, optimizer: Any, gradients: Any, moved: Any
-    ) -> None:
-        before = [v.value for v in moved], [v.value for v in optimizer.variables]
-        after = optimizer.stateless_apply(before[1], gradients, before[0])
-        for variables, old, new in zip((moved, optimizer.variables), before, after, strict=True):
-            for variable, was, becomes in zip(variables, old, new, strict=True):
-                variable.assign(ops.where(wanted, becomes, was))
-
-    def _stateless(
-        self: PhasedModel, groups: Sequence[Sequence[keras.Variable]], state: Any, step: Any
-    ) -> Any:
-        mapping = [
-            pair
-            for group, values in zip(groups, state, strict=True)
-            for pair in zip(group, values, strict=True)
-        ]
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            logs = step()
-        return logs, tuple([scope.get_current_value(v) for v in group] for group in groups)
-
-    def _train_step(self: PhasedModel, state: Any, batch: Any) -> Any:
-        groups = (
-            self.trainable_variables,
-            self.non_trainable_variables,
-            self.optimizer.variables,
-            self.metrics_variables,
-        )
-        return _stateless(self, groups, state, lambda: self.run_phases(batch))
-
-    def _test_step(self: PhasedModel, state: Any, batch: Any) -> Any:
-        groups = (self.trainable_variables, self.non_trainable_variables, self.metrics_variables)
-        return _stateless(self, groups, state, lambda: self.evaluate_phases(batch))
-
-
-PhasedModel.gradients = _gradients
-PhasedModel.joint_gradients = _joint_gradients
-PhasedModel.apply_if = _apply_if
-PhasedModel.train_step = _train_step
-PhasedModel.test_step = _test_step

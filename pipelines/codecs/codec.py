@@ -111,6 +111,14 @@ class Codec(abc.ABC):
     def microseconds_per_quarter(self) -> int:
         """Tempo of what `decode` gives."""
 
+    def dequantize(self, arrays: Any, uniform: Any) -> Any:
+        """Spreads each value evenly over what decodes alike; see the codecs that can.
+
+        Raises:
+          ValueError: this codec's arrays cannot be spread.
+        """
+        raise ValueError(f"codec {self.name!r} has nothing to spread; add --nodequantize")
+
     def decode(self, array: np.ndarray) -> Decoded:
         """Gives the Score of one array [time, ...]. Total."""
         array = np.asarray(array)

@@ -14,7 +14,7 @@ import pytest
 
 from crnn_gan import export, sample
 from crnn_gan.configuration import RunConfig
-from crnn_gan.models.model import model_class
+from crnn_gan.models.model import config_class, model_class
 from crnn_gan.training import checkpoint
 from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import UsageError
@@ -37,7 +37,7 @@ def run_dir(tmp_path_factory) -> Path:
     folder, codec = tmp_path_factory.mktemp("train") / "monday", Codec()
     config = RunConfig(
         model="c_rnn_gan",
-        config=dataclasses.asdict(model_class("c_rnn_gan").Config(**SETTINGS)),
+        config=dataclasses.asdict(config_class("c_rnn_gan")(**SETTINGS)),
         codec=codec.to_json(),
         spec=codec.spec,
         training={"precision": "float32", "seed": 1},

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Makes: C-RNN-GAN-3 as settings1.sh of its authors had it ("everything_and_end_classification"):
+#   a deep critic, wide noise, generated meta data, judged by its first and last step.
+# Data: the corpus that comes with music21, on the paper's grid of 384 ticks a quarter, pitch as
+#   one number. The authors' own collection of MIDI files is not ours to give.
+# Cost and figure: see README.
+# Left out: the authors' --model=medium, which no version of their code defines.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+prepare_flags+=(--tones_per_cell=3 --ticks_per_quarter=384 --pitch_features=number)
+train_flags+=(--preset=paper --feature_matching --pretraining_epochs=6)
+train_flags+=(--num_layers_d=3 --random_input_scale=1.5 --generate_meta --end_classification)
+job "$@"

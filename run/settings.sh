@@ -1,0 +1,138 @@
+# What every job script shares; they source it, change the three lists of flags, and call
+# `job "$@"`, whose arguments go to the trainer.
+#
+# Read from the environment, paths as seen from where you call:
+#   DATA=corpus              music21's corpus (the default), or folder:PATH for your own MIDI
+#   RUN_DIR=DIR              the run to resume, or where a new one goes (train/<timestamp>)
+#   DATA_DIR=DIR             prepared data (data/<source>-<codec and its flags>)
+#   EXPORT_DIR=DIR           the SavedModel (exported_models/<model>-<name of the run>)
+#   PREPARE_FLAGS, SAMPLE_FLAGS    words added to the flags of those stages
+#   SMOKE=1                  everything tiny: shows that the job works, not what it makes
+# shellcheck shell=bash
+set -euo pipefail
+
+# Gives a path as seen from the caller's folder, before this file leaves it.
+absolute() {
+    case "$1" in
+        "" | /*) echo "${1%/}" ;;
+        *) echo "$PWD/${1%/}" ;;
+    esac
+}
+
+data="${DATA:-corpus}"
+case "$data" in
+    corpus) ;;
+    folder:?*) data_path="$(absolute "${data#folder:}")" ;;
+    *)
+        echo "job: DATA is '$data'; give DATA=corpus or DATA=folder:PATH" >&2
+        exit 2
+        ;;
+esac
+run_dir="$(absolute "${RUN_DIR:-}")"
+data_dir="$(absolute "${DATA_DIR:-}")"
+export_dir="$(absolute "${EXPORT_DIR:-}")"
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}" # Warnings and errors only.
+
+model=c_rnn_gan
+codec=note_tuples
+prepare_flags=()
+train_flags=()
+sample_flags=(--count=8)
+
+job() {
+    add_flags_from_environment
+    name_places
+    run/setup.sh
+    local python=.venv/bin/python source=(--source=corpus)
+    if [[ "$data" == folder:* ]]; then source=(--source=folder "--path=$data_path"); fi
+
+    stage 1 "prepare: music into records" "$data_dir"
+    "$python" -m pipelines.prepare "${source[@]}" "--codec=$codec" "--data_dir=$data_dir" \
+        "${prepare_flags[@]}"
+    stage 2 "train: $model" "$run_dir"
+    "$python" -m crnn_gan.train "--model=$model" "--data_dir=$data_dir" "--run_dir=$run_dir" \
+        "${train_flags[@]}" "$@"
+    stage 3 "export: a SavedModel" "$export_dir"
+    "$python" -m crnn_gan.export "--run_dir=$run_dir" "--export_dir=$export_dir"
+    stage 4 "sample: pieces from the SavedModel" "$run_dir/samples"
+    "$python" -m crnn_gan.sample "--saved_model=$export_dir" "--out_dir=$run_dir/samples" \
+        "${sample_flags[@]}"
+    stage 5 "statistics: those pieces beside real music"
+    "$python" -m crnn_gan.statistics "--midi_dir=$run_dir/samples" "--run_dir=$run_dir"
+    link_latest
+    say_where
+}
+
+# Later flags win: the job's, then SMOKE's, then the caller's.
+add_flags_from_environment() {
+    if [[ "${SMOKE:-}" == 1 ]]; then
+        if [[ "$data" == corpus ]]; then
+            prepare_flags+=(--composer=bach --works_per_composer=8)
+        else
+            train_flags+=(--works_per_composer=8)
+        fi
+        train_flags+=(--max_epoch=2 --pretraining_epochs=1 --songlength=8 --batch_size=4)
+        train_flags+=(--hidden_size_g=8 --hidden_size_d=8 --meta_layer_size=8)
+        train_flags+=(--critic_steps=1 --samples_per_epoch=2)
+        sample_flags+=(--count=2)
+    fi
+    # Meant to split into words, not to match files.
+    set -f
+    # shellcheck disable=SC2206
+    prepare_flags+=(${PREPARE_FLAGS:-})
+    # shellcheck disable=SC2206
+    sample_flags+=(${SAMPLE_FLAGS:-})
+    set +f
+}
+
+# Sets run_dir, data_dir, export_dir where the caller did not, and the link to the latest export.
+name_places() {
+    local name="$model" origin=corpus
+    if [[ "${SMOKE:-}" == 1 ]]; then name=smoke; fi
+    if [[ "$data" == folder:* ]]; then origin="$(basename "$data_path")"; fi
+    : "${run_dir:=train/$(date +%Y%m%d-%H%M%S)}"
+    : "${data_dir:=data/$(data_name "$origin")}"
+    latest=""
+    if [[ -z "$export_dir" ]]; then
+        export_dir="exported_models/$name-$(basename "$run_dir")"
+        latest="exported_models/$name"
+    fi
+}
+
+# Names the data after all that shapes it, so that two settings never share a folder:
+# corpus-note_tuples, corpus-note_tuples,tones_per_cell=3,ticks_per_quarter=384.
+data_name() {
+    local flag name="$1-$codec"
+    for flag in "${prepare_flags[@]}"; do
+        case "$flag" in
+            --workers=*) ;; # Changes how fast, not what.
+            *) name+=",${flag#--}" ;;
+        esac
+    done
+    echo "${name//[^A-Za-z0-9_.,=-]/_}"
+}
+
+# Points the model's name at this export; a model exported by hand to that name stays.
+link_latest() {
+    if [[ -e "$latest" && ! -L "$latest" ]]; then latest=""; fi
+    if [[ -n "$latest" ]]; then ln -sfn "$(basename "$export_dir")" "$latest"; fi
+}
+
+stage() {
+    printf '\n[%d/5 %d:%02d] %s\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)) "$2${3:+ -> $3}"
+}
+
+say_where() {
+    local export_name="${latest:-$export_dir}"
+    cat <<END
+
+done in $((SECONDS / 60)) min $((SECONDS % 60)) s; in $PWD:
+  a MIDI, its piano roll and statistics an epoch   $run_dir/generated_data/
+  pieces from the SavedModel                       $run_dir/samples/
+  SavedModel                                       $export_dir${latest:+ (also as $latest)}
+more pieces:   .venv/bin/python -m crnn_gan.sample --saved_model=$export_name --out_dir=pieces
+losses:        .venv/bin/tensorboard --logdir=$run_dir
+train longer:  RUN_DIR=$run_dir $0 --max_epoch=N
+END
+}

@@ -1,0 +1,231 @@
+"""What every codec owes: this file finds them in pipelines/codecs, a new one is tested at once."""
+
+import dataclasses
+import importlib
+import inspect
+import json
+import math
+import typing
+
+import numpy as np
+import pytest
+
+from pipelines.codecs.codec import Codec, Spec, codec_class, codec_from_json, codec_names
+from pipelines.score import LAST_TICK, METER, NOTE, PEDAL, TEMPO, Score
+
+KINDS = ("tokens", "vectors", "roll", "set", "audio")
+
+
+def eight_bars() -> Score:
+    """Two voices, a chord, a unison, a key struck again while it sounds, a rest, a drum, pedal."""
+    quarter = 480
+    notes = [
+        # onset, duration (quarters), pitch, velocity, track, program, drum
+        (0, 4, 48, 70, 1, 0, False),
+        (0, 1, 60, 64, 0, 0, False),
+        (1, 1, 64, 80, 0, 0, False),
+        (1, 1, 67, 90, 0, 0, False),
+        (1, 2, 72, 100, 0, 0, False),
+        (1, 2, 76, 100, 0, 0, False),
+        (4, 0.5, 60, 1, 0, 0, False),
+        (4, 3, 60, 127, 1, 0, False),
+        (6, 1, 60, 50, 0, 0, False),
+        (7, 0.01, 0, 64, 0, 0, False),
+        (7.3, 0.1, 127, 64, 0, 0, False),
+        (8, 1, 38, 64, 2, 0, True),
+        (30, 2, 60, 64, 0, 0, False),
+    ]
+    return Score.from_unsorted(
+        quarter,
+        np.array([(int(o * quarter), int(d * quarter), *rest) for o, d, *rest in notes], NOTE),
+        pedal=np.array([(0, 64, 127), (960, 64, 0)], PEDAL),
+        tempi=np.array([(0, 600_000), (1920, 400_000)], TEMPO),
+        meters=np.array([(0, 3, 4)], METER),
+    )
+
+
+def empty() -> Score:
+    return Score(480, np.zeros(0, NOTE))
+
+
+def settings(name: str) -> list[Codec]:
+    """The codec with its defaults, and with each reasonable value of each of its fields."""
+    cls = codec_class(name)
+    codecs = [cls()]
+    for field, hint in typing.get_type_hints(cls).items():
+        if field not in {f.name for f in dataclasses.fields(cls)}:  # type: ignore[arg-type]
+            continue
+        default = getattr(codecs[0], field)
+        for value in other_values(default, hint):
+            try:
+                codecs.append(cls(**{field: value}))
+            except ValueError as refusal:
+                # Refused in words, since a field may need another beside it.
+                assert name in str(refusal)
+    return codecs
+
+
+def other_values(default: object, hint: object) -> list[object]:
+    if typing.get_origin(hint) is typing.Literal:
+        return [value for value in typing.get_args(hint) if value != default]
+    if isinstance(default, bool):
+        return [not default]
+    if isinstance(default, int | float):
+        return [type(default)(default * 2), default + 1]
+    return []
+
+
+CODECS = [codec for name in codec_names() for codec in settings(name)]
+# Fields that only go together.
+CODECS += [
+    codec_from_json({"name": "note_tuples", **fields})
+    for fields in (
+        {"pitch_features": "number", "scaling": "raw", "tones_per_cell": 3},
+        {"pitch_features": "number", "ticks_per_quarter": 384, "tones_per_cell": 3},
+        {"tones_per_cell": 3, "quadruplet_per_tone": True},
+        {"ticks_per_quarter": 1, "longest_quarters": 2},
+    )
+]
+
+
+def setting_name(codec: Codec) -> str:
+    """The codec's name and those fields that differ from its defaults."""
+    values, usual = codec.to_json(), type(codec)().to_json()
+    said = [f"{key}={value}" for key, value in values.items() if value != usual[key]]
+    return ",".join([codec.name, *said])
+
+
+every_codec = pytest.mark.parametrize("codec", CODECS, ids=setting_name)
+WITH_NOTES = [codec for codec in CODECS if codec.spec.kind != "audio"]
+every_codec_of_notes = pytest.mark.parametrize("codec", WITH_NOTES, ids=setting_name)
+
+
+@pytest.mark.parametrize("name", codec_names())
+def test_the_file_opens_with_what_it_is_and_says_what_it_loses(name):
+    text = inspect.getdoc(importlib.import_module(f"pipelines.codecs.{name}")) or ""
+    assert text.startswith(f"{name}: ")
+    assert "\nLost: " in text
+    assert codec_class(name).name == name
+
+
+@pytest.mark.parametrize("name", codec_names())
+def test_fields_are_frozen_typed_and_have_help_and_defaults(name):
+    cls = codec_class(name)
+    assert cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        assert field.metadata.get("help"), field.name
+        assert field.default is not dataclasses.MISSING, field.name
+
+
+@every_codec
+def test_the_spec_is_sound_and_comes_back_from_json(codec):
+    spec = codec.spec
+    assert spec.kind in KINDS
+    assert np.dtype(spec.dtype).name == spec.dtype
+    assert spec.size >= 1
+    assert spec.step
+    if spec.kind == "vectors":
+        assert spec.shape == (None, spec.size)
+    first = 0  # Blocks follow each other without a gap and fill the size.
+    for name, start, size in spec.blocks:
+        assert name
+        assert start == first
+        assert size >= 1
+        first += size
+    assert first in (0, spec.size)
+    assert Spec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+@every_codec
+def test_the_codec_comes_back_from_json(codec):
+    assert codec_from_json(json.loads(json.dumps(codec.to_json()))) == codec
+
+
+@every_codec
+@pytest.mark.parametrize("piece", [eight_bars, empty])
+def test_encode_gives_what_the_spec_says_and_the_same_each_time(codec, piece):
+    array, again = codec.encode(piece()), codec.encode(piece())
+    assert array.dtype == codec.spec.dtype
+    assert array.ndim == len(codec.spec.shape)
+    for length, expected in zip(array.shape, codec.spec.shape, strict=True):
+        assert expected is None or length == expected
+    assert array.tobytes() == again.tobytes()
+    if codec.spec.kind == "vectors":
+        assert np.isfinite(array).all()
+
+
+@every_codec_of_notes
+@pytest.mark.parametrize("piece", [eight_bars, empty])
+def test_encoding_what_was_decoded_gives_the_same_array_exactly(codec, piece):
+    array = codec.encode(piece())
+    decoded = codec.decode(array)
+    assert decoded.dropped == 0
+    np.testing.assert_array_equal(codec.encode(decoded.score), array)
+
+
+@every_codec_of_notes
+def test_encode_does_not_change_the_score(codec):
+    piece, before = eight_bars(), eight_bars()
+    codec.encode(piece)
+    np.testing.assert_array_equal(piece.notes, before.notes)
+
+
+def arrays_of(spec: Spec) -> list[np.ndarray]:
+    """Arrays of all that the spec allows, ten of random numbers, the rest of extremes."""
+    draw = np.random.default_rng(3)
+    shapes = [tuple(n if size is None else size for size in spec.shape) for n in (0, 1, 64)]
+    dtype = np.dtype(spec.dtype)
+    if dtype.kind == "f":
+        extremes = (0.0, -0.0, 1.0, -1.0, 1e-45, 1e9, -1e9, 3e38, math.nan, math.inf, -math.inf)
+        arrays = [np.full(shape, x, dtype) for shape in shapes for x in extremes]
+        for scale in (0.1, 1.0, 10.0, 1e4, 1e30):
+            normal = draw.normal(0, scale, shapes[-1]).astype(dtype)
+            arrays += [normal, np.where(draw.random(shapes[-1]) < 0.1, math.nan, normal)]
+        arrays.append(draw.choice(np.array(extremes, dtype), shapes[-1]))
+        return arrays
+    top = 1 if dtype.kind == "b" else spec.size - 1 if spec.kind == "tokens" else 1
+    arrays = [np.full(shape, value, dtype) for shape in shapes for value in (0, top)]
+    return arrays + [draw.integers(0, top + 1, shapes[-1]).astype(dtype) for _ in range(10)]
+
+
+@every_codec_of_notes
+def test_decode_is_total_and_gives_valid_notes_in_order(codec):
+    for array in arrays_of(codec.spec):
+        score, dropped = codec.decode(array)  # A Score checks its own order and ranges.
+        assert score.ticks_per_quarter == codec.ticks_per_quarter
+        assert dropped >= 0
+        assert score.length_ticks <= LAST_TICK
+
+
+@every_codec_of_notes
+def test_a_row_of_a_batch_decodes_as_it_does_alone(codec):
+    long, short = codec.encode(eight_bars()), codec.encode(eight_bars())[:2]
+    batch = np.zeros((2, *long.shape), long.dtype)
+    batch[0], batch[1, : len(short)] = long, short
+    notes, count, _ = codec.notes(batch, np.array([len(long), len(short)], np.int32))
+    for row, alone in enumerate((long, short)):
+        valid = np.asarray(notes)[row, : int(np.asarray(count)[row])]
+        expected = codec.decode(alone).score.notes
+        for column, field in enumerate(("onset", "duration", "pitch", "velocity")):
+            np.testing.assert_array_equal(valid[:, column], expected[field])
+        assert not np.asarray(notes)[row, len(valid) :].any()
+
+
+@every_codec_of_notes
+def test_the_same_notes_come_from_a_compiled_graph(codec):
+    import tensorflow as tf
+
+    array = codec.encode(eight_bars())[None]
+    lengths = np.array([array.shape[1]], np.int32)
+    signature = [
+        tf.TensorSpec([None, *codec.spec.shape], codec.spec.dtype),
+        tf.TensorSpec([None], tf.int32),
+    ]
+    compiled = tf.function(codec.notes, input_signature=signature)
+    for eager, graph in zip(codec.notes(array, lengths), compiled(array, lengths), strict=True):
+        np.testing.assert_array_equal(eager, graph)
+
+
+def test_a_codec_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(ValueError, match=r"no codec 'rolls'; the codecs are: .*note_tuples"):
+        codec_class("rolls")

@@ -1,0 +1,293 @@
+"""Every script of run/: what it says of itself, and a tiny run of every job from end to end."""
+
+import os
+import re
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
+import keras
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted((ROOT / "run").glob("*.sh"))
+JOBS = [path for path in SCRIPTS if re.search(r"^job ", path.read_text(), re.MULTILINE)]
+SMOKE_SECONDS = 60
+# What scripts read from the environment: a test gives its own.
+SETTINGS = {
+    *("DATA", "DATA_DIR", "RUN_DIR", "EXPORT_DIR", "PREPARE_FLAGS", "SAMPLE_FLAGS", "SMOKE"),
+    *("KERAS_BACKEND", "PYTHON"),
+}
+every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+every_job = pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="job scripts are tried on TensorFlow only"
+)
+
+
+def call(script: Path, *words: str, cwd: Path = ROOT, **environment: str) -> str:
+    """Runs a script; gives all it printed. AssertionError with that text if it fails."""
+    result = run(script, *words, cwd=cwd, **environment)
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def run(
+    script: Path, *words: str, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    usual = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    return subprocess.run(
+        ["bash", script, *words],
+        cwd=cwd,
+        env=usual | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_jobs_of_the_readme_are_there():
+    names = {path.name for path in JOBS}
+    assert names >= {"job1.sh", "job1_original.sh", "job2.sh", "job3.sh", "job4.sh"}
+    assert not names & {"setup.sh", "test.sh", "settings.sh"}
+
+
+@every_script
+def test_a_script_is_sound_shell_and_opens_with_what_it_does(script):
+    lines = script.read_text().split("\n")
+    subprocess.run(["bash", "-n", script], check=True)
+    opening = lines[1:] if lines[0].startswith("#!") else lines
+    assert re.match(r"# \w+", opening[0])
+    assert "set -euo pipefail" in lines
+    is_program = script.name != "settings.sh"
+    assert os.access(script, os.X_OK) == is_program
+    assert lines[0].startswith("#!/usr/bin/env bash") == is_program
+
+
+@every_job
+def test_a_job_says_what_it_makes_on_what_data_at_what_cost_and_passes_its_arguments_on(job):
+    lines = job.read_text().rstrip().split("\n")
+    comment = [line for line in lines if line.startswith("# ")]
+    assert comment[0].startswith("# Makes: ")
+    for word in ("# Data: ", "# Cost and figure: "):
+        assert any(line.startswith(word) for line in comment), word
+    assert lines[-1] == 'job "$@"'
+
+
+@every_job
+def test_only_settings_sh_knows_smoke(job):
+    assert "SMOKE" not in job.read_text()
+
+
+def written(places: dict[str, str]) -> dict[str, list[str]]:
+    """What a job left: MIDI files of each epoch, sampled pieces, the SavedModel's files."""
+    run_dir, export_dir = Path(places["RUN_DIR"]), Path(places["EXPORT_DIR"])
+    return {
+        "epochs": sorted(path.name for path in (run_dir / "generated_data").rglob("*.mid")),
+        "samples": sorted(path.name for path in (run_dir / "samples").rglob("*.mid")),
+        "model": sorted(path.name for path in export_dir.iterdir()),
+    }
+
+
+def places(folder: Path) -> dict[str, str]:
+    return {
+        "SMOKE": "1",
+        "KERAS_BACKEND": "tensorflow",
+        "RUN_DIR": str(folder / "run"),
+        "EXPORT_DIR": str(folder / "exported"),
+    }
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> Path:
+    """One parent of prepared data for the jobs of a session: those of equal codec share it."""
+    return tmp_path_factory.mktemp("prepared data")
+
+
+@pytest.mark.slow
+@on_tensorflow
+@every_job
+def test_a_smoke_run_makes_pieces_and_a_saved_model_within_a_minute(job, tmp_path, prepared):
+    settings = places(tmp_path) | {"DATA_DIR": str(prepared / codec_flags(job))}
+    run(ROOT / "run/setup.sh")  # Its first call may install; a job's minute begins after it.
+    began = seconds_of_children()
+    printed = call(job, **settings)
+    seconds = seconds_of_children() - began
+    left = written(settings)
+    assert left["epochs"], printed
+    assert len(left["samples"]) == 2, printed
+    assert {"saved_model.pb", "config.json", "signature.json", "card.md"} <= set(left["model"])
+    assert "polyphony" in printed
+    for place in (settings["RUN_DIR"], settings["EXPORT_DIR"]):
+        assert place in printed.split("\ndone in ")[1]
+    assert seconds < SMOKE_SECONDS
+
+
+def seconds_of_children() -> float:
+    """CPU seconds of the processes that ended; unlike a clock they do not see other work."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def codec_flags(job: Path) -> str:
+    """The flags of prepare that a job sets, as one word."""
+    return "_".join(re.findall(r"^prepare_flags\+=\((.*)\)$", job.read_text(), re.MULTILINE)) or "_"
+
+
+@pytest.mark.slow
+@on_tensorflow
+def test_a_job_learns_from_a_folder_whose_path_has_spaces_and_a_second_call_resumes(tmp_path):
+    folder = tmp_path / "my own music"
+    write_music(folder)
+    settings = places(tmp_path) | {
+        "DATA": "folder:my own music",  # As seen from where the job is called.
+        "DATA_DIR": str(tmp_path / "prepared"),
+        "SAMPLE_FLAGS": "--count=1",
+    }
+    job = ROOT / "run/job1.sh"
+    printed = call(job, "--songlength=4", cwd=tmp_path, **settings)
+    assert len(written(settings)["samples"]) == 1, printed
+    epochs = written(settings)["epochs"]
+    shutil.rmtree(tmp_path / "exported")
+    call(job, "--songlength=4", "--max_epoch=3", cwd=tmp_path, **settings)
+    assert set(epochs) < set(written(settings)["epochs"])
+
+
+def write_music(folder: Path) -> None:
+    """Twelve short scales, by two composers, as genre/composer/*.mid."""
+    import numpy as np
+
+    from pipelines import midi
+    from pipelines.score import NOTE, Score
+
+    for piece in range(12):
+        notes = [
+            (480 * beat, 480, 48 + 2 * piece + step, 64, 0, 0, False)
+            for beat, step in enumerate((0, 2, 4, 5, 7, 9, 11, 12) * 4)
+        ]
+        composer = folder / "classical" / ("one", "another")[piece % 2]
+        composer.mkdir(parents=True, exist_ok=True)
+        midi.write(Score(480, np.array(notes, NOTE)), composer / f"scale {piece}.mid")
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"DATA": "maestro"}, "give DATA=corpus or DATA=folder:PATH"),
+        ({"DATA": "folder:"}, "give DATA=corpus or DATA=folder:PATH"),
+    ],
+)
+def test_data_that_is_neither_is_refused_in_words(settings, words, tmp_path):
+    result = run(ROOT / "run/job1.sh", **places(tmp_path), **settings)
+    assert result.returncode == 2
+    assert words in result.stdout
+
+
+@on_tensorflow
+def test_a_failing_stage_stops_the_job_with_its_own_message(tmp_path):
+    (tmp_path / "no music").mkdir()
+    settings = places(tmp_path) | {
+        "DATA": f"folder:{tmp_path / 'no music'}",
+        "DATA_DIR": str(tmp_path / "prepared"),
+    }
+    result = run(ROOT / "run/job1.sh", **settings)
+    assert result.returncode == 1
+    assert re.search(r"^error: .*no music", result.stdout, re.MULTILINE)
+    assert "train: " not in result.stdout
+
+
+@pytest.fixture
+def dry(tmp_path) -> Path:
+    """A project whose Python only says what it is asked, each word in brackets."""
+    root = tmp_path / "a project"
+    shutil.copytree(ROOT / "run", root / "run")
+    (root / "exported_models").mkdir()
+    (root / "run/setup.sh").write_text("#!/bin/sh\n")
+    python = root / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/bash\nprintf 'asked:'; printf ' [%s]' \"$@\"; echo\n")
+    python.chmod(0o755)
+    return root
+
+
+def asked(printed: str) -> list[list[str]]:
+    """The words that Python was called with, without -m, stage by stage."""
+    lines = [line for line in printed.split("\n") if line.startswith("asked: ")]
+    return [re.findall(r"\[([^\]]*)\]", line)[1:] for line in lines]
+
+
+def test_a_job_calls_its_stages_in_order_and_passes_each_its_flags(dry):
+    printed = call(
+        dry / "run/job2.sh",
+        "--max_epoch=3",
+        "--composer=bach, j. s.",
+        cwd=dry.parent,
+        PREPARE_FLAGS="--works_per_composer=5 --workers=1",
+        SAMPLE_FLAGS="--seed=7",
+        RUN_DIR="my run",
+    )
+    run_dir, exported = f"{dry.parent}/my run", "exported_models/c_rnn_gan-my run"
+    codec = "tones_per_cell=3,ticks_per_quarter=384,pitch_features=number"
+    data_dir = f"data/corpus-note_tuples,{codec},works_per_composer=5"
+    prepare, train, export, sample, statistics = asked(printed)
+    assert prepare == [
+        "pipelines.prepare",
+        "--source=corpus",
+        "--codec=note_tuples",
+        f"--data_dir={data_dir}",
+        *(f"--{flag}" for flag in codec.split(",")),
+        "--works_per_composer=5",
+        "--workers=1",
+    ]
+    assert train[:4] == [
+        "crnn_gan.train",
+        "--model=c_rnn_gan",
+        f"--data_dir={data_dir}",
+        f"--run_dir={run_dir}",
+    ]
+    assert "--generate_meta" in train
+    assert train[-2:] == ["--max_epoch=3", "--composer=bach, j. s."]
+    assert export == ["crnn_gan.export", f"--run_dir={run_dir}", f"--export_dir={exported}"]
+    assert sample == [
+        "crnn_gan.sample",
+        f"--saved_model={exported}",
+        f"--out_dir={run_dir}/samples",
+        "--count=8",
+        "--seed=7",
+    ]
+    assert statistics == [
+        "crnn_gan.statistics",
+        f"--midi_dir={run_dir}/samples",
+        f"--run_dir={run_dir}",
+    ]
+
+
+def test_the_latest_export_has_the_name_of_the_model_and_a_smoke_run_takes_it_from_none(dry):
+    call(dry / "run/job1.sh", RUN_DIR="train/first")
+    call(dry / "run/job1.sh", RUN_DIR="train/second")
+    call(dry / "run/job1.sh", RUN_DIR="train/tiny", SMOKE="1")
+    links = {path.name: str(path.readlink()) for path in (dry / "exported_models").iterdir()}
+    assert links == {"c_rnn_gan": "c_rnn_gan-second", "smoke": "smoke-tiny"}
+
+
+def test_a_model_that_was_exported_by_hand_to_that_name_stays(dry):
+    (dry / "exported_models/c_rnn_gan").mkdir()
+    assert "also as" not in call(dry / "run/job1.sh", RUN_DIR="train/first")
+    assert list((dry / "exported_models/c_rnn_gan").iterdir()) == []
+
+
+def test_smoke_settings_lose_against_those_of_the_caller(dry):
+    printed = call(
+        dry / "run/job1.sh", "--max_epoch=9", SMOKE="1", PREPARE_FLAGS="--works_per_composer=2"
+    )
+    prepare, train, *_ = asked(printed)
+    assert prepare.index("--works_per_composer=8") < prepare.index("--works_per_composer=2")
+    assert [word for word in train if word.startswith("--max_epoch")][-1] == "--max_epoch=9"
+
+
+def test_a_run_without_a_name_is_named_after_the_time(dry):
+    _, train, *_ = asked(call(dry / "run/job1.sh"))
+    assert re.fullmatch(r"--run_dir=train/\d{8}-\d{6}", train[3])
