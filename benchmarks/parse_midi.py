@@ -3,7 +3,7 @@
 Prints ratios of processor time, each over the files that both have read, one reader
 after the other on every file in a shuffled order, in one run:
 
-  ours      pipelines.midi.read_score: validated, sorted, nothing lost
+  ours      pipelines.midi.read_score: validated, sorted, notes left open closed
   symusic   symusic alone to NumPy arrays: notes and controls of each track, the maps
   mido      mido.MidiFile, notes paired first in first out within each track
   merged    the same after mido.merge_tracks, as most code that uses mido does it

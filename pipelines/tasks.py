@@ -31,10 +31,11 @@ PROGRESS_SECONDS = 5.0  # Between lines of progress where they do not overwrite 
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """A piece that gave no record, and why."""
+    """A piece that gave no record, and why; a fault of ours is tried again another time."""
 
     key: str
     reason: str
+    is_fault: bool = False
 
 
 Outcome = Record | Skipped
@@ -77,7 +78,7 @@ def encode_piece(source: Source, codec: Codec, piece: Piece) -> Outcome:
     except ValueError as error:
         return Skipped(piece.key, str(getattr(error, "reason", error)))  # MidiError has one.
     except Exception as error:  # A fault of ours; one piece shall not stop the others.
-        return Skipped(piece.key, f"{type(error).__name__}: {error}")
+        return Skipped(piece.key, f"{type(error).__name__}: {error}", is_fault=True)
     if not len(array):
         return Skipped(piece.key, f"the codec {codec.name} finds nothing to encode in it")
     row = {
@@ -127,6 +128,13 @@ def read_part(path: Path) -> list[Outcome] | None:
     return outcomes
 
 
+def _is_done(task: Task) -> bool:
+    outcomes = read_part(task.part)
+    return outcomes is not None and not any(
+        isinstance(outcome, Skipped) and outcome.is_fault for outcome in outcomes
+    )
+
+
 def _start_worker() -> None:
     """Leaves Ctrl-C to the main process, and ends this one when that has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -160,7 +168,7 @@ def run(
         Task(source, codec, tuple(pieces[first : first + size]), folder / f"{first:07d}.part")
         for first in range(0, len(pieces), size)
     ]
-    undone = [task for task in tasks if read_part(task.part) is None]
+    undone = [task for task in tasks if not _is_done(task)]
     if len(undone) < len(tasks):
         print(f"going on: {len(tasks) - len(undone)} of {len(tasks)} tasks were done before")
     undone.sort(key=lambda task: -task.size_bytes)  # The longest first, so that all end together.

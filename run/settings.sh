@@ -41,6 +41,10 @@ train_flags=()
 sample_flags=(--count=8)
 
 job() {
+    if [[ " $* " == *" --help "* ]]; then
+        run/setup.sh
+        exec .venv/bin/python -m crnn_gan.train "--model=$model" --help
+    fi
     add_flags_from_environment
     name_places
     run/setup.sh

@@ -13,6 +13,7 @@ ends; generated genre and composer; wider noise; several tones a cell (the codec
 Added, because the original loss tends to collapse to a few notes: a Wasserstein loss with
 gradient penalty (Gulrajani et al. 2017, arXiv 1704.00028), which is the default, Adam for
 both, outputs bounded by tanh, inputs spread evenly over their grid (`dequantize`), and
+noise that stays the same through a piece, which can hold a key (`piece_noise`), and
 composing with an average of the generator's weights over the last batches (Yazici et al.
 2019, arXiv 1806.04498), which calms what the two do to each other.
 
@@ -59,6 +60,9 @@ class Config:
     num_layers_g: int = flag(2, "layers of the generator")
     num_layers_d: int = flag(2, "layers of each direction of the discriminator")
     random_input_scale: float = flag(1.5, "noise numbers a step, for each feature of the codec")
+    piece_noise: int = flag(
+        8, "noise numbers that stay the same all through a piece; 0 as the paper has it"
+    )
     noise: Literal["normal", "uniform"] = flag("normal", "distribution of the noise")
     output: Literal["tanh", "linear"] = flag("tanh", "activation of the generator's output")
     adversarial_loss: Literal["wasserstein", "non_saturating", "saturating"] = flag(
@@ -107,6 +111,7 @@ class Config:
         smallest = dict(
             songlength=2, batch_size=1, max_epoch=1, pretraining_epochs=0, hidden_size_g=1,
             hidden_size_d=1, num_layers_g=1, num_layers_d=1, critic_steps=1, meta_layer_size=1,
+            piece_noise=0,
         )  # fmt: skip
         for name, low in smallest.items():
             if getattr(self, name) < low:
@@ -125,7 +130,7 @@ class Config:
 
 PAPER = dict(
     songlength=100, batch_size=20, max_epoch=126, pretraining_epochs=6, hidden_size_g=350,
-    hidden_size_d=350, random_input_scale=1.0, noise="uniform", output="linear",
+    hidden_size_d=350, random_input_scale=1.0, piece_noise=0, noise="uniform", output="linear",
     adversarial_loss="saturating", feature_matching=True, freezing="paper", keep_prob=0.5,
     disable_l2_regularizer=False, initializer="original", optimizer="sgd", learning_rate=0.1,
     d_lr_factor=0.5, curriculum="pretraining", average=0.0, dequantize=False,
@@ -186,7 +191,8 @@ class Model(MusicModel):
             dense_initializer=self._dense,
             name=name,
         )
-        generator.build((None, None, self.noise_size + sum(self.meta_sizes)))
+        known = self.noise_size + self.config.piece_noise + sum(self.meta_sizes)
+        generator.build((None, None, known))
         return generator
 
     def _draw_meta_generator(self) -> keras.Model:
@@ -372,6 +378,18 @@ class Model(MusicModel):
         meta = ops.broadcast_to(meta[:, None], (*ops.shape(x)[:2], meta.shape[-1]))
         return ops.concatenate([x, ops.cast(meta, x.dtype)], axis=-1)
 
+    def _generator_inputs(self, noise: Any, piece: Any, meta: Any) -> Any:
+        """Puts together what the generator knows of each step: [batch, time, inputs]."""
+        return self._with_meta(self._with_meta(noise, piece), meta)
+
+    def _draw_noise(self, rows: Any, time: Any) -> tuple[Any, Any]:
+        """Draws noise a step [rows, time, noise] and a piece [rows, noise] (None for none)."""
+        config = self.config
+        piece = None
+        if config.piece_noise:
+            piece = self._draw((rows, config.piece_noise), config.noise)
+        return self._draw((rows, time, self.noise_size), config.noise), piece
+
     def _draw(self, shape: Sequence[Any], distribution: str = "uniform") -> Any:
         draw = keras.random.normal if distribution == "normal" else keras.random.uniform
         return draw(shape, dtype="float32", seed=self.seed)
@@ -391,10 +409,10 @@ class Model(MusicModel):
         meta = None
         if self.has_meta:
             meta = self.meta_generator(self._draw((rows, self._meta_noise_size)))
-        noise = self._draw((rows, time, self.noise_size), self.config.noise)
+        inputs = self._generator_inputs(*self._draw_noise(rows, time), meta)
         first = self._draw((rows, self.spec.size))
         masks = self._dropout_masks(rows, time)
-        made = self.generator(self._with_meta(noise, meta), first, dropout_masks=masks)
+        made = self.generator(inputs, first, dropout_masks=masks)
         return self._with_meta(ops.cast(made, "float32"), meta)
 
     def _verdict(self, music: Any, mask: Any) -> tuple[Any, Any]:
@@ -463,8 +481,8 @@ class Model(MusicModel):
         batch = self._part(batch, 0)
         music, mask = self._steps(batch)
         rows, time = music.shape[0], ops.shape(music)[1]
-        noise = self._draw((rows, time, self.noise_size), self.config.noise)
-        inputs = self._with_meta(noise, self._classes(batch) if self.has_meta else None)
+        meta = self._classes(batch) if self.has_meta else None
+        inputs = self._generator_inputs(*self._draw_noise(rows, time), meta)
         previous = ops.concatenate([self._draw((rows, 1, self.spec.size)), music[:, :-1]], axis=1)
         masks = self._dropout_masks(rows, time)
         made = self.generator.teacher_forced(inputs, previous, dropout_masks=masks)
@@ -482,12 +500,14 @@ class Model(MusicModel):
         return {"temperature": TEMPERATURE, "dropout": DROPOUT}
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
-        """Noise a step, the first "previous output", dropout draws, and noise for the meta."""
+        """Noise a step and a piece, the first "previous output", dropout draws, meta noise."""
         config = self.config
         noises = {
             "noise": Noise((count, length, self.noise_size), config.noise, per_step=True),
             "first": Noise((count, self.spec.size), "uniform", per_step=False),
         }
+        if config.piece_noise:
+            noises["piece"] = Noise((count, config.piece_noise), config.noise, per_step=False)
         for layer in range(config.num_layers_g if "dropout" in self.controls else 0):
             shape = (count, length, config.hidden_size_g)
             noises[f"dropout_{layer}"] = Noise(shape, "uniform", per_step=True)
@@ -500,7 +520,8 @@ class Model(MusicModel):
         mean = 0.5 if self.config.noise == "uniform" else 0.0
         spread = controls["temperature"][:, None, None]
         meta = self.meta_generator(noise["meta"]) if self.has_meta else None
-        inputs = self._with_meta(mean + spread * (noise["noise"] - mean), meta)
+        steps = mean + spread * (noise["noise"] - mean)
+        inputs = self._generator_inputs(steps, noise.get("piece"), meta)
         masks = None
         if "dropout" in controls:
             rate = controls["dropout"][:, None, None]

@@ -5,6 +5,8 @@ event, holding the time since the previous onset and, for each of its tones, len
 pitch and velocity. With `tones_per_cell` = k, up to k tones that start together share a
 cell and its time (C-RNN-GAN-3 as the authors' code has it); with `quadruplet_per_tone`
 any k consecutive tones share a cell and each has a time of its own (as the paper says).
+There a velocity of 0 is an empty slot; here a feature of its own says so, `presence`, or a
+generator that hesitates between a tone and none would write every velocity in between.
 
 Lost: tempo (one fixed tempo comes back), pedal, meters, keys, voices, programs, drums;
 time below the grid of `ticks_per_quarter`; gaps and lengths above `longest_quarters`;
@@ -28,6 +30,7 @@ PITCH_CENTRE, PITCH_SCALE = 64.0, 24.0  # Half tones; two octaves are one unit.
 CIRCLE_RADIUS = 0.7
 CIRCLE_NOISE = 0.18  # Half the distance between neighbours on the circle: 0.7 * sin(pi / 12).
 VELOCITY_SCALE = 64.0
+PRESENCE = 0.7  # Of a tone that sounds; its negative of an empty slot.
 LAST_ONSET = 2**28  # Ticks; a MIDI file can hold no longer gap, and int32 much more.
 
 
@@ -55,6 +58,11 @@ class Codec(codec.Codec):
         "unit",
         "unit: logarithmic times, everything near [-1, 1]; raw: ticks, Hz and 0..127 as the "
         "paper has it (needs pitch_features=number)",
+    )
+    presence: bool = flag(
+        True,
+        "where cells hold several tones, a feature of its own says whether a tone sounds; "
+        "nopresence: a velocity of 0 is silence, as in the paper",
     )
     quarters_per_minute: float = flag(100.0, "tempo of decoded pieces")
 
@@ -101,12 +109,18 @@ class Codec(codec.Codec):
         """Tempo of what `decode` gives."""
         return round(60_000_000 / self.quarters_per_minute)
 
+    @property
+    def has_presence(self) -> bool:
+        """Whether a feature says of each tone if it sounds; a lone tone always does."""
+        return self.presence and self.tones_per_cell > 1 and self.scaling == "unit"
+
     @functools.cached_property
     def _tone_columns(self) -> dict[str, slice]:
         """The features of a tone: name -> place among them."""
         pitch = 3 if self.pitch_features == "circle_of_fifths" else 1
         sizes = {"time": 1} if self.quadruplet_per_tone else {}
         sizes |= {"length": 1, "pitch": pitch, "velocity": 1}
+        sizes |= {"presence": 1} if self.has_presence else {}
         lasts = np.cumsum(list(sizes.values())).tolist()
         return {n: slice(last - sizes[n], last) for n, last in zip(sizes, lasts, strict=True)}
 
@@ -140,9 +154,11 @@ class Codec(codec.Codec):
         k, slot = self.tones_per_cell, self._slots(time)
         is_first = slot % k == 0
         cells = np.count_nonzero(is_first)
-        # An empty slot repeats the pitch of its cell's first tone: nothing for a critic to spot.
-        empty = {"time": 0, "length": 1, "pitch": pitch[is_first, None], "velocity": 0}
+        # An empty slot repeats what it can of its cell's first tone: nothing to spot for a critic.
+        silence = velocity[is_first][:, None] if self.has_presence else 0
+        empty = {"time": 0, "length": 1, "pitch": pitch[is_first][:, None], "velocity": silence}
         values = {"time": time, "length": length, "pitch": pitch, "velocity": velocity}
+        empty["presence"], values["presence"] = 0, np.ones_like(time)
         array = np.empty((cells, self.spec.size), np.float32)
         head = 0 if self.quadruplet_per_tone else 1
         tones = array[:, head:].reshape(cells, k, (self.spec.size - head) // k)
@@ -196,6 +212,7 @@ class Codec(codec.Codec):
             # No note lasts 0 ticks, which have no logarithm.
             columns["length"] = 2 * np.log(np.maximum(ticks, 1)) / np.log(longest) - 1
             columns["velocity"] = velocity / VELOCITY_SCALE - 1
+            columns["presence"] = np.array([-PRESENCE, PRESENCE])
         tables = {name: column[:, None].astype(np.float32) for name, column in columns.items()}
         return {**tables, "pitch": self._pitch_table}
 
@@ -215,7 +232,7 @@ class Codec(codec.Codec):
     # From cells to notes, in TensorFlow ops.
 
     def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
-        """See `Codec.notes`. A tone whose velocity rounds to 0 or less is silence."""
+        """See `Codec.notes`. A tone of negative presence, or of velocity 0 or less, is silence."""
         import tensorflow as tf
 
         arrays = tf.convert_to_tensor(arrays, tf.float32)
@@ -234,7 +251,12 @@ class Codec(codec.Codec):
             finite = tf.reduce_all(tf.math.is_finite(pitch_features), -1)
             finite &= tf.math.is_finite(length) & tf.math.is_finite(velocity)
             pitch = self._nearest_pitch(tf.where(finite[..., None], pitch_features, 0.0))
-            velocity = _whole(velocity, 0, 127)
+            if self.has_presence:
+                presence = arrays[..., self._block("presence", t)][..., 0]
+                finite &= tf.math.is_finite(presence)
+                velocity = tf.where(presence > 0, _whole(velocity, 1, 127), 0)
+            else:
+                velocity = _whole(velocity, 0, 127)
             meant = counts & ((velocity > 0) | ~finite)
             whole_length = _whole(length, 1, self.longest_ticks)
             tones.append((tones_time, whole_length, pitch, velocity, meant, meant & finite))
@@ -321,6 +343,8 @@ class Codec(codec.Codec):
                     if self.scaling == "raw"
                     else 2 * tf.math.log(ticks) / np.log(self.longest_ticks) - 1
                 )
+            elif name.startswith("presence"):
+                columns.append(x + u * PRESENCE)
             elif name.startswith("velocity"):
                 columns.append(x + u / (1.0 if self.scaling == "raw" else VELOCITY_SCALE))
             elif self.scaling == "raw":

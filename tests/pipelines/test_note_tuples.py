@@ -294,3 +294,29 @@ def test_a_decoded_piece_has_the_tempo_and_grid_of_the_codec():
     piece = codec.decode(codec.encode(PIECE)).score
     assert piece.ticks_per_quarter == 24
     assert piece.tempi.tolist() == [(0, 500_000)]
+
+
+def test_presence_says_which_tones_of_a_cell_sound():
+    codec = note_tuples.Codec(tones_per_cell=2)
+    notes = np.zeros(3, NOTE)
+    notes["onset"], notes["duration"] = [0, 0, 480], 480
+    notes["pitch"], notes["velocity"] = [60, 64, 62], 80
+    array = codec.encode(Score(480, notes))
+    blocks = {name: first for name, first, _ in codec.blocks}
+    np.testing.assert_allclose(array[:, blocks["presence 1"]], [0.7, 0.7])
+    np.testing.assert_allclose(array[:, blocks["presence 2"]], [0.7, -0.7])
+    # The empty slot has the first tone's velocity, 80 / 64 - 1, and pitch, (62 - 64) / 24.
+    np.testing.assert_allclose(array[:, blocks["velocity 2"]], [0.25, 0.25])
+    assert array[1, blocks["pitch 2"]] == pytest.approx(-2 / 24)
+    assert [int(pitch) for pitch in codec.decode(array).score.notes["pitch"]] == [60, 64, 62]
+
+
+def test_a_tone_of_negative_presence_is_silent_and_one_of_positive_presence_sounds():
+    codec = note_tuples.Codec(tones_per_cell=2)
+    array = np.zeros((1, codec.spec.size), np.float32)
+    blocks = {name: first for name, first, _ in codec.blocks}
+    array[0, blocks["presence 1"]], array[0, blocks["presence 2"]] = 0.01, -0.01
+    array[0, blocks["velocity 1"]] = -2.0  # As soft as can be, but there.
+    decoded = codec.decode(array)
+    assert list(decoded.score.notes["velocity"]) == [1]
+    assert decoded.dropped == 0
