@@ -41,7 +41,7 @@ class Flags:
     preset: str = flag("", "a named set of the model's settings; the other flags win over it")
     composer: tuple[str, ...] = flag((), "train on these composers only, separated by commas")
     works_per_composer: int | None = flag(None, "at most so many pieces of each composer")
-    windows_per_piece: int = flag(4, "random windows of each piece in an epoch")
+    windows_per_piece: int = flag(20, "random windows of each piece in an epoch")
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = flag(
         "auto", "auto: mixed_bfloat16 on a GPU, float32 elsewhere"
     )

@@ -76,6 +76,9 @@ def parse(
     rest = _read(values, argv)
     if rest:
         raise UsageError(f"{rest[0]!r} is not a flag: flags are written --name=value")
+    for name, cls in owner.items():
+        if values[name].value is None and name in _required(cls):
+            raise UsageError(f"--{name} must be given: {values[name].help}")
     said = [name for name in retired or {} if values[name].present]
     if said:
         print("note: " + "; ".join(f"--{n}: {(retired or {})[n]}" for n in said), file=sys.stderr)
@@ -96,8 +99,7 @@ def _read(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
 def _define(values: flags.FlagValues, field: dataclasses.Field, hint: Any, default: Any) -> None:
     kinds = [kind for kind in _members(hint) if kind is not type(None)]
     text = field.metadata.get("help", "")
-    absent = default is dataclasses.MISSING
-    start = None if absent else default
+    start = None if default is dataclasses.MISSING else default
     kind = kinds[0]
     if typing.get_origin(kind) is Literal:
         names = [str(name) for name in typing.get_args(kind)]
@@ -115,8 +117,11 @@ def _define(values: flags.FlagValues, field: dataclasses.Field, hint: Any, defau
         flags.DEFINE_string(field.name, start, text, flag_values=values)
     else:
         raise TypeError(f"field {field.name} has the type {hint}, which is no flag's")
-    if absent:
-        flags.mark_flag_as_required(field.name, flag_values=values)
+
+
+def _required(cls: type) -> set[str]:
+    """Names of the fields without a default."""
+    return {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING}
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

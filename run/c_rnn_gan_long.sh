@@ -4,5 +4,6 @@
 # Cost and figure: see README.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+prepare_flags+=(--tones_per_cell=4)
 train_flags+=(--max_epoch=300)
 job "$@"

@@ -48,9 +48,9 @@ DROPOUT = Control(0.0, 0.0, 0.9, "share of the generator's units dropped while s
 class Config:
     """Settings of c_rnn_gan."""
 
-    songlength: int = flag(64, "steps of the codec in a training window")
+    songlength: int = flag(32, "steps of the codec in a training window")
     batch_size: int = flag(32, "windows in a batch of the generator")
-    max_epoch: int = flag(40, "epochs in all, pretraining included")
+    max_epoch: int = flag(30, "epochs in all, pretraining included")
     pretraining_epochs: int = flag(
         0, "first epochs of teacher forcing; max_epoch or more is the paper's baseline"
     )
@@ -59,7 +59,7 @@ class Config:
     hidden_size_d: int = flag(96, "units of each discriminator layer and direction")
     num_layers_g: int = flag(2, "layers of the generator")
     num_layers_d: int = flag(2, "layers of each direction of the discriminator")
-    random_input_scale: float = flag(1.5, "noise numbers a step, for each feature of the codec")
+    random_input_scale: float = flag(0.3, "noise numbers a step, for each feature of the codec")
     piece_noise: int = flag(
         8, "noise numbers that stay the same all through a piece; 0 as the paper has it"
     )
@@ -92,8 +92,8 @@ class Config:
         "glorot", "of the dense layers; original: normal with deviation 1, as the reference code"
     )
     optimizer: Literal["adam", "sgd"] = flag("adam", "sgd as the paper; adam works")
-    learning_rate: float = flag(2e-4, "of the generator")
-    d_lr_factor: float = flag(3.0, "the discriminator's learning rate over the generator's")
+    learning_rate: float = flag(5e-4, "of the generator")
+    d_lr_factor: float = flag(2.0, "the discriminator's learning rate over the generator's")
     lr_decay: float = flag(1.0, "factor an epoch on the learning rates, after epochs_before_decay")
     epochs_before_decay: int = flag(60, "epochs before the learning rates decay")
     max_grad_norm: float = flag(5.0, "largest global norm of a gradient")
@@ -124,6 +124,10 @@ class Config:
                 "--freezing compares losses of probabilities; a Wasserstein critic has none: add "
                 "--adversarial_loss=non_saturating or saturating"
             )
+        if not 0 <= self.average < 1:
+            raise ValueError(f"--average is {self.average}; give 0 (none) or more, below 1")
+        if self.gradient_penalty < 0:
+            raise ValueError(f"--gradient_penalty is {self.gradient_penalty}; give 0 or more")
         if not 0 < self.keep_prob <= 1:
             raise ValueError(f"--keep_prob is {self.keep_prob}; give a share above 0, up to 1")
 
@@ -133,7 +137,7 @@ PAPER = dict(
     hidden_size_d=350, random_input_scale=1.0, piece_noise=0, noise="uniform", output="linear",
     adversarial_loss="saturating", feature_matching=True, freezing="paper", keep_prob=0.5,
     disable_l2_regularizer=False, initializer="original", optimizer="sgd", learning_rate=0.1,
-    d_lr_factor=0.5, curriculum="pretraining", average=0.0, dequantize=False,
+    critic_steps=1, d_lr_factor=0.5, curriculum="pretraining", average=0.0, dequantize=False,
 )  # fmt: skip
 CODE = PAPER | dict(
     hidden_size_g=100, hidden_size_d=100, max_epoch=500, adversarial_loss="non_saturating",
@@ -456,7 +460,17 @@ class Model(MusicModel):
             loss = losses.discriminator_loss(of_real, of_fake)
             reports = {"real": ops.mean(of_real), "fake": ops.mean(of_fake)}
             of_generator, ratio = losses.generator_loss(of_fake, self.config.adversarial_loss)
-        return loss, ratio, reports, of_generator, {"adversarial": of_generator}
+        return loss, ratio, reports, of_generator, {"adversarial": self._adversarial(of_fake)}
+
+    def _adversarial(self, of_fake: Any) -> Any:
+        """Gives the generator's loss as it is shown and as the freezing rule sees it.
+
+        Of probabilities it is -log D(G(z)), which unlike the paper's log(1 - D(G(z))) is never
+        negative, so that 70 % of it means something.
+        """
+        if self._is_wasserstein:
+            return -ops.mean(of_fake)
+        return losses.generator_loss(of_fake, "non_saturating")[0]
 
     def generator_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Gives the generator's loss: adversarial, or the distance of features."""
@@ -471,10 +485,7 @@ class Model(MusicModel):
         reduction = self.config.feature_matching_reduction
         distance = losses.feature_distance(real_features, fake_features, mask, reduction)
         of_fake = ops.split(verdict, 2)[1]
-        if self._is_wasserstein:
-            return distance, {"adversarial": -ops.mean(of_fake)}
-        adversarial, _ = losses.generator_loss(of_fake, self.config.adversarial_loss)
-        return distance, {"adversarial": adversarial}
+        return distance, {"adversarial": self._adversarial(of_fake)}
 
     def pretraining_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Gives the mean squared error of the next step, the true past being fed (3.2)."""

@@ -244,6 +244,8 @@ def test_presets_name_fields_of_the_config():
         ({"songlength": 1}, "songlength"),
         ({"keep_prob": 0.0}, "keep_prob"),
         ({"learning_rate": -1.0}, "learning_rate"),
+        ({"average": 1.0}, "average"),
+        ({"gradient_penalty": -1.0}, "gradient_penalty"),
         ({"freezing": "paper", "adversarial_loss": "wasserstein"}, "freezing"),
     ],
 )
