@@ -19,12 +19,10 @@ FILES = sorted(
 BACKENDS = {"tensorflow", "jax", "torch"}
 # Who may name a backend, and why.
 BACKEND_FILES = {
-    "crnn_gan/training/phases.py": "the training step of both backends",
     "crnn_gan/training/jax_steps.py": "the primitives of that step on JAX",
     "crnn_gan/training/tensorflow_steps.py": "the primitives of that step on TensorFlow",
     "crnn_gan/training/callbacks.py": "tf.summary, which writes what TensorBoard reads",
     "crnn_gan/layers/loops.py": "the recurrent loop of both backends",
-    "crnn_gan/layers/recurrent.py": "the recurrent layer of both backends",
     "crnn_gan/signatures/*.py": "a SavedModel is TensorFlow's",
     "pipelines/codecs/*.py": "the notes side of a codec is TF ops",
     "pipelines/dataset.py": "tf.data",
