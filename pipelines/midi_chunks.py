@@ -26,6 +26,10 @@ class MidiError(ValueError):
         self.reason = reason
 
 
+class DamagedTrackError(MidiError):
+    """A track whose events one parser does not understand; another may."""
+
+
 class Chunks(NamedTuple):
     """The parts of a MIDI file.
 

@@ -267,20 +267,35 @@ class Score:
 
 def sorted_notes(notes: np.ndarray) -> np.ndarray:
     """Sorts [note] of `NOTE` by (onset, pitch, track); equals keep their order."""
-    order_key = _note_order(notes)
-    if not (np.diff(order_key) < 0).any():
+    order_key = note_order(notes["onset"], notes["pitch"], notes["track"])
+    if not _decreases(order_key):
         return notes
-    return notes[np.argsort(order_key, kind="stable")]
+    # `take`, because indexing is twenty times slower on records.
+    return notes.take(np.argsort(order_key, kind="stable"))
 
 
 def sorted_by_tick(events: np.ndarray) -> np.ndarray:
     """Sorts [event] of a dtype with a field "tick"; those of one tick keep their order."""
-    return events[np.argsort(events["tick"], kind="stable")]
+    return events.take(np.argsort(events["tick"], kind="stable"))
 
 
-def _note_order(notes: np.ndarray) -> np.ndarray:
-    """int64 [note] that grows with (onset, pitch, track): 16 bits for a track, 8 for a pitch."""
-    return (notes["onset"] << 24) + (notes["pitch"].astype(np.int64) << 16) + notes["track"]
+def note_order(onset: np.ndarray, pitch: np.ndarray, track: np.ndarray) -> np.ndarray:
+    """Gives int64 [note] that grows with (onset, pitch, track): 16 bits for a track, 8 for a pitch.
+
+    Args:
+      onset, pitch, track: integers [note], in the ranges of `NOTE`, none negative.
+    """
+    order_key = onset.astype(np.int64)
+    order_key <<= 8
+    order_key += pitch
+    order_key <<= 16
+    order_key += track
+    return order_key
+
+
+def _decreases(values: np.ndarray) -> bool:
+    """Tells whether a value of [n] is below the one before it."""
+    return bool((values[1:] < values[:-1]).any())
 
 
 def _next_onset_of_key(notes: np.ndarray) -> np.ndarray:
@@ -327,8 +342,8 @@ def _check_notes(notes: np.ndarray) -> None:
     onset, duration = notes["onset"].copy(), notes["duration"].copy()
     # Each alone first: their sum could wrap around, and so could the sorting key.
     longest = max(onset.max(), duration.max())
-    _require(longest <= LAST_TICK, f"a note ends after tick {LAST_TICK}")
-    _require((onset + duration).max() <= LAST_TICK, f"a note ends after tick {LAST_TICK}")
+    if longest > LAST_TICK or (onset + duration).max() > LAST_TICK:
+        raise ValueError(f"Score: a note ends after tick {LAST_TICK}")
     _require(onset.min() >= 0, "a note begins before tick 0")
     _require(duration.min() >= 1, "a note lasts less than a tick")
     pitch, velocity, program = notes["pitch"], notes["velocity"], notes["program"]
@@ -339,22 +354,26 @@ def _check_notes(notes: np.ndarray) -> None:
     _require(velocity.min() >= 1, "a velocity is not in 1..127")
     _require(notes["track"].min() >= 0, "a track is negative")
     _require(
-        not (np.diff(_note_order(notes)) < 0).any(),
+        not _decreases(note_order(onset, pitch, notes["track"])),
         "notes are not sorted by (onset, pitch, track); use Score.from_unsorted",
     )
 
 
 def _check_events(name: str, events: np.ndarray) -> None:
-    dtype = {"pedal": PEDAL, "tempi": TEMPO, "meters": METER, "keys": KEY}[name]
-    _check_array(name, events, dtype)
+    _check_array(name, events, _DTYPES[name])
     if len(events) == 0:
         return
     tick = events["tick"].copy()
-    _require(tick[0] >= 0 and tick[-1] <= LAST_TICK, f"{name}: a tick is not in 0..{LAST_TICK}")
-    _require(not (np.diff(tick) < 0).any(), f"{name} are not sorted; use Score.from_unsorted")
-    _require(allowed(events).all(), f"{name}: {_RANGES[name]}")
+    if tick[0] < 0 or tick[-1] > LAST_TICK:
+        raise ValueError(f"Score: {name}: a tick is not in 0..{LAST_TICK}")
+    if _decreases(tick):
+        raise ValueError(f"Score: {name} are not sorted; use Score.from_unsorted")
+    if not allowed(events).all():
+        raise ValueError(f"Score: {name}: {_RANGES[name]}")
 
 
+_IS_POWER_OF_TWO = np.isin(np.arange(2**16), 2 ** np.arange(16))  # bool [denominator]
+_DTYPES = {"pedal": PEDAL, "tempi": TEMPO, "meters": METER, "keys": KEY}
 _RANGES = {
     "pedal": "a controller is not 64, 66 or 67, or a value is above 127",
     "tempi": f"microseconds_per_quarter is not in 1..{SLOWEST_TEMPO}",
@@ -375,7 +394,5 @@ def allowed(events: np.ndarray) -> np.ndarray:
         tempo = events["microseconds_per_quarter"]
         return (tempo >= 1) & (tempo <= SLOWEST_TEMPO)
     if events.dtype == METER:
-        denominator = events["denominator"].astype(np.int64)
-        is_power = (denominator > 0) & (denominator & (denominator - 1) == 0)
-        return is_power & (events["numerator"] > 0)
-    return np.abs(events["sharps"].astype(np.int64)) <= 7
+        return _IS_POWER_OF_TWO[events["denominator"]] & (events["numerator"] > 0)
+    return (events["sharps"] >= -7) & (events["sharps"] <= 7)
