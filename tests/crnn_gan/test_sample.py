@@ -14,7 +14,7 @@ import pytest
 
 from crnn_gan import export, sample
 from crnn_gan.configuration import RunConfig
-from crnn_gan.models.model import config_class, model_class
+from crnn_gan.models.model import config_class
 from crnn_gan.training import checkpoint
 from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import UsageError
