@@ -32,7 +32,7 @@ def test_each_type_is_read_from_the_command_line():
         "--loud",
         "--path=p",
     ]
-    assert parse(words.split(), "", Settings) == [
+    assert parse(words, "", Settings) == [
         Settings(
             count=4, share=1.0, mode="fast", names=("x", "y", "z"), most=2, loud=True, path="p"
         )

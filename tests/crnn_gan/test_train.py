@@ -1,0 +1,259 @@
+"""Training from end to end on a tiny collection: files, resuming, faults, precisions."""
+
+import dataclasses
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import keras
+import mido
+import numpy as np
+import pytest
+
+from crnn_gan import train
+from crnn_gan.configuration import RunConfig, load_run
+from crnn_gan.models.model import config_class
+from crnn_gan.training import checkpoint
+from crnn_gan.training.callbacks import read_rows
+from crnn_gan.training.guard import TrainingError
+from pipelines import dataset, records
+from pipelines.command_line import UsageError, parse
+
+PATH = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"
+SPEC = importlib.util.spec_from_file_location("kill_and_resume", PATH)
+kill_and_resume = sys.modules["kill_and_resume"] = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(kill_and_resume)
+
+# Tracing takes most of the time, so few runs are trained. Not --deterministic, which would
+# hold for all tests of this process.
+TINY = (
+    "--songlength=8", "--batch_size=4", "--windows_per_piece=2", "--hidden_size_g=8",
+    "--hidden_size_d=8", "--samples_per_epoch=2", "--precision=float32", "--nodeterministic",
+)  # fmt: skip
+STAGES = ("--pretraining_epochs=1",)
+
+
+def command(data_dir, run_dir, *more):
+    return [f"--data_dir={data_dir}", f"--run_dir={run_dir}", *TINY, *more]
+
+
+def trained(data_dir, run_dir, *more):
+    """Trains as the command line would, and gives the model."""
+    argv = command(data_dir, run_dir, *more)
+    return train.train(*parse(argv, "", train.Flags, config_class("c_rnn_gan")))
+
+
+def weights(network):
+    return np.concatenate([array.ravel() for array in network.get_weights()])
+
+
+@pytest.fixture(autouse=True)
+def _policy_of_other_tests():
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(name="data_dir", scope="module")
+def prepared_collection(tmp_path_factory):
+    """Eight pieces of 24 notes, all to train on."""
+    folder = tmp_path_factory.mktemp("collection")
+    kill_and_resume.write_collection(folder / "midi", pieces=8, notes=24)
+    kill_and_resume.prepare_collection(folder / "midi", folder / "data")
+    return folder / "data"
+
+
+@pytest.fixture(name="run", scope="module")
+def run_of_two_stages(data_dir, tmp_path_factory):
+    """A run directory and its model: an epoch of pretraining, an adversarial one."""
+    run_dir = tmp_path_factory.mktemp("train") / "monday"
+    return run_dir, trained(data_dir, run_dir, "--max_epoch=2", *STAGES)
+
+
+def test_a_run_directory_holds_everything_under_its_name(run):
+    run_dir, _ = run
+    assert {path.name for path in run_dir.iterdir()} == {
+        "bands.json", "checkpoints", "config.json", "generated_data", "logs",
+    }  # fmt: skip
+    assert {path.name for path in (run_dir / "generated_data").iterdir()} == {
+        "epoch-0001.mid", "epoch-0001.png", "epoch-0002.mid", "epoch-0002.png", "statistics.tsv",
+    }  # fmt: skip
+    assert checkpoint.epochs(run_dir) == [1, 2]
+    assert {path.name for path in (run_dir / "logs").iterdir()} == {
+        "generated", "real-mean", "real-05", "real-95",
+    }  # fmt: skip
+
+
+def test_every_epoch_leaves_a_row_of_statistics_and_a_midi_file_that_others_read(run):
+    run_dir, _ = run
+    rows = read_rows(run_dir / "generated_data" / "statistics.tsv")
+    assert [(row.epoch, row.stage, row.pieces) for row in rows] == [
+        (1, "pretraining", 2),
+        (2, "adversarial", 2),
+    ]
+    for epoch in (1, 2):
+        assert mido.MidiFile(run_dir / "generated_data" / f"epoch-000{epoch}.mid").type == 1
+
+
+def test_the_configuration_says_on_what_and_how_it_was_trained(run, data_dir):
+    run_dir, _ = run
+    written = RunConfig.read(run_dir)
+    manifest = records.read_manifest(data_dir)
+    assert (written.model, written.config["hidden_size_g"]) == ("c_rnn_gan", 8)
+    assert written.codec == manifest.codec and written.spec == manifest.spec
+    assert written.data["configuration"] == manifest.configuration
+    assert written.training["precision"] == "float32"
+
+
+def test_one_training_graph_is_traced_for_each_stage(run):
+    assert run[1].traces == 2
+
+
+def test_a_loaded_run_has_the_weights_it_was_trained_to(run):
+    run_dir, model = run
+    loaded = load_run(run_dir)
+    assert loaded.epoch == 2
+    np.testing.assert_array_equal(weights(loaded.model.generator), weights(model.generator))
+    np.testing.assert_array_equal(weights(loaded.model.composer), weights(model.composer))
+
+
+def test_a_finished_run_goes_on_when_there_are_more_epochs_and_else_stays(run, data_dir, tmp_path):
+    run_dir = shutil.copytree(run[0], tmp_path / "copy")
+    again = trained(data_dir, run_dir, "--max_epoch=2", *STAGES)
+    assert checkpoint.epochs(run_dir) == [1, 2] and again.traces == 0
+    longer = trained(data_dir, run_dir, "--max_epoch=3", *STAGES)
+    assert checkpoint.epochs(run_dir) == [2, 3]
+    assert (weights(longer.generator) != weights(run[1].generator)).any()
+    rows = read_rows(run_dir / "generated_data" / "statistics.tsv")
+    assert [row.epoch for row in rows] == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_twice_ends_bitwise_equal(data_dir, tmp_path):
+    flags = [*kill_and_resume.TINY, "--max_epoch=4"]
+    unbroken = kill_and_resume.start_training(data_dir, tmp_path / "whole", flags)
+    killed = tmp_path / "killed"
+    for kill in (
+        kill_and_resume.Kill("saving", epochs=1, share=0.0),
+        kill_and_resume.Kill("training", epochs=1, share=0.5),
+    ):
+        process = kill_and_resume.start_training(data_dir, killed, flags)
+        assert kill_and_resume.train_and_kill(process, killed, kill, 0.0, 0.1)
+    kill_and_resume.wait_for_end(kill_and_resume.start_training(data_dir, killed, flags))
+    kill_and_resume.wait_for_end(unbroken)
+    assert checkpoint.epochs(killed) == [3, 4]
+    assert kill_and_resume.differences(tmp_path / "whole", killed) == []
+
+
+# Faults of the data.
+
+
+def with_nan(data_dir, folder, keys):
+    """Copies prepared data, the music of the pieces `keys` not being numbers."""
+    manifest, pieces = records.read_manifest(data_dir), dataset.load(data_dir, "train")
+    rows = {row["key"]: row for row in manifest.pieces}
+    made = [
+        records.Record(rows[key], array.shape, (array * (np.nan if key in keys else 1)).tobytes())
+        for key, array in zip(pieces.keys, pieces.arrays, strict=True)
+    ]
+    folder.mkdir()
+    splits = records.write_records(folder, made, manifest.spec.classes)
+    changed = dataclasses.replace(manifest, splits=splits)
+    (folder / records.MANIFEST).write_bytes(changed.to_bytes())
+    return folder
+
+
+def test_steps_whose_loss_is_not_a_number_are_skipped_and_counted(data_dir, tmp_path, capsys):
+    first = dataset.load(data_dir, "train").keys[0]
+    damaged = with_nan(data_dir, tmp_path / "data", {first})
+    model = trained(damaged, tmp_path / "run", "--max_epoch=2", "--batch_size=2")
+    windows = dataset.Windows(dataset.load(damaged, "train"), 8, 2, seed=0, windows_per_piece=2)
+    steps = range(2 * windows.summary.steps_per_epoch)
+    hit = sum(bool(np.isnan(windows.batch(step)["music"]).any()) for step in steps)
+    assert 0 < hit < len(steps)
+    assert int(model.skipped["discriminator"]) == hit
+    assert np.isfinite(weights(model.generator)).all()
+    assert np.isfinite(weights(model.discriminator)).all()
+    assert checkpoint.epochs(tmp_path / "run") == [1, 2]
+    assert f"not finite: {hit} of discriminator" in capsys.readouterr().out
+
+
+def test_too_many_such_steps_in_a_row_end_the_run_and_name_the_phase(data_dir, tmp_path):
+    damaged = with_nan(data_dir, tmp_path / "data", dataset.load(data_dir, "train").keys)
+    with pytest.raises(TrainingError, match=r"the phase 'discriminator' gave no finite update 20"):
+        trained(damaged, tmp_path / "run", "--max_epoch=9", "--windows_per_piece=12")
+    assert checkpoint.epochs(tmp_path / "run") == []
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--songlength=25"], r"no piece is as long as a window of 25 steps.*--songlength=24"),
+        (["--batch_size=17"], r"a batch of 17 is larger than the data: 8 pieces.*lower batch_size"),
+        (["--composer=nobody"], r"holds no music of nobody"),
+    ],
+)
+def test_data_that_does_not_suffice_is_refused_in_words(data_dir, tmp_path, more, said):
+    with pytest.raises(ValueError, match=said):
+        train.main(command(data_dir, tmp_path / "run", *more))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_directory_that_was_not_prepared_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"pipelines\.prepare"):
+        train.main(command(tmp_path, tmp_path / "run"))
+
+
+# Faults of the command.
+
+
+def test_a_directory_that_is_no_run_is_left_alone(data_dir, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(ValueError, match=r"is not empty and holds no run; give a new directory"):
+        train.main(command(data_dir, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_other_settings_than_those_of_the_run_are_named(run, data_dir):
+    with pytest.raises(ValueError, match=r"other settings: hidden_size_g is 8 there and 9 here"):
+        train.main(command(data_dir, run[0], "--max_epoch=2", *STAGES, "--hidden_size_g=9"))
+
+
+def test_the_run_of_another_model_is_refused(run, data_dir, tmp_path):
+    values = json.loads((run[0] / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**values, "model": "wavenet"}))
+    with pytest.raises(ValueError, match=r"holds a run of the model wavenet, not c_rnn_gan"):
+        train.main(command(data_dir, tmp_path))
+
+
+def test_a_preset_that_is_not_there_is_refused_with_those_that_are(data_dir, tmp_path):
+    with pytest.raises(UsageError, match=r"--preset=papers is not known.*paper, code"):
+        train.main(command(data_dir, tmp_path / "run", "--preset=papers"))
+
+
+def test_a_flag_with_a_typing_error_is_named_with_the_one_that_was_meant(data_dir, tmp_path):
+    with pytest.raises(UsageError, match=r"no flag --songlenght; did you mean --songlength"):
+        train.main(command(data_dir, tmp_path / "run", "--songlenght=8"))
+
+
+def test_flags_of_the_original_that_are_always_on_now_are_taken_with_one_line(
+    run, data_dir, capsys
+):
+    flags = ["--max_epoch=2", *STAGES, "--feed_previous", "--bidirectional_d"]
+    train.main(command(data_dir, run[0], *flags))
+    lines = [line for line in capsys.readouterr().err.splitlines() if "--feed_previous" in line]
+    assert len(lines) == 1 and "--bidirectional_d" in lines[0] and "always on" in lines[0]
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_and_is_loaded_as_float32(data_dir, tmp_path, precision):
+    flags = ["--max_epoch=1", f"--precision={precision}", "--adversarial_loss=non_saturating"]
+    model = trained(data_dir, tmp_path, *flags)
+    assert model.generator.compute_dtype == precision.removeprefix("mixed_")
+    assert np.isfinite(weights(model.generator)).all()
+    loaded = load_run(tmp_path).model
+    assert loaded.generator.compute_dtype == "float32"
+    np.testing.assert_array_equal(weights(loaded.generator), weights(model.generator))
+    fresh = RunConfig.read(tmp_path).build_model("float32")
+    assert (weights(fresh.generator) != weights(loaded.generator)).any()
