@@ -74,6 +74,9 @@ class RunConfig:
 
         Args:
           precision: another than that of training.
+
+        Raises:
+          ValueError: there is no such model, or its settings are of another version.
         """
         import keras
 
@@ -81,7 +84,13 @@ class RunConfig:
 
         keras.config.set_dtype_policy(precision or self.training["precision"])
         keras.utils.set_random_seed(self.training["seed"])
-        config = config_class(self.model)(**self.config)
+        try:
+            config = config_class(self.model)(**self.config)
+        except TypeError as error:
+            raise ValueError(
+                f"the settings of {self.model} are not those of this version ({error}); use the "
+                f"one that trained it: {self.versions.get('git_revision') or 'unknown'}"
+            ) from None
         model = model_class(self.model)(config, self.spec, seed=self.training["seed"])
         model.compile(jit_compile=wants_jit())
         return model

@@ -7,12 +7,31 @@ only another loop reads is never copied into one tensor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import keras
 
 Step = Callable[[tuple[Any, ...], Sequence[Any]], tuple[tuple[Any, ...], tuple[Any, ...]]]
+
+
+_is_forward_only = ContextVar("is_forward_only", default=False)
+
+
+@contextmanager
+def forward_only() -> Iterator[None]:
+    """Within it `with_gradient` computes alone.
+
+    For a graph that is saved: a SavedModel cannot hold gradients written in Python, and
+    warns of each at loading.
+    """
+    token = _is_forward_only.set(True)
+    try:
+        yield
+    finally:
+        _is_forward_only.reset(token)
 
 
 def _on_jax() -> bool:
@@ -97,6 +116,8 @@ def with_gradient(
       inputs: tensors, or nested tuples of them, to differentiate by.
       constants: tensors and series that no derivative flows to.
     """
+    if _is_forward_only.get():
+        return function(*inputs, *constants)[0]
     if not _on_jax():
         import tensorflow as tf
 

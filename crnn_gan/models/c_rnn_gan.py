@@ -50,7 +50,7 @@ class Config:
 
     songlength: int = flag(32, "steps of the codec in a training window")
     batch_size: int = flag(32, "windows in a batch of the generator")
-    max_epoch: int = flag(30, "epochs in all, pretraining included")
+    max_epoch: int = flag(20, "epochs in all, pretraining included")
     pretraining_epochs: int = flag(
         0, "first epochs of teacher forcing; max_epoch or more is the paper's baseline"
     )

@@ -75,13 +75,17 @@ def pieces(
         after the notes of a row.
       note_count: int32 [batch].
     """
+    from crnn_gan.layers.loops import forward_only  # Imports Keras, which `load` does without.
+
     batch = tf.size(seeds)
     rows = tf.minimum(tf.range((batch + ROWS - 1) // ROWS * ROWS), batch - 1)
     seeds = tf.gather(tf.cast(seeds, tf.int64), rows)
     lengths = tf.gather(tf.cast(lengths, tf.int32), rows)
     controls = {n: tf.gather(tf.cast(v, tf.float32), rows) for n, v in controls.items()}
     drawn = noise.draw(model.noise_spec(tf.size(seeds), tf.reduce_max(lengths)), seeds)
-    notes, count, _ = codec.notes(model.generate(drawn, **controls), lengths)
+    with forward_only():
+        arrays = model.generate(drawn, **controls)
+    notes, count, _ = codec.notes(arrays, lengths)
     count = count[:batch]
     notes = notes[:batch, : tf.reduce_max(count)]
     files = midi_bytes(notes, count, codec.ticks_per_quarter, codec.microseconds_per_quarter)

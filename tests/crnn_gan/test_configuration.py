@@ -64,7 +64,7 @@ def test_a_directory_without_a_configuration_is_no_run(tmp_path):
     ("content", "said"),
     [
         ('{"model": "c_rnn_', "Unterminated string"),
-        ("[]", "list indices"),
+        ("[]", "not a mapping"),
         ("{}", "spec"),
         ('{"spec": {"kind": "vectors"}}', "shape"),
     ],

@@ -33,6 +33,7 @@ TINY = (
     "--hidden_size_d=8", "--samples_per_epoch=2", "--precision=float32", "--nodeterministic",
 )  # fmt: skip
 STAGES = ("--pretraining_epochs=1",)
+FAST = ("--pretraining_epochs=0", "--adversarial_loss=non_saturating")
 
 
 def command(data_dir, run_dir, *more):
@@ -131,7 +132,7 @@ def test_a_finished_run_goes_on_when_there_are_more_epochs_and_else_stays(run, d
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_twice_ends_bitwise_equal(data_dir, tmp_path):
-    flags = [*kill_and_resume.TINY, "--max_epoch=4"]
+    flags = [*kill_and_resume.TINY, "--max_epoch=4", *FAST]
     unbroken = kill_and_resume.start_training(data_dir, tmp_path / "whole", flags)
     killed = tmp_path / "killed"
     for kill in (
@@ -248,7 +249,7 @@ def test_flags_of_the_original_that_are_always_on_now_are_taken_with_one_line(
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_and_is_loaded_as_float32(data_dir, tmp_path, precision):
-    flags = ["--max_epoch=1", f"--precision={precision}", "--adversarial_loss=non_saturating"]
+    flags = ["--max_epoch=1", f"--precision={precision}", *FAST]
     model = trained(data_dir, tmp_path, *flags)
     assert model.generator.compute_dtype == precision.removeprefix("mixed_")
     assert np.isfinite(weights(model.generator)).all()
