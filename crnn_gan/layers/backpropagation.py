@@ -49,6 +49,19 @@ def weight_gradient(inputs: Any, dz: Any, kernel: Any) -> Any:
     return ops.matmul(ops.transpose(inputs), ops.cast(ops.reshape(dz, (-1, columns)), kernel.dtype))
 
 
+def bias_gradient(dz: Any) -> Any:
+    """Gives the sum over time and batch of dz, as a product: faster than a sum on CPUs."""
+    dz = ops.reshape(dz, (-1, dz.shape[-1]))
+    return ops.matmul(ops.ones((1, ops.shape(dz)[0])), dz)[0]
+
+
+def with_bias(z: Any, bias: Any) -> Any:
+    """Gives z [time * batch, size] + bias [size], float32."""
+    return with_gradient(
+        lambda z, bias: (z + bias, lambda dz: (dz, bias_gradient(dz))), (z, bias), ()
+    )
+
+
 # One step.
 
 

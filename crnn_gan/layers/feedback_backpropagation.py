@@ -14,6 +14,7 @@ from keras import ops
 
 from crnn_gan.layers.backpropagation import (
     Cell,
+    bias_gradient,
     cell,
     cell_backward,
     dot,
@@ -39,10 +40,6 @@ class FeedbackWeights(NamedTuple):
     output_bias: Any
     layers: tuple[tuple[Any, Any, Any], ...]
 
-    def joined(self) -> list[Any]:
-        """Gives for each layer the matrix [2 * units, 4 * units] of its input and its past."""
-        return [ops.concatenate(layer[:2], axis=0) for layer in self.layers]
-
 
 def bounded(y: Any, limit: float | None) -> Any:
     """Gives y, or limit * tanh(y)."""
@@ -54,7 +51,6 @@ def feedback_step(
     state: Sequence[Any],
     masks: Sequence[Any],
     weights: FeedbackWeights,
-    joined: Sequence[Any],
     limit: float | None,
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Gives (state, what is left for derivatives) of one step; see `feedback_lstm`.
@@ -67,9 +63,9 @@ def feedback_step(
     y, states = state[0], []
     u = ops.relu(x + dot(y, weights.feedback))
     below, left = u, []
-    for k, (matrix, (_, _, bias)) in enumerate(zip(joined, weights.layers, strict=True)):
+    for k, (kernel, recurrent_kernel, bias) in enumerate(weights.layers):
         h, c = state[1 + 2 * k : 3 + 2 * k]
-        h, c, at = cell(dot(ops.concatenate([below, h], axis=-1), matrix) + bias, c)
+        h, c, at = cell(dot(below, kernel) + dot(h, recurrent_kernel) + bias, c)
         below = h * masks[k] if masks else h
         states += [h, c]
         left += [h, *at]
@@ -114,14 +110,12 @@ def feedback_lstm(
 def _feedback_forward(
     x: Any, first: Any, weights: FeedbackWeights, masks: Sequence[Any], limit: float | None
 ) -> list[Any]:
-    joined = weights.joined()
-
     def step(state: Any, elements: Any) -> tuple[tuple, tuple]:
-        return feedback_step(elements[0], state, elements[1:], weights, joined, limit)
+        return feedback_step(elements[0], state, elements[1:], weights, limit)
 
     features, units = weights.feedback.shape
-    initial = (first, *[ops.zeros_like(x[0])] * (2 * len(joined)))
-    sizes = [features, units, *[units] * (7 * len(joined))]
+    initial = (first, *[ops.zeros_like(x[0])] * (2 * len(weights.layers)))
+    sizes = [features, units, *[units] * (7 * len(weights.layers))]
     return scan(step, initial, (x, *masks), sizes)
 
 
@@ -137,7 +131,9 @@ def _feedback_backward(
     """Gives derivatives by what goes into the output's bound, the relu and each layer's gates."""
     features, units = weights.feedback.shape
     count = len(weights.layers)
-    matrices = [ops.transpose(matrix) for matrix in weights.joined()]
+    transposed = [
+        (ops.transpose(kernel), ops.transpose(past)) for kernel, past, _ in weights.layers
+    ]
     to_h, to_y = ops.transpose(weights.output), ops.transpose(weights.feedback)
 
     def step(state: Any, elements: Any) -> tuple[tuple, tuple]:
@@ -153,8 +149,9 @@ def _feedback_backward(
             dh, dc = state[1 + 2 * k : 3 + 2 * k]
             dh = dh + (below * masks[k] if masks else below)
             dz, dc, _ = cell_backward(dh, dc, Cell(*cells[6 * k : 6 * k + 6]))
-            below, dh = ops.split(dot(dz, matrices[k]), 2, axis=-1)
-            states, dzs = [dh, dc, *states], [dz, *dzs]
+            to_below, to_past = transposed[k]
+            below = dot(dz, to_below)
+            states, dzs = [dot(dz, to_past), dc, *states], [dz, *dzs]
         du = below * ops.cast(u > 0, "float32")
         return (dot(du, to_y), *states), (dy, du, *dzs)
 
@@ -180,11 +177,11 @@ def _feedback_weight_gradients(
     for k, (kernel, recurrent_kernel, _) in enumerate(weights.layers):
         by_kernel = weight_gradient(below, dzs[k], kernel)
         by_past = weight_gradient(shifted(hs[k]), dzs[k], recurrent_kernel)
-        layers.append((by_kernel, by_past, ops.sum(dzs[k], axis=(0, 1))))
+        layers.append((by_kernel, by_past, bias_gradient(dzs[k])))
         below = hs[k] * masks[k] if masks else hs[k]
     return FeedbackWeights(
         weight_gradient(y_before, du, weights.feedback),
         weight_gradient(below, dy, weights.output),
-        ops.sum(dy, axis=(0, 1)),
+        bias_gradient(dy),
         tuple(layers),
     )

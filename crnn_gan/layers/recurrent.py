@@ -13,7 +13,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from crnn_gan.layers.backpropagation import dot, lstm
+from crnn_gan.layers.backpropagation import dot, lstm, with_bias
 from crnn_gan.layers.feedback_backpropagation import (
     FeedbackWeights,
     bounded,
@@ -38,7 +38,7 @@ def _dense(x: Any, kernel: Any, bias: Any, dtype: str) -> Any:
     """Gives x [time, batch, features] * kernel + bias as float32, in one product of `dtype`."""
     time, batch = ops.shape(x)[:2]
     z = dot(ops.reshape(x, (-1, kernel.shape[0])), ops.cast(kernel, dtype))
-    z = z + ops.convert_to_tensor(bias)
+    z = z if bias is None else with_bias(z, ops.convert_to_tensor(bias))
     return ops.reshape(z, (time, batch, kernel.shape[1]))
 
 
@@ -199,7 +199,7 @@ class FeedbackLSTM(keras.layers.Layer):
         self._require_weights()
         u = self._known(_time_major(inputs))
         if self.feedback:
-            u = u + _dense(_time_major(previous), self.feedback_kernel, 0.0, "float32")
+            u = u + _dense(_time_major(previous), self.feedback_kernel, None, "float32")
         h = ops.relu(u)
         for k, layer in enumerate(self.layers):
             h = layer.time_major(h)
@@ -220,7 +220,7 @@ class FeedbackLSTM(keras.layers.Layer):
         self._require_weights()
         weights = self._weights()
         x, y = self._known(inputs[None])[0], ops.cast(previous, "float32")
-        (y, *states), _ = feedback_step(x, (y, *states), (), weights, weights.joined(), self._limit)
+        (y, *states), _ = feedback_step(x, (y, *states), (), weights, self._limit)
         return y, tuple(states)
 
     def initial_states(self, batch: Any) -> tuple[Any, ...]:
