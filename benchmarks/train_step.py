@@ -21,6 +21,9 @@ the median of the ratios within the rounds. Operations are those of the recurren
 the system is written; "of matmul" is their rate over that of a product of two 2048 x 2048
 matrices by the same framework in the same precision and run.
 
+It takes a quiet machine: where another program holds a core, the threads of PyTorch wait for
+each other in vain, and it looks ten times slower than it is. --cores=1 minds that less.
+
     python benchmarks/train_step.py [--systems=tensorflow,pytorch] [--rounds=7]
 """
 
@@ -48,7 +51,7 @@ KEEP_PROB, CLIP_NORM, LEARNING_RATE = 0.4, 5.0, 2e-4
 MATRIX = 2048
 PRODUCTS_A_TURN = 3
 WARM_UPS = 2
-PASSED = ("rounds", "hidden", "batch", "length", "deterministic")  # To workers.
+PASSED = ("rounds", "hidden", "batch", "length", "cores", "deterministic")  # To workers.
 GAP_SECONDS = 0.3  # The threads of the system before fall asleep.
 RIVALS = ("pytorch", "pytorch_bidirectional")
 SYSTEMS = (
@@ -68,6 +71,7 @@ class Settings:
     hidden: int = flag(256, "units of every LSTM")
     batch: int = flag(16, "windows in a batch")
     length: int = flag(256, "steps of a window")
+    cores: int | None = flag(None, "processor cores that each system may use; all by default")
     deterministic: bool = flag(True, "our steps as the trainer makes them unless told otherwise")
     worker: str = flag("", "the system of a worker process; the benchmark sets it itself")
 
@@ -77,8 +81,8 @@ class Settings:
             raise UsageError(
                 f"--systems has {', '.join(unknown) or 'none'}; give some of {', '.join(SYSTEMS)}"
             )
-        for name in ("rounds", "hidden", "batch", "length"):
-            if getattr(self, name) < 1:
+        for name in ("rounds", "hidden", "batch", "length", "cores"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
 
 
@@ -121,6 +125,7 @@ def worker(system: str, settings: Settings) -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # Whatever libraries print is no answer.
     clock = Clock(answers)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: settings.cores])
     with contextlib.suppress(EOFError):
         run = run_pytorch if system.startswith("pytorch") else run_keras
         run(system, settings, clock)
@@ -313,7 +318,7 @@ def start(system: str, settings: Settings) -> subprocess.Popen:
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     if backend != "pytorch":
         environment["KERAS_BACKEND"] = backend
-    sizes = [f"--{n}={getattr(settings, n)}" for n in PASSED]
+    sizes = [f"--{n}={value}" for n in PASSED if (value := getattr(settings, n)) is not None]
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
             [sys.executable, __file__, f"--worker={system}", *sizes],
@@ -383,6 +388,11 @@ def main(argv: list[str]) -> None:
             process.kill()
             process.wait()
     print(table(turns, settings))
+    if any(
+        max(turn.seconds for turn in t) > 2 * min(turn.seconds for turn in t)
+        for t in turns.values()
+    ):
+        print("some turns took twice as long as others: the machine was busy, measure again")
 
 
 if __name__ == "__main__":

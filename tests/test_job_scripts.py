@@ -230,7 +230,7 @@ def test_a_job_calls_its_stages_in_order_and_passes_each_its_flags(dry):
         RUN_DIR="my run",
     )
     run_dir, exported = f"{dry.parent}/my run", "exported_models/c_rnn_gan-my run"
-    codec = "tones_per_cell=3,ticks_per_quarter=384,pitch_features=number"
+    codec = "tones_per_cell=3,ticks_per_quarter=384,pitch_features=number,nopresence"
     data_dir = f"data/corpus-note_tuples,{codec},works_per_composer=5"
     prepare, train, export, sample, statistics = asked(printed)
     assert prepare == [

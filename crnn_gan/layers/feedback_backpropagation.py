@@ -65,6 +65,7 @@ def feedback_step(
     below, left = u, []
     for k, (kernel, recurrent_kernel, bias) in enumerate(weights.layers):
         h, c = state[1 + 2 * k : 3 + 2 * k]
+        # Two products: faster on CPUs than one with both kernels, which no cache holds.
         h, c, at = cell(dot(below, kernel) + dot(h, recurrent_kernel) + bias, c)
         below = h * masks[k] if masks else h
         states += [h, c]
