@@ -144,7 +144,7 @@ def train_and_kill(
     if kill.moment == "training":
         time.sleep(kill.share * (epoch_seconds if kill.epochs else start_seconds))
     if kill.moment == "saving":
-        while process.poll() is None and not half_written(run_dir):
+        while process.poll() is None and not half_written(run_dir, process.pid):
             pass  # A checkpoint takes milliseconds: sleeping would miss it.
     was_running = process.poll() is None
     process.kill()
@@ -152,9 +152,10 @@ def train_and_kill(
     return was_running
 
 
-def half_written(run_dir: Path) -> list[str]:
-    """Lists what a save or a removal of a checkpoint has not finished."""
-    return [path.name for path in run_dir.glob("checkpoints/.*") if ".bad-" not in path.name]
+def half_written(run_dir: Path, process: int) -> list[str]:
+    """Lists what a process has not finished: saving a checkpoint, or removing one."""
+    found = [path.name for path in run_dir.glob("checkpoints/.[to]*")]  # .tmp-..., .old-...
+    return [name for name in found if str(process) in name.split("-")]
 
 
 def damage_newest(run_dir: Path) -> str:
@@ -213,7 +214,7 @@ def compare(place: Path, settings: Settings) -> list[str]:
             print(f"kill {number}: too late, the run was done")
             break
         done = [path.name for path in sorted(run_dir.glob("checkpoints/epoch-*"))]
-        left = "".join(f", left {name}" for name in half_written(run_dir))
+        left = "".join(f", left {name}" for name in half_written(run_dir, process.pid))
         print(
             f"kill {number}: {kill.moment}, after {done[-1] if done else 'none'}{left}", flush=True
         )

@@ -218,10 +218,13 @@ def keras_product(dtype: str) -> Callable[[], Any]:
 def run_pytorch(system: str, settings: Settings, clock: Clock) -> None:
     """Trains the PyTorch networks, a step a turn."""
     import torch
+    from pytorch_c_rnn_gan import Discriminator, Generator
 
     torch.manual_seed(0)
     dtype = torch.bfloat16 if system.endswith("bfloat16") else torch.float32
-    generator, discriminator = _pytorch_networks(system, settings)
+    sizes = FEATURES, settings.hidden, LAYERS, 1 - KEEP_PROB
+    generator = Generator(*sizes)
+    discriminator = Discriminator(*sizes, bidirectional=system == "pytorch_bidirectional")
     optimizers = {
         network: torch.optim.Adam(network.parameters(), LEARNING_RATE, (0.5, 0.9))
         for network in (generator, discriminator)
@@ -251,58 +254,6 @@ def run_pytorch(system: str, settings: Settings, clock: Clock) -> None:
         clock.begin()
         assert math.isfinite(step())
         clock.end(lambda: torch.mm(a, a))
-
-
-def _pytorch_networks(system: str, settings: Settings) -> tuple[Any, Any]:
-    import torch
-    from torch import nn
-
-    hidden, drop = settings.hidden, 1 - KEEP_PROB
-
-    class Generator(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.hear = nn.Linear(2 * FEATURES, hidden)
-            self.cells = nn.ModuleList(nn.LSTMCell(hidden, hidden) for _ in range(LAYERS))
-            self.out = nn.Linear(hidden, FEATURES)
-            self.dropout = nn.Dropout(drop)
-
-        def forward(self, noise: Any) -> Any:
-            y = torch.rand(len(noise), FEATURES)
-            states: list[Any] = [None] * LAYERS
-            steps = []
-            for x in noise.unbind(1):
-                x = torch.relu(self.hear(torch.cat([x, y], 1)))
-                for k, cell in enumerate(self.cells):
-                    states[k] = cell(x, states[k])
-                    x = self.dropout(states[k][0])
-                y = self.out(x)
-                steps.append(y)
-            return torch.stack(steps, 1)
-
-    class Discriminator(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            both = system == "pytorch_bidirectional"
-            self.stacks = nn.ModuleList(
-                nn.LSTM(
-                    FEATURES, hidden, LAYERS, batch_first=True, dropout=drop, bidirectional=both
-                )
-                for _ in range(1 if both else 2)
-            )
-            self.out = nn.Linear(2 * hidden, 1)
-            self.dropout = nn.Dropout(drop)
-
-        def forward(self, music: Any) -> Any:
-            x = self.dropout(music)
-            features = self.stacks[0](x)[0]
-            for backward in self.stacks[1:]:
-                features = torch.cat([features, backward(x.flip(1))[0].flip(1)], 2)
-            return (
-                torch.sigmoid(self.out(self.dropout(features))).mean((1, 2)).clamp(1e-7, 1 - 1e-7)
-            )
-
-    return Generator(), Discriminator()
 
 
 # The benchmark.
