@@ -22,8 +22,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import Codec
-from pipelines.records import Record, array_bytes, seal, unseal, write_atomically
+from pipelines.records import Record, array_bytes, seal, unseal
 from pipelines.sources.source import Piece, Source, SourceError
 
 PROGRESS_SECONDS = 5.0  # Between lines of progress where they do not overwrite each other.

@@ -238,8 +238,9 @@ def test_the_composer_is_an_average_of_the_generators_weights():
 
 
 def test_presets_name_fields_of_the_config():
-    for preset in (PAPER, CODE):
-        Config(**preset)
+    paper, code = Config(**PAPER), Config(**CODE)
+    assert (paper.hidden_size_g, paper.adversarial_loss) == (350, "saturating")
+    assert (code.hidden_size_g, code.adversarial_loss) == (100, "non_saturating")
 
 
 @pytest.mark.parametrize(
