@@ -18,7 +18,7 @@ from pipelines.score import Score
 if TYPE_CHECKING:
     from crnn_gan.metrics.bands import Band
     from crnn_gan.models.model import MusicModel
-    from pipelines.codecs.codec import Codec
+    from pipelines.codecs.codec import NoteCodec
     from pipelines.dataset import Pieces, Windows
 
 USAGE = """python -m crnn_gan.train --model=NAME --data_dir=DIR --run_dir=DIR [settings]
@@ -168,7 +168,7 @@ def _agree(run_dir: Path, run: Any) -> None:
 
 
 def _write_bands(
-    run_dir: Path, codec: Codec, pieces: Pieces, length: int, seed: int
+    run_dir: Path, codec: NoteCodec, pieces: Pieces, length: int, seed: int
 ) -> Mapping[str, Band]:
     """Measures real windows and writes run_dir/bands.json."""
     from crnn_gan.metrics import bands
@@ -194,7 +194,7 @@ def _introduce(run_dir: Path, model: MusicModel, windows: Windows, done: int) ->
 
 
 def composer_of(
-    model: MusicModel, codec: Codec, count: int, length: int, seed: int
+    model: MusicModel, codec: NoteCodec, count: int, length: int, seed: int
 ) -> Callable[[int], list[Score]]:
     """Gives a function that composes `count` pieces of `length` steps with the model as it is.
 
@@ -220,7 +220,7 @@ def _fit(
     run_dir: Path,
     flags: Flags,
     model: MusicModel,
-    codec: Codec,
+    codec: NoteCodec,
     windows: Windows,
     bands: Mapping[str, Band],
     done: int,

@@ -113,9 +113,10 @@ def _chosen(
     if works_per_composer is not None and works_per_composer < 1:
         raise ValueError(f"works_per_composer is {works_per_composer}; give 1 or more")
     chosen: set[str] = set()
+    rows = [row for row in records.read_pieces(data_dir, manifest) if row["split"] == split]
     for name in composer or there:
-        rows = [p for p in manifest.pieces if p["composer"] == name and p["split"] == split]
-        chosen |= set(spread_sample((row["key"] for row in rows), works_per_composer))
+        keys = (row["key"] for row in rows if row["composer"] == name)
+        chosen |= set(spread_sample(keys, works_per_composer))
     if not chosen:
         raise ValueError(
             f"the {split} split of {data_dir} has no piece of {', '.join(composer or there)}; "

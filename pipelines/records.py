@@ -20,7 +20,7 @@ import functools
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +274,11 @@ def read_manifest(data_dir: str | Path) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no manifest of this version ({error}); {again}") from error
     return manifest
+
+
+def read_pieces(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
+    """Gives the row of each piece in turn, sorted by key; see `Manifest.pieces`."""
+    yield from manifest.pieces
 
 
 def fault(data_dir: str | Path, manifest: Manifest, split: str | None = None) -> str:

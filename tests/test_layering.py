@@ -26,6 +26,7 @@ BACKEND_FILES = {
     "crnn_gan/signatures/*.py": "a SavedModel is TensorFlow's",
     "pipelines/codecs/*.py": "the notes side of a codec is TF ops",
     "pipelines/dataset.py": "tf.data",
+    "pipelines/note_tensors.py": "what the notes side of codecs shares",
     "pipelines/records.py": "TFRecord",
 }
 # Modules whose package has another name.

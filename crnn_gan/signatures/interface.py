@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and refusing needs
     import tensorflow as tf
 
     from crnn_gan.models.model import Control
-    from pipelines.codecs.codec import Codec
+    from pipelines.codecs.codec import NoteCodec
 
 FORMAT = 1  # Of signature.json.
 LONGEST = 100_000  # Steps of a piece; hours of music in every codec.
@@ -61,7 +61,9 @@ class Interface:
     microseconds_per_quarter: int
 
     @classmethod
-    def of(cls, controls: Mapping[str, Control], codec: Codec, default_length: int) -> Interface:
+    def of(
+        cls, controls: Mapping[str, Control], codec: NoteCodec, default_length: int
+    ) -> Interface:
         """Gives the interface of a model with these controls.
 
         Raises:

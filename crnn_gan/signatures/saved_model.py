@@ -26,7 +26,7 @@ from crnn_gan.signatures.midi_bytes import midi_bytes
 
 if TYPE_CHECKING:  # The model's file imports Keras, which an exported model does without.
     from crnn_gan.models.model import MusicModel
-    from pipelines.codecs.codec import Codec
+    from pipelines.codecs.codec import NoteCodec
 
 # Rows are made in multiples of this, and those that nobody asked for are cut away. A matrix
 # product of one row adds in another order than one of two, and the last elements of an
@@ -58,7 +58,7 @@ class Sampler:
 
 
 def pieces(
-    model: MusicModel, codec: Codec, seeds: Any, lengths: Any, controls: Mapping[str, Any]
+    model: MusicModel, codec: NoteCodec, seeds: Any, lengths: Any, controls: Mapping[str, Any]
 ) -> dict[str, tf.Tensor]:
     """Makes one piece a seed. Checks nothing.
 
@@ -92,7 +92,7 @@ def pieces(
     return {"midi_bytes": files, "notes": notes, "note_count": count}
 
 
-def build(model: MusicModel, codec: Codec, default_length: int) -> Sampler:
+def build(model: MusicModel, codec: NoteCodec, default_length: int) -> Sampler:
     """Gives a sampler that holds each weight that sampling needs once. It can be saved.
 
     Its module's methods are tf.functions that give what `pieces` gives:
@@ -122,7 +122,7 @@ def build(model: MusicModel, codec: Codec, default_length: int) -> Sampler:
     return Sampler(module, interface)
 
 
-def _batched(model: MusicModel, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
+def _batched(model: MusicModel, codec: NoteCodec, arguments: Mapping[str, Argument]) -> Any:
     each = {n: dataclasses.replace(a, default=None) for n, a in arguments.items() if n != "count"}
 
     def serving_default(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from pipelines.score import NOTE, TEMPO, Score
+from pipelines.score import NOTE, PEDAL, TEMPO, Score, sorted_by_tick
 
 Kind = Literal["tokens", "vectors", "roll", "set", "audio"]
 
@@ -25,12 +25,14 @@ class Spec:
 
     Attributes:
       kind: "tokens", "vectors", "roll", "set" or "audio".
-      shape: shape of one record; None where it varies. For vectors [None, features].
+      shape: shape of one record; None where it varies. For tokens and audio [None], vectors
+        [None, features], a roll [None, pitches, planes], a set [None, members, features].
       dtype: NumPy name of the record's dtype.
-      size: features of a vector, or tokens in the vocabulary.
+      size: tokens in the vocabulary, levels of audio, else the length of the last axis.
+        Tokens and levels are 0 to size - 1; a roll may hold whatever its dtype does.
       step: what one step of the first axis is, in words ("cell of 3 notes", "16th").
-      blocks: named blocks of the last axis (vectors) or of the vocabulary (tokens),
-        each [name, first, size].
+      blocks: named blocks of the vocabulary (tokens), else of the last axis, each
+        [name, first, size].
       classes: named side inputs of each record, with their values in index order;
         for example {"composer": ("bach", "mozart")}.
     """
@@ -64,12 +66,27 @@ class Decoded(NamedTuple):
     dropped: int
 
 
-class Codec(abc.ABC):
-    """Turns Scores into arrays and back. One file a codec; its fields are its flags.
+class Struck(NamedTuple):
+    """The notes that begin at each step of a batch of arrays, as TensorFlow tensors.
 
-    Subclasses are named `Codec` in their file, are frozen dataclasses whose fields have
-    a help text in `metadata["help"]`, and give `spec`, `encode`, `notes`.
-    The encoding side is NumPy; TensorFlow is imported only when `notes` is called.
+    Attributes:
+      pitch_classes: float32 [batch, time, 12], how many notes of each pitch class, C first.
+      pitch_sum: float32 [batch, time], the sum of their pitches.
+      seconds: float32 [batch, time], from the beginning of the step to that of the next.
+    """
+
+    pitch_classes: Any
+    pitch_sum: Any
+    seconds: Any
+
+
+class Codec(abc.ABC):
+    """Turns Scores into arrays. One file a codec; its fields are its flags.
+
+    Subclasses are named `Codec` in their file and are frozen dataclasses whose fields have
+    a help text in `metadata["help"]`. The encoding side is NumPy; TensorFlow is imported
+    only when one of the methods on tensors is called. Most are `NoteCodec`s; what text or
+    sound becomes, those two codecs say.
     """
 
     name: ClassVar[str]
@@ -82,6 +99,75 @@ class Codec(abc.ABC):
     @abc.abstractmethod
     def encode(self, score: Score) -> np.ndarray:
         """Gives the array of a Score, as `spec` says; never fails on a valid Score."""
+
+    def dequantize(self, arrays: Any, uniform: Any) -> Any:
+        """Spreads each value evenly over what decodes alike; see the codecs that can.
+
+        Raises:
+          ValueError: this codec's arrays cannot be spread.
+        """
+        raise ValueError(f"codec {self.name!r} has nothing to spread; add --nodequantize")
+
+    def transpose(self, arrays: Any, semitones: Any) -> Any:
+        """Moves the notes of each row, in TensorFlow ops, for augmentation.
+
+        Args:
+          arrays: [batch, time, ...] tensor as `spec` says.
+          semitones: int32 [batch], up where positive. A row that would leave the codec's
+            pitches stays as it is.
+
+        Returns:
+          Tensor of the shape and dtype of `arrays`.
+
+        Raises:
+          ValueError: this codec's arrays cannot be transposed.
+        """
+        raise ValueError(f"codec {self.name!r} cannot transpose; add --transpose_semitones=0")
+
+    def stretch(self, arrays: Any, factors: Any) -> Any:
+        """Makes the times of each row longer, in TensorFlow ops, for augmentation.
+
+        Args:
+          arrays: [batch, time, ...] tensor as `spec` says.
+          factors: float32 [batch], slower above 1.
+
+        Returns:
+          Tensor of the shape and dtype of `arrays`; times are rounded to the codec's grid.
+
+        Raises:
+          ValueError: this codec's arrays have no seconds to stretch.
+        """
+        raise ValueError(f"codec {self.name!r} cannot stretch time; add --stretch_percent=0")
+
+    def struck(self, arrays: Any) -> Struck:
+        """Gives the notes that begin at each step, in TensorFlow ops, for conditions.
+
+        Args:
+          arrays: [batch, time, ...] tensor as `spec` says.
+
+        Raises:
+          ValueError: this codec's arrays do not say which notes begin where.
+        """
+        raise ValueError(
+            f"codec {self.name!r} does not say which notes begin where; add --conditions="
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives {"name": ..., fields}, from which `from_json` builds an equal codec."""
+        return {"name": self.name, **dataclasses.asdict(self)}  # type: ignore[call-overload]
+
+
+class NoteCodec(Codec):
+    """A codec whose arrays are notes again, by ops that an exported graph can hold.
+
+    Subclasses give `spec`, `encode`, `notes`, `ticks_per_quarter`,
+    `microseconds_per_quarter`, and `pedal` where they keep it.
+    """
+
+    @property
+    def has_pedal(self) -> bool:
+        """Whether `pedal` gives anything."""
+        return False
 
     @abc.abstractmethod
     def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
@@ -101,6 +187,22 @@ class Codec(abc.ABC):
           dropped: int32 [batch], notes that were meant but could not be kept.
         """
 
+    def pedal(self, arrays: Any, lengths: Any) -> tuple[Any, Any]:
+        """Gives the pedal of a batch of arrays, in TensorFlow ops. Total, as `notes`.
+
+        Args:
+          arrays, lengths: as for `notes`.
+
+        Returns:
+          events: int32 [batch, event, 3] of tick, controller (64, 66 or 67), value 0..127;
+            the valid ones first, sorted by tick; zeros after.
+          count: int32 [batch], valid events of each row.
+        """
+        import tensorflow as tf
+
+        batch = tf.shape(arrays)[0]
+        return tf.zeros([batch, 0, 3], tf.int32), tf.zeros([batch], tf.int32)
+
     @property
     @abc.abstractmethod
     def ticks_per_quarter(self) -> int:
@@ -111,29 +213,29 @@ class Codec(abc.ABC):
     def microseconds_per_quarter(self) -> int:
         """Tempo of what `decode` gives."""
 
-    def dequantize(self, arrays: Any, uniform: Any) -> Any:
-        """Spreads each value evenly over what decodes alike; see the codecs that can.
-
-        Raises:
-          ValueError: this codec's arrays cannot be spread.
-        """
-        raise ValueError(f"codec {self.name!r} has nothing to spread; add --nodequantize")
-
     def decode(self, array: np.ndarray) -> Decoded:
         """Gives the Score of one array [time, ...]. Total."""
         array = np.asarray(array)
-        rows, count, dropped = self.notes(array[None], np.array([len(array)], np.int32))
-        rows = np.asarray(rows)[0, : int(np.asarray(count)[0])]
-        notes = np.zeros(len(rows), NOTE)
-        for column, field in enumerate(("onset", "duration", "pitch", "velocity")):
-            notes[field] = rows[:, column]
+        lengths = np.array([len(array)], np.int32)
+        rows, count, dropped = (np.asarray(part)[0] for part in self.notes(array[None], lengths))
+        notes = _records(rows[:count], NOTE, ("onset", "duration", "pitch", "velocity"))
+        pedal = np.zeros(0, PEDAL)
+        if self.has_pedal:
+            events, number = (np.asarray(part)[0] for part in self.pedal(array[None], lengths))
+            pedal = _records(events[:number], PEDAL, ("tick", "controller", "value"))
         tempi = np.array([(0, self.microseconds_per_quarter)], TEMPO)
-        score = Score(self.ticks_per_quarter, notes, tempi=tempi)
-        return Decoded(score, int(np.asarray(dropped)[0]))
+        return Decoded(
+            Score(self.ticks_per_quarter, notes, pedal=sorted_by_tick(pedal), tempi=tempi),
+            int(dropped),
+        )
 
-    def to_json(self) -> dict[str, Any]:
-        """Gives {"name": ..., fields}, from which `from_json` builds an equal codec."""
-        return {"name": self.name, **dataclasses.asdict(self)}  # type: ignore[call-overload]
+
+def _records(rows: np.ndarray, dtype: np.dtype, fields: tuple[str, ...]) -> np.ndarray:
+    """Gives [row] of a structured dtype, whose `fields` are the columns of [row, column]."""
+    records = np.zeros(len(rows), dtype)
+    for column, field in enumerate(fields):
+        records[field] = rows[:, column]
+    return records
 
 
 def codec_class(name: str) -> type[Codec]:
@@ -154,3 +256,17 @@ def codec_from_json(values: dict[str, Any]) -> Codec:
     """Builds the codec that `Codec.to_json` described."""
     values = dict(values)
     return codec_class(values.pop("name"))(**values)
+
+
+def note_codec(codec: Codec) -> NoteCodec:
+    """Gives the codec itself. ValueError where its arrays cannot become notes in a graph."""
+    if not isinstance(codec, NoteCodec):
+        raise ValueError(
+            f"codec {codec.name!r} gives no notes, so nothing here can make MIDI of it; prepare "
+            f"with another: --codec={'|'.join(_names_of_note_codecs())}"
+        )
+    return codec
+
+
+def _names_of_note_codecs() -> list[str]:
+    return [name for name in codec_names() if issubclass(codec_class(name), NoteCodec)]

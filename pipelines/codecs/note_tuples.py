@@ -24,6 +24,8 @@ import numpy as np
 
 from pipelines.codecs import codec
 from pipelines.command_line import flag
+from pipelines.grid import longest_of_equal_keys, round_ratio, until_struck_again
+from pipelines.note_tensors import single_voice_a_pitch, whole
 from pipelines.score import LAST_TICK, Score
 
 PITCH_CENTRE, PITCH_SCALE = 64.0, 24.0  # Half tones; two octaves are one unit.
@@ -35,7 +37,7 @@ LAST_ONSET = 2**28  # Ticks; a MIDI file can hold no longer gap, and int32 much 
 
 
 @dataclasses.dataclass(frozen=True)
-class Codec(codec.Codec):
+class Codec(codec.NoteCodec):
     """Cells of one time and k tones, scaled so that a network sees numbers near [-1, 1].
 
     Raises ValueError when a field is out of its range.
@@ -179,12 +181,12 @@ class Codec(codec.Codec):
             notes = notes[~notes["is_drum"]]
         # A copy: in the records these fields are unaligned, and slow to work on.
         onset = notes["onset"].copy()
-        end = _round_ratio(onset + notes["duration"], grid, ticks)
-        onset = _round_ratio(onset, grid, ticks)
+        end = round_ratio(onset + notes["duration"], grid, ticks)
+        onset = round_ratio(onset, grid, ticks)
         length = np.maximum(end - onset, 1)
-        order = _one_a_key(onset * 128 + notes["pitch"], length)
+        order = longest_of_equal_keys(onset * 128 + notes["pitch"], length)
         onset, length, pitch = onset[order], length[order], notes["pitch"][order]
-        return onset, _until_struck_again(onset, length, pitch), pitch, notes["velocity"][order]
+        return onset, until_struck_again(onset, length, pitch), pitch, notes["velocity"][order]
 
     def _slots(self, time: np.ndarray) -> np.ndarray:
         """Gives cell * tones_per_cell + place in the cell of each note, from the gap before it."""
@@ -232,7 +234,7 @@ class Codec(codec.Codec):
     # From cells to notes, in TensorFlow ops.
 
     def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
-        """See `Codec.notes`. A tone of negative presence, or of velocity 0 or less, is silence."""
+        """See `NoteCodec.notes`. Silence is a negative presence, or a velocity of 0 or less."""
         import tensorflow as tf
 
         arrays = tf.convert_to_tensor(arrays, tf.float32)
@@ -242,7 +244,7 @@ class Codec(codec.Codec):
         for t in range(self.tones_per_cell):
             if t == 0 or self.quadruplet_per_tone:
                 time = self._unscale_time(arrays[..., self._block("time", t)][..., 0])
-                tones_time = _whole(time, 0, self.longest_ticks)
+                tones_time = whole(time, 0, self.longest_ticks)
             else:
                 tones_time = tf.zeros([batch, cells], tf.int32)
             length = self._unscale_length(arrays[..., self._block("length", t)][..., 0])
@@ -254,11 +256,11 @@ class Codec(codec.Codec):
             if self.has_presence:
                 presence = arrays[..., self._block("presence", t)][..., 0]
                 finite &= tf.math.is_finite(presence)
-                velocity = tf.where(presence > 0, _whole(velocity, 1, 127), 0)
+                velocity = tf.where(presence > 0, whole(velocity, 1, 127), 0)
             else:
-                velocity = _whole(velocity, 0, 127)
+                velocity = whole(velocity, 0, 127)
             meant = counts & ((velocity > 0) | ~finite)
-            whole_length = _whole(length, 1, self.longest_ticks)
+            whole_length = whole(length, 1, self.longest_ticks)
             tones.append((tones_time, whole_length, pitch, velocity, meant, meant & finite))
         time, length, pitch, velocity, meant, valid = (
             tf.reshape(tf.stack(parts, axis=2), [batch, -1]) for parts in zip(*tones, strict=True)
@@ -353,78 +355,3 @@ class Codec(codec.Codec):
                 noise = [1 / PITCH_SCALE] + [CIRCLE_NOISE] * (size - 1)
                 columns.append(x + u * tf.constant(noise, tf.float32))
         return tf.concat(columns, axis=-1)
-
-
-def _round_ratio(ticks: np.ndarray, numerator: int, denominator: int) -> np.ndarray:
-    """Rounds ticks * numerator / denominator to whole numbers, halves up, exactly."""
-    return (2 * ticks * numerator + denominator) // (2 * denominator)
-
-
-def _one_a_key(key: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Gives the order of int64 [note] keys; of notes with equal keys only the longest is in it."""
-    order = np.argsort(key, kind="stable")
-    key_sorted = key[order]
-    is_same = key_sorted[1:] == key_sorted[:-1]
-    if not is_same.any():
-        return order
-    order = np.lexsort((-length, key))
-    return order[np.concatenate([[True], ~is_same])]
-
-
-def _until_struck_again(onset: np.ndarray, length: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-    """Gives the lengths of [note] sorted by onset, each up to the next note of its pitch."""
-    by_pitch = np.argsort(pitch, kind="stable")
-    before, after = by_pitch[:-1], by_pitch[1:]
-    is_same = pitch[before] == pitch[after]
-    before, after = before[is_same], after[is_same]
-    length[before] = np.minimum(length[before], onset[after] - onset[before])
-    return length
-
-
-def _whole(values: Any, low: int, high: int) -> Any:
-    """Rounds to int32 within [low, high]; what is not a number becomes low."""
-    import tensorflow as tf
-
-    values = tf.where(tf.math.is_nan(values), tf.cast(low, values.dtype), values)
-    return tf.cast(tf.round(tf.clip_by_value(values, float(low), float(high))), tf.int32)
-
-
-def single_voice_a_pitch(onset: Any, length: Any, pitch: Any, velocity: Any, valid: Any) -> Any:
-    """Sorts notes by (onset, pitch), the valid first; a key sounds once at a time.
-
-    Of notes with equal onset and pitch the longest stays; a note that is struck again
-    while it sounds ends there, as on a piano.
-
-    Args:
-      onset, length, pitch, velocity: int32 [batch, note].
-      valid: bool [batch, note].
-
-    Returns:
-      (int32 [batch, note, 4], zeros after the last valid note; int32 [batch] count).
-    """
-    import tensorflow as tf
-
-    def reorder(key: Any, *values: Any) -> list[Any]:
-        order = tf.argsort(key, axis=1, stable=True)
-        return [tf.gather(value, order, batch_dims=1) for value in values]
-
-    last = tf.int64.max
-    onset64, pitch64 = tf.cast(onset, tf.int64), tf.cast(pitch, tf.int64)
-    # Longest first among equal onsets; 2**20 ticks is above any length, 2**31 any onset.
-    key = (pitch64 * 2**31 + onset64) * 2**20 - tf.cast(length, tf.int64)
-    onset, length, pitch, velocity, valid = reorder(
-        tf.where(valid, key, last), onset, length, pitch, velocity, valid
-    )
-    repeated = valid[:, 1:] & (pitch[:, 1:] == pitch[:, :-1]) & (onset[:, 1:] == onset[:, :-1])
-    valid &= ~tf.pad(repeated, [[0, 0], [1, 0]])
-    key = tf.cast(pitch, tf.int64) * 2**31 + tf.cast(onset, tf.int64)
-    onset, length, pitch, velocity, valid = reorder(
-        tf.where(valid, key, last), onset, length, pitch, velocity, valid
-    )
-    struck_again = valid[:, 1:] & (pitch[:, 1:] == pitch[:, :-1])
-    room = tf.where(struck_again, onset[:, 1:] - onset[:, :-1], tf.int32.max)
-    length = tf.minimum(length, tf.pad(room, [[0, 0], [0, 1]], constant_values=tf.int32.max))
-    key = tf.cast(onset, tf.int64) * 128 + tf.cast(pitch, tf.int64)
-    columns = reorder(tf.where(valid, key, last), onset, length, pitch, velocity, valid)
-    notes = tf.stack(columns[:4], axis=-1) * tf.cast(columns[4], tf.int32)[..., None]
-    return notes, tf.reduce_sum(tf.cast(valid, tf.int32), axis=1)

@@ -33,6 +33,7 @@ class Piece:
       number: the tune to read from a file of several; None where it holds one.
       size_bytes: of the file; what reading it costs, roughly.
       fingerprint: changes when the file does.
+      split: "train", "validation" or "test" where the collection publishes one, else "".
     """
 
     key: str
@@ -45,6 +46,7 @@ class Piece:
     number: int | None = None
     size_bytes: int = 0
     fingerprint: str = ""
+    split: str = ""
 
 
 class SourceError(OSError):
@@ -58,6 +60,7 @@ class Source(abc.ABC):
       name: the name of its file, and the value of --source.
       licence, citation, homepage: of the collection as a whole.
       pieces_per_task: pieces a worker process takes at once; more where one is quick.
+      download_bytes: what `fetch` gets at most; None where nobody knows.
     """
 
     name: ClassVar[str]
@@ -65,6 +68,19 @@ class Source(abc.ABC):
     citation: ClassVar[str]
     homepage: ClassVar[str]
     pieces_per_task: ClassVar[int] = 32
+    download_bytes: ClassVar[int | None] = 0
+
+    def fetch(self) -> None:  # noqa: B027 - most sources are there already.
+        """Downloads, verifies and unpacks what is not here yet; does nothing where all is.
+
+        Raises:
+          OSError: an address does not answer or sends something else, or the disk is full.
+          ValueError: it must be got by hand; the text says how, and where to put it.
+        """
+
+    def is_present(self) -> bool:
+        """Tells whether `pieces` would need no download."""
+        return True
 
     @abc.abstractmethod
     def pieces(self) -> list[Piece]:

@@ -1,0 +1,57 @@
+"""Notes as tensors: what codecs share where arrays become notes, in TensorFlow ops.
+
+TensorFlow is imported where it is called: encoding does without.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def whole(values: Any, low: int, high: int) -> Any:
+    """Rounds to int32 within [low, high]; what is not a number becomes low."""
+    import tensorflow as tf
+
+    values = tf.where(tf.math.is_nan(values), tf.cast(low, values.dtype), values)
+    return tf.cast(tf.round(tf.clip_by_value(values, float(low), float(high))), tf.int32)
+
+
+def single_voice_a_pitch(onset: Any, length: Any, pitch: Any, velocity: Any, valid: Any) -> Any:
+    """Sorts notes by (onset, pitch), the valid first; a key sounds once at a time.
+
+    Of notes with equal onset and pitch the longest stays; a note that is struck again
+    while it sounds ends there, as on a piano.
+
+    Args:
+      onset, length, pitch, velocity: int32 [batch, note].
+      valid: bool [batch, note].
+
+    Returns:
+      (int32 [batch, note, 4], zeros after the last valid note; int32 [batch] count).
+    """
+    import tensorflow as tf
+
+    def reorder(key: Any, *values: Any) -> list[Any]:
+        order = tf.argsort(key, axis=1, stable=True)
+        return [tf.gather(value, order, batch_dims=1) for value in values]
+
+    last = tf.int64.max
+    onset64, pitch64 = tf.cast(onset, tf.int64), tf.cast(pitch, tf.int64)
+    # Longest first among equal onsets; 2**20 ticks is above any length, 2**31 any onset.
+    key = (pitch64 * 2**31 + onset64) * 2**20 - tf.cast(length, tf.int64)
+    onset, length, pitch, velocity, valid = reorder(
+        tf.where(valid, key, last), onset, length, pitch, velocity, valid
+    )
+    repeated = valid[:, 1:] & (pitch[:, 1:] == pitch[:, :-1]) & (onset[:, 1:] == onset[:, :-1])
+    valid &= ~tf.pad(repeated, [[0, 0], [1, 0]])
+    key = tf.cast(pitch, tf.int64) * 2**31 + tf.cast(onset, tf.int64)
+    onset, length, pitch, velocity, valid = reorder(
+        tf.where(valid, key, last), onset, length, pitch, velocity, valid
+    )
+    struck_again = valid[:, 1:] & (pitch[:, 1:] == pitch[:, :-1])
+    room = tf.where(struck_again, onset[:, 1:] - onset[:, :-1], tf.int32.max)
+    length = tf.minimum(length, tf.pad(room, [[0, 0], [0, 1]], constant_values=tf.int32.max))
+    key = tf.cast(onset, tf.int64) * 128 + tf.cast(pitch, tf.int64)
+    columns = reorder(tf.where(valid, key, last), onset, length, pitch, velocity, valid)
+    notes = tf.stack(columns[:4], axis=-1) * tf.cast(columns[4], tf.int32)[..., None]
+    return notes, tf.reduce_sum(tf.cast(valid, tf.int32), axis=1)
