@@ -1,0 +1,349 @@
+"""Downloads that are whole and verified, or not there.
+
+A file comes under another name and gets its own by one rename, when its bytes are those
+that were published. A connection that breaks is taken up where it broke, in the same run
+or in a later one (RFC 9110, sections 13.1.5 and 14). An address that is dead is given up at
+once, and the next one is tried. Where nobody publishes a checksum, that of the first
+download is written down beside the file, and every later one has to be equal to it.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+
+from pipelines.byte_progress import ByteProgress, megabytes
+from pipelines.file_lock import locked
+from pipelines.http_answers import (
+    Interrupted,
+    Refused,
+    answer,
+    content_length,
+    content_range,
+    next_block,
+    persist,
+    tells_its_end,
+    validator_of,
+)
+from pipelines.known_file import (
+    Download,
+    DownloadError,
+    fault_of,
+    fault_of_file,
+    record_path,
+    require_http,
+    with_record,
+)
+from pipelines.partial_file import PartialFile, write_alone
+
+LARGEST_BYTES = 8 << 30
+LARGEST_TEXT_BYTES = 16 << 20
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def fetch(
+    wanted: Download,
+    path: Path,
+    *,
+    progress: bool = True,
+    largest_bytes: int = LARGEST_BYTES,
+    wait: Callable[[float], object] = time.sleep,
+) -> Path:
+    """Gets a file, unless it is there already, and gives its path.
+
+    Several processes may ask for the same file at once: one gets it, the others wait.
+
+    Args:
+      wanted: what to get, and how to tell that it is that.
+      path: where it goes; missing folders are made.
+      progress: whether to show it on standard error. Retries and doubts are always said.
+      largest_bytes: where to stop, whatever the server sends.
+      wait: sleeps for some seconds, between tries.
+
+    Raises:
+      DownloadError: no address gave the file, or it cannot be written. What came is kept
+        and taken up the next time, unless it proved to be something else.
+    """
+    path = Path(path)
+    try:
+        known = with_record(wanted, path)
+        if known.sha256 and path.is_file() and not fault_of_file(known, path):
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path), ByteProgress(path.name, progress) as shown:
+            return _Fetch(wanted, path, shown, largest_bytes, wait)()
+    except DownloadError:
+        raise
+    except OSError as error:
+        raise DownloadError(_disk_fault(error, path)) from error
+
+
+def fetch_text(
+    url: str,
+    largest_bytes: int = LARGEST_TEXT_BYTES,
+    *,
+    wait: Callable[[float], object] = time.sleep,
+) -> str:
+    """Gives the text of a page, decoded as it says, else as UTF-8 or else as Latin-1.
+
+    Raises:
+      DownloadError: the address is dead, or gives more than `largest_bytes`.
+    """
+    content, charset = _whole_page(url, largest_bytes, wait, has_end=False)
+    for encoding in (charset, "utf-8"):
+        try:
+            return content.decode(encoding)
+        except (LookupError, UnicodeDecodeError):
+            continue
+    return content.decode("latin-1")
+
+
+def fetch_bytes(
+    url: str,
+    largest_bytes: int = LARGEST_TEXT_BYTES,
+    *,
+    wait: Callable[[float], object] = time.sleep,
+) -> bytes:
+    """Gives the bytes of a small file, of which nobody publishes more than the address.
+
+    Raises:
+      DownloadError: as `fetch_text`; or the server does not say how long the file is.
+    """
+    return _whole_page(url, largest_bytes, wait, has_end=True)[0]
+
+
+def _whole_page(
+    url: str, largest_bytes: int, wait: Callable[[float], object], has_end: bool
+) -> tuple[bytes, str]:
+    """Gives the bytes of a page and the charset that its server names, or "", trying again."""
+    require_http(url)
+    say = ByteProgress(url).say
+    try:
+        return persist(lambda: _page(url, largest_bytes, has_end), lambda: 0, say, wait)
+    except Refused as refusal:
+        raise DownloadError(f"cannot read {url}: {refusal}; try again later") from refusal
+
+
+def _page(url: str, largest_bytes: int, has_end: bool) -> tuple[bytes, str]:
+    """Asks for a page once; with `has_end`, one that may be cut off unseen is refused."""
+    with answer(url, {}) as response:
+        if response.status_code != 200:
+            raise Refused(f"it answers HTTP {response.status_code} to a plain request")
+        if has_end and not tells_its_end(response):
+            raise Refused("it does not say how long the file is, and no checksum is published")
+        content = bytearray()
+        while block := next_block(response, decode=True):
+            content += block
+            if len(content) > largest_bytes:
+                raise Refused(f"it is longer than {megabytes(largest_bytes)}")
+        named = re.search(r"charset=[\"']?([\w-]+)", response.headers.get("Content-Type", ""))
+        return bytes(content), named.group(1) if named else ""
+
+
+class _Fetch:
+    """One call of `fetch` that has the lock."""
+
+    def __init__(
+        self,
+        wanted: Download,
+        path: Path,
+        progress: ByteProgress,
+        largest_bytes: int,
+        wait: Callable[[float], object],
+    ) -> None:
+        self.wanted, self.path, self.progress = wanted, path, progress
+        self.largest_bytes, self.wait = largest_bytes, wait
+        self.known = with_record(wanted, path)
+        self.asks_for_ranges = True  # Until an address proves to give wrong ones.
+
+    def __call__(self) -> Path:
+        if self.path.exists() and self._takes_what_is_there():
+            return self.path
+        with PartialFile(self.path) as self.part:
+            if self.part.was_damaged:
+                self.progress.say("what an earlier run left is damaged; from the first byte again")
+            if not self._has_all_from_before():
+                self._get()
+            if not self.known.sha256:
+                part = self.part
+                self._record(part.address, part.validator, part.sha256, part.count)
+            self.part.publish(self.path)
+            self.progress.end(f"{megabytes(self.part.count)}, whole, in {self.path.parent}")
+        return self.path
+
+    def _takes_what_is_there(self) -> bool:
+        if not self.path.is_file():
+            raise DownloadError(f"{self.path} is no file; move it away")
+        fault = fault_of_file(self.known, self.path)
+        if fault:
+            self.progress.say(f"is there, but {fault}; getting it again")
+        elif not self.known.sha256:
+            with self.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            self._record("", "", digest, self.path.stat().st_size)
+        return not fault
+
+    def _has_all_from_before(self) -> bool:
+        """Whether an earlier run got all and was stopped before it could rename it."""
+        is_all = self.part.is_whole or bool(self.known.sha256)
+        return self.part.count > 0 and is_all and not self._fault_of_part()
+
+    def _record(self, address: str, validator: str, digest: str, size_bytes: int) -> None:
+        facts = {
+            "address": address or "found here, not downloaded",
+            "validator": validator,
+            "size_bytes": size_bytes,
+            "sha256": digest,
+        }
+        record = record_path(self.path)
+        write_alone(record, json.dumps(facts, indent=1).encode() + b"\n")
+        self.progress.say(
+            f"nobody publishes its checksum; SHA-256 {digest[:12]}... is now in {record.name}, "
+            "and what is downloaded later has to be equal to it"
+        )
+
+    def _get(self) -> None:
+        # An address that has given a part goes first, or its mirror would begin again.
+        addresses = sorted(self.wanted.urls, key=lambda url: url != self.part.address)
+        reasons = []
+        for url in addresses:
+            self.asks_for_ranges = True
+            try:
+                attempt = functools.partial(self._request, url)
+                persist(attempt, lambda: self.part.count, self._say_interrupted, self.wait)
+                return
+            except Refused as refusal:
+                reasons.append(f"  {url}: {refusal}")
+        raise DownloadError(
+            f"cannot download {self.path.name}:\n" + "\n".join(reasons) + f"\n{self._advice()}"
+        )
+
+    def _say_interrupted(self, text: str) -> None:
+        self.part.keep()
+        self.progress.say(f"{text}, {megabytes(self.part.count)} are here")
+
+    def _advice(self) -> str:
+        kept = f" ({megabytes(self.part.count)} of it are kept)" if self.part.count else ""
+        size, digest = self.known.size_bytes, self.known.sha256
+        facts = [f"{size} bytes"] if size is not None else []
+        facts += [f"SHA-256 {digest}"] if digest else []
+        text = f"try again later{kept}, or get it by hand and put it at {self.path}"
+        text += f" ({', '.join(facts)})" if facts else ""
+        if digest and not self.wanted.sha256:
+            text += (
+                f"; that checksum is of the first download: if you trust the new file, delete "
+                f"{record_path(self.path)}"
+            )
+        return text
+
+    def _request(self, url: str) -> None:
+        """Gets the file, or the rest of it; Interrupted or Refused where that fails."""
+        part, headers = self.part, {}
+        can_resume = part.address == url and (part.validator or self.known.sha256)
+        have = part.count if can_resume and self.asks_for_ranges else 0
+        if have:
+            headers["Range"] = f"bytes={have}-"
+            if part.validator:
+                headers["If-Range"] = part.validator
+        with answer(url, headers) as response:
+            if response.status_code == 416:
+                raise self._begin_again(f"it has no bytes from {have} on")
+            self._check_header(url, response)
+            if response.status_code == 206:
+                self._check_range(response, have)
+                part.is_resumed = True
+            else:
+                if have:
+                    self.progress.say("the server gives it from the first byte again")
+                part.restart(url, validator_of(response.headers), content_length(response.headers))
+            self._check_room()
+            self._receive(response)
+        fault = self._fault_of_part()
+        if fault:
+            was_resumed = part.is_resumed
+            part.restart("", "", None)
+            if was_resumed or not tells_its_end(response):
+                raise self._begin_again(fault)
+            raise Refused(fault)
+
+    def _begin_again(self, reason: str) -> Exception:
+        """The next request asks for everything, or, where this one did, there is none."""
+        if not self.asks_for_ranges:
+            return Refused(reason)
+        self.asks_for_ranges = False
+        return Interrupted(f"{reason}; from the first byte again", 0.0)
+
+    def _check_header(self, url: str, response: requests.Response) -> None:
+        """Refuses an answer that cannot be the file, or could not be told from a wrong one."""
+        if self.known.sha256:
+            return
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            raise Refused(f"it sends the file packed as {encoding}, though asked not to")
+        if url.startswith("https:") and response.url.startswith("http:"):
+            raise Refused("it leads from https to http, and no checksum is published")
+        if self.known.size_bytes is None and not tells_its_end(response):
+            raise Refused("it does not say how long the file is, and no checksum is published")
+
+    def _check_range(self, response: requests.Response, have: int) -> None:
+        """Drops nothing: the next request takes all where this one is not the rest."""
+        part, validator = self.part, validator_of(response.headers)
+        first, total = content_range(response.headers) or (None, None)
+        is_same = validator in ("", part.validator) and part.total in (None, total)
+        if not have or first != have or not is_same:
+            told = response.headers.get("Content-Range", "nothing")
+            raise self._begin_again(f"asked for what follows byte {have}, it gives {told}")
+        part.total = total
+
+    def _check_room(self) -> None:
+        total, size = self.part.total, self.known.size_bytes
+        if total is None:
+            return
+        if size is not None and total != size:
+            raise Refused(f"it has {total} bytes, {size} were expected")
+        if total > self.largest_bytes:
+            raise Refused(f"it has {megabytes(total)}, the most is {megabytes(self.largest_bytes)}")
+        free = shutil.disk_usage(self.path.parent).free
+        if total - self.part.count > free:
+            raise DownloadError(
+                f"{self.path.name} needs {megabytes(total - self.part.count)} more in "
+                f"{self.path.parent}, where {megabytes(free)} are free; make room and try again"
+            )
+
+    def _receive(self, response: requests.Response) -> None:
+        part = self.part
+        self.progress.advance(part.count, part.total)
+        while block := next_block(response):
+            if part.count + len(block) > self.largest_bytes:
+                raise Refused(f"it goes on after {megabytes(self.largest_bytes)}")
+            part.append(block)
+            self.progress.advance(part.count, part.total)
+        if part.total is not None and part.count < part.total:
+            raise Interrupted("the connection ended early")
+
+    def _fault_of_part(self) -> str:
+        """Says what is wrong with what came; "" where it is the file."""
+        fault = fault_of(self.known, self.part.count, lambda: self.part.sha256)
+        starts = self.part.head().lstrip().lower().startswith((b"<!doctype html", b"<html"))
+        is_page = starts and self.path.suffix.lower() not in (".htm", ".html")
+        if is_page and (fault or not self.known.sha256):
+            return "it sends a web page instead of the file"
+        return fault and f"what it sends {fault}"
+
+
+def _disk_fault(error: OSError, path: Path) -> str:
+    if error.errno in FULL_DISK:
+        return (
+            f"no room for {path.name} in {path.parent} ({error.strerror}); make room and try "
+            "again: what came is kept"
+        )
+    return f"cannot write {path} ({error.strerror or error}); give a folder that can be written"
