@@ -1,6 +1,7 @@
 """corpus: the scores that are installed with music21. Nothing is downloaded.
 
-music21 takes from 0.03 to 5 seconds a score, so each is parsed once and kept in a cache.
+music21 takes from 0.03 to 5 seconds a score, so each is parsed once and kept in a cache. The
+collections of folk songs in ABC notation are read by our own reader, which needs none.
 
 What of a score is kept and what is not: `pipelines/music21_stream.py`.
 """
@@ -12,18 +13,17 @@ import importlib.metadata
 import importlib.util
 import io
 import json
-import os
 import re
-import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipelines import music21_stream
+from pipelines import abc_notation, music21_stream
 from pipelines.atomic_file import write_atomically
+from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
 from pipelines.command_line import flag
 from pipelines.records import seal, unseal
 from pipelines.score import Score
@@ -32,7 +32,6 @@ from pipelines.sources.source import Piece
 from pipelines.split import spread_sample
 
 READER_VERSION = 1  # Raise it when `music21_stream` gives other Scores: the cache follows.
-CACHE_VARIABLE = "CRNN_GAN_CACHE_DIR"
 
 # Composers as the corpus names its folders, with the genre we give them.
 GENRES = {
@@ -47,10 +46,14 @@ GENRES = {
     "airdsAirs": "folk",
     "handel": "baroque",
     "haydn": "classical",
+    "johnson_j_r": "song",
     "joplin": "ragtime",
     "josquin": "renaissance",
+    "leadSheet": "song",
+    "liliuokalani": "song",
     "luca": "renaissance",
     "lusitano": "renaissance",
+    "miscFolk": "folk",
     "monteverdi": "renaissance",
     "mozart": "classical",
     "oneills1850": "folk",
@@ -72,6 +75,20 @@ WORKS = {
     "palestrina": r"\w+?_(\d+)",  # Kyrie_27_a is a section of mass 27.
     "schumann_clara": r"(polonaise_op1)",
 }
+# Collections by name: what the keys of their pieces begin with, as a regular expression.
+COLLECTIONS = {
+    "airds_airs": r"airdsAirs/",
+    "bach_chorales": r"bach/(?!bwv846\.)",  # BWV 846 is a prelude for keyboard.
+    "essen_folksong": r"essenFolksong/",
+    "oneills_1850": r"oneills1850/",
+    "quartets": r"haydn/|mozart/k(80|155|156|458)/|beethoven/|schumann_robert/opus41",
+    "ryans_mammoth": r"ryansMammoth/",
+    "songs": r"schubert/|schumann_robert/opus48|beach/|handel/|verdi/|webern/|johnson_j_r/|"
+    r"leadSheet/|liliuokalani/",
+}
+ABC_FOLDERS = {"airdsAirs", "essenFolksong", "oneills1850", "ryansMammoth"}
+DEFAULT_COMPOSERS = ("bach", "haydn", "mozart", "beethoven", "schumann_robert", "schumann_clara")
+DEFAULT_WORKS = 100
 SUFFIXES = (".mxl", ".xml", ".musicxml", ".krn", ".abc")  # The first of a score is taken.
 COPIES = {  # Also there as:
     "bach/bwv197.7-a.mxl",  # bwv398.mxl, in another key.
@@ -81,7 +98,7 @@ COPIES = {  # Also there as:
 
 @dataclasses.dataclass(frozen=True)
 class Source(source.Source):
-    """The music21 corpus: the composers and how many pieces of each."""
+    """The music21 corpus: the composers and how many pieces of each, or a collection."""
 
     name: ClassVar[str] = "corpus"
     licence: ClassVar[str] = (
@@ -95,12 +112,27 @@ class Source(source.Source):
     homepage: ClassVar[str] = "https://www.music21.org"
     pieces_per_task: ClassVar[int] = 1
 
+    collection: Literal[
+        "by_composer",
+        "airds_airs",
+        "bach_chorales",
+        "essen_folksong",
+        "oneills_1850",
+        "quartets",
+        "ryans_mammoth",
+        "songs",
+    ] = flag(
+        default="by_composer",
+        help="all of one collection in the corpus; by_composer follows composer and "
+        "works_per_composer",
+    )
     composer: tuple[str, ...] = flag(
-        default=("bach", "haydn", "mozart", "beethoven", "schumann_robert", "schumann_clara"),
+        default=DEFAULT_COMPOSERS,
         help="composers, with commas, as the corpus names its folders; all is everything",
     )
     works_per_composer: int | None = flag(
-        default=100, help="most pieces of a composer: a fixed choice, spread over the works"
+        default=DEFAULT_WORKS,
+        help="most pieces of a composer: a fixed choice, spread over the works",
     )
     largest_megabytes: float = flag(
         default=6.0,
@@ -109,8 +141,7 @@ class Source(source.Source):
     )
     cache_dir: str = flag(
         default="",
-        help=f"where parsed scores are kept; by default ${CACHE_VARIABLE}, or crnn_gan in the "
-        "user's cache folder",
+        help=f"where parsed scores are kept; by default {DEFAULT_IN_WORDS}",
     )
 
     def __post_init__(self) -> None:
@@ -122,6 +153,12 @@ class Source(source.Source):
             )
         if self.works_per_composer is not None and self.works_per_composer < 1:
             raise ValueError(f"works_per_composer is {self.works_per_composer}; give 1 or more")
+        chosen = (self.composer, self.works_per_composer)
+        if self.collection != "by_composer" and chosen != (DEFAULT_COMPOSERS, DEFAULT_WORKS):
+            raise ValueError(
+                f"--collection={self.collection} takes all of it, and --composer and "
+                "--works_per_composer would choose from it; leave them or the collection out"
+            )
 
     def flags(self) -> dict[str, Any]:
         """See `source.Source.flags`; where the cache is decides nothing."""
@@ -129,6 +166,8 @@ class Source(source.Source):
 
     def pieces(self) -> list[Piece]:
         """Lists the chosen pieces from the names of the files. See `source.Source.pieces`."""
+        if self.collection != "by_composer":
+            return self._pieces_of_collection()
         composers = sorted(GENRES) if "all" in self.composer else sorted(set(self.composer))
         listed = []
         for composer in composers:
@@ -146,8 +185,22 @@ class Source(source.Source):
             )
         return sorted(listed, key=lambda piece: piece.key)
 
+    def _pieces_of_collection(self) -> list[Piece]:
+        pattern = re.compile(COLLECTIONS[self.collection])
+        return sorted(
+            (
+                piece
+                for composer in GENRES
+                for piece in _pieces_of(corpus_root(), composer)
+                if pattern.match(piece.key) and piece.size_bytes <= self.largest_megabytes * 1e6
+            ),
+            key=lambda piece: piece.key,
+        )
+
     def read(self, piece: Piece) -> Score:
         """Reads a piece from the cache, or from the corpus into the cache."""
+        if piece.composer in ABC_FOLDERS:
+            return _read_abc(piece)
         path = self.cached(piece)
         score = _from_bytes(path.read_bytes()) if path.is_file() else None
         if score is None:
@@ -157,8 +210,7 @@ class Source(source.Source):
 
     def cached(self, piece: Piece) -> Path:
         """The file in the cache that holds the parsed piece, when it has been parsed."""
-        folder = Path(self.cache_dir) if self.cache_dir else default_cache_dir()
-        return folder / f"corpus-{piece.fingerprint}" / f"{piece.key}.score"
+        return cache_folder(self.cache_dir) / f"corpus-{piece.fingerprint}" / f"{piece.key}.score"
 
 
 def corpus_root() -> Path:
@@ -167,14 +219,6 @@ def corpus_root() -> Path:
     if found is None or found.origin is None:
         raise ValueError("music21, whose corpus this is, is not installed; run: run/setup.sh")
     return Path(found.origin).parent / "corpus"
-
-
-def default_cache_dir() -> Path:
-    """Where parsed scores are kept unless --cache_dir says otherwise."""
-    if os.environ.get(CACHE_VARIABLE):
-        return Path(os.environ[CACHE_VARIABLE])
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "crnn_gan"
 
 
 def _pieces_of(root: Path, composer: str) -> Iterator[Piece]:
@@ -235,26 +279,19 @@ def _tunes(path: Path) -> list[int | None]:
 # Reading.
 
 
-def parse(piece: Piece) -> Score:
-    """Parses a piece with music21. ValueError where music21 gives no score with notes."""
-    import music21
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Doubts about the notation, not about the notes.
-        try:
-            stream = music21.converter.parse(
-                piece.path, number=piece.number, forceSource=True, storePickle=False
-            )
-        except Exception as error:  # music21 raises whatever it meets inside.
-            raise ValueError(f"music21 cannot parse it: {error!r}") from error
-        if isinstance(stream, music21.stream.Opus):
-            raise ValueError("it holds several scores without numbers")
-        score = music21_stream.score_of_stream(stream)
+def _read_abc(piece: Piece) -> Score:
+    score = abc_notation.read(piece.path, piece.number).score
     if not len(score.notes):
         raise ValueError("it has no notes")
-    # music21 gives the name of the file where the score has no title.
-    title = piece.title if score.title in ("", Path(piece.path).name) else score.title
-    return dataclasses.replace(score, title=title, composer=piece.composer)
+    return dataclasses.replace(score, title=score.title or piece.title, composer=piece.composer)
+
+
+def parse(piece: Piece) -> Score:
+    """Parses a piece with music21. ValueError where music21 gives no score with notes."""
+    score = music21_stream.read(piece.path, piece.number)
+    if not len(score.notes):
+        raise ValueError("it has no notes")
+    return dataclasses.replace(score, title=score.title or piece.title, composer=piece.composer)
 
 
 # The cache.

@@ -1,7 +1,11 @@
-"""folder: any directory of MIDI files, with all directories below it.
+"""folder: any directory of music files, with all directories below it.
+
+Read are MIDI (.mid .midi .kar .rmi), ABC (.abc), MusicXML (.musicxml .xml .mxl) and kern
+(.krn), in any case of letters; hidden files are passed over. Of an ABC file of several tunes
+each is a piece: x.abc#12 is tune 12. MusicXML and kern are slow, about a second a piece.
 
 Composer and genre come from the directories: genre/composer/.../x.mid, composer/x.mid, or
-x.mid alone (unknown). Files are .mid or .midi in any case; hidden ones are passed over.
+x.mid alone (unknown).
 
 Pieces whose notes are equal fall in the same split. A `pieces.tsv` in the directory says
 more: tab-separated, with a header, a column `path` (relative to the directory), a column
@@ -15,52 +19,58 @@ import csv
 import dataclasses
 import hashlib
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from pipelines import midi
+from pipelines import abc_notation, reading
 from pipelines.command_line import flag
+from pipelines.music_files import printable
 from pipelines.score import Score
 from pipelines.sources import source
 from pipelines.sources.source import UNKNOWN, Piece
 
-SUFFIXES = (".mid", ".midi")
+SUFFIXES = reading.SUFFIXES
 PIECES = "pieces.tsv"
 
 
 @dataclasses.dataclass(frozen=True)
 class Source(source.Source):
-    """MIDI files of your own."""
+    """Music files of your own."""
 
     name: ClassVar[str] = "folder"
     licence: ClassVar[str] = "not stated: as the files' owner says"
     citation: ClassVar[str] = ""
     homepage: ClassVar[str] = ""
 
-    path: str = flag(default="", help="directory of MIDI files, searched with all below it")
+    pieces_per_task: ClassVar[int] = 64
+
+    path: str = flag(
+        default="",
+        help=f"directory of music files ({' '.join(SUFFIXES)}), searched with all below it",
+    )
 
     def pieces(self) -> list[Piece]:
-        """Lists the MIDI files of the directory. See `source.Source.pieces`.
+        """Lists the music files of the directory. See `source.Source.pieces`.
 
         Raises:
-          ValueError: no path, not a directory, no MIDI file in it, or a wrong pieces.tsv.
+          ValueError: no path, not a directory, no music file in it, or a wrong pieces.tsv.
         """
         root = _directory(self.path)
         said = _read_pieces(root / PIECES)
-        places = sorted({*_midi_files(root), *(p for p in said if _is_midi(p))})
+        places = sorted({*_music_files(root), *(p for p in said if _is_music(p))})
         if not places:
             raise ValueError(
-                f"{root} and the directories below it hold no MIDI file ({', '.join(SUFFIXES)}); "
+                f"{root} and the directories below it hold no music file ({', '.join(SUFFIXES)}); "
                 "give --path another directory, or put some there"
             )
-        return sorted(
-            (_piece(root, place, said.get(place, {})) for place in places), key=lambda p: p.key
-        )
+        listed = [p for place in places for p in _pieces_of(root, place, said.get(place, {}))]
+        return sorted(listed, key=lambda piece: piece.key)
 
     def read(self, piece: Piece) -> Score:
-        """Reads a MIDI file. See `source.Source.read`."""
-        score = midi.read(piece.path).score
+        """Reads a piece. See `source.Source.read`."""
+        score = reading.read(piece.path, piece.number)
         if not len(score.notes):
             raise ValueError("it has no notes")
         return score
@@ -68,21 +78,21 @@ class Source(source.Source):
 
 def _directory(path: str) -> Path:
     if not path:
-        raise ValueError("--source=folder needs --path=DIRECTORY with MIDI files")
+        raise ValueError("--source=folder needs --path=DIRECTORY with music files")
     root = Path(path).expanduser()
     if not root.exists():
-        raise ValueError(f"there is no directory {root}; --path takes one with MIDI files")
+        raise ValueError(f"there is no directory {root}; --path takes one with music files")
     if not root.is_dir():
         raise ValueError(f"{root} is a file; --path takes the directory that holds it")
     return root
 
 
-def _is_midi(place: str) -> bool:
-    return place.lower().endswith(SUFFIXES) and not Path(place).name.startswith(".")
+def _is_music(place: str) -> bool:
+    return place.lower().endswith(SUFFIXES) and not place.rpartition("/")[2].startswith(".")
 
 
-def _midi_files(root: Path) -> list[str]:
-    """Lists the MIDI files below a directory, relative to it, with / between the parts."""
+def _music_files(root: Path) -> list[str]:
+    """Lists the music files below a directory, relative to it, with / between the parts."""
 
     def stop(error: OSError) -> None:
         raise error
@@ -90,8 +100,9 @@ def _midi_files(root: Path) -> list[str]:
     places = []
     for folder, folders, files in os.walk(root, onerror=stop):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        inside = Path(folder).relative_to(root)
-        places += [(inside / name).as_posix() for name in files if _is_midi(name)]
+        inside = Path(folder).relative_to(root).as_posix()
+        before = "" if inside == "." else f"{inside}/"
+        places += [before + name for name in files if _is_music(name)]
     return places
 
 
@@ -119,29 +130,54 @@ def _read_pieces(path: Path) -> dict[str, dict[str, str]]:
     return rows
 
 
-def _piece(root: Path, place: str, said: Mapping[str, str]) -> Piece:
-    """Describes the file at `place` below the root; `said` is its row of pieces.tsv."""
-    path, folders = root / place, Path(place).parts[:-1]
+def _pieces_of(root: Path, place: str, said: Mapping[str, str]) -> Iterator[Piece]:
+    """Describes the pieces in the file at `place` below the root; `said` is its row of pieces.tsv.
+
+    A file that is not there or whose tunes cannot be told apart is one piece; `read` says why.
+    """
+    path = f"{root}/{place}"
+    *folders, name = place.split("/")
     composer = folders[min(1, len(folders) - 1)] if folders else UNKNOWN
-    there = path.is_file()
-    return Piece(
-        key=_printable(place),
+    size_bytes, fingerprint = _size_and_digest(path)
+    piece = Piece(
+        key=printable(place),
         group=f"{PIECES}: {said['group']}" if said else "",
-        composer=said.get("composer") or _printable(composer),
-        genre=_printable(folders[0]) if len(folders) > 1 else UNKNOWN,
-        title=_printable(path.stem),
+        composer=said.get("composer") or printable(composer),
+        genre=printable(folders[0]) if len(folders) > 1 else UNKNOWN,
+        title=printable(os.path.splitext(name)[0]),  # noqa: PTH122 - a Path is slow.
         licence=Source.licence,
-        path=str(path),
-        size_bytes=path.stat().st_size if there else 0,
-        fingerprint=_digest(path) if there else "",
+        path=path,
+        size_bytes=size_bytes,
+        fingerprint=fingerprint,
     )
+    is_abc = fingerprint and name.lower().endswith(reading.ABC_SUFFIXES)
+    tunes = _tunes(path) if is_abc else []
+    if len(tunes) < 2:
+        yield piece
+    for tune in tunes if len(tunes) > 1 else []:
+        yield dataclasses.replace(
+            piece,
+            key=f"{piece.key}#{tune.number}",
+            title=tune.title or f"{piece.title} {tune.number}",
+            number=tune.number,
+            size_bytes=len(tune.text),
+        )
 
 
-def _printable(name: str) -> str:
-    """Gives a file name as text that any file may hold; bytes that are no UTF-8 as \\xNN."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+def _size_and_digest(path: str) -> tuple[int, str]:
+    """Gives the bytes of a file and their SHA-256; 0 and "" where it cannot be read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a Path is slow.
+            return 0, ""  # A pipe may never end.
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return file.tell(), digest
+    except OSError:
+        return 0, ""
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _tunes(path: str) -> list[abc_notation.Tune]:
+    try:
+        return abc_notation.tunes_of_file(path)
+    except (ValueError, OSError):
+        return []

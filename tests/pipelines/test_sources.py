@@ -3,11 +3,13 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import mido
 import numpy as np
 import pytest
 
+from pipelines.cache_folder import cache_folder
 from pipelines.sources import corpus, folder
 from pipelines.sources.source import SourceError
 
@@ -113,7 +115,7 @@ def test_a_path_without_music_is_refused_with_what_to_do(tmp_path):
         ("", "needs --path"),
         (str(tmp_path / "gone"), "there is no directory"),
         (str(tmp_path / "file.mid"), "is a file; --path takes the directory"),
-        (str(tmp_path / "empty"), r"no MIDI file \(.mid, .midi\)"),
+        (str(tmp_path / "empty"), r"no music file \(.mid, .midi, "),
     ]:
         with pytest.raises(ValueError, match=said):
             folder.Source(path=path).pieces()
@@ -271,11 +273,57 @@ def test_a_cache_that_cannot_be_written_stops_all_reading(tmp_path):
 
 def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("CRNN_GAN_CACHE_DIR", str(tmp_path / "here"))
-    assert corpus.default_cache_dir() == tmp_path / "here"
+    assert cache_folder() == tmp_path / "here"
+    assert cache_folder(str(tmp_path / "given")) == tmp_path / "given"
     monkeypatch.delenv("CRNN_GAN_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert corpus.default_cache_dir() == tmp_path / "crnn_gan"
+    assert cache_folder() == tmp_path / "crnn_gan"
     assert "cache_dir" not in corpus.Source(cache_dir="x").flags()
+
+
+@pytest.mark.parametrize(
+    ("collection", "count", "begins", "without"),
+    [
+        ("bach_chorales", 408, "bach/bwv1.6", "bach/bwv846"),
+        ("quartets", 46, "beethoven/opus132", "mozart/k545"),
+        ("songs", 9, "beach/prayer", "schumann_robert/opus41"),
+        ("airds_airs", 1180, "airdsAirs/", "ryansMammoth/"),
+        ("essen_folksong", 8514, "essenFolksong/", "airdsAirs/"),
+        ("oneills_1850", 2009, "oneills1850/", "airdsAirs/"),
+        ("ryans_mammoth", 1059, "ryansMammoth/", "airdsAirs/"),
+    ],
+)
+def test_a_collection_of_the_corpus_is_listed_whole(collection, count, begins, without):
+    # Counts of music21 10; a later one may hold more.
+    keys = [p.key for p in corpus.Source(collection=collection, largest_megabytes=99).pieces()]
+    assert len(keys) >= count and keys == sorted(set(keys))
+    assert any(key.startswith(begins) for key in keys)
+    assert not any(key.startswith(without) for key in keys)
+
+
+def test_the_default_of_the_corpus_is_what_it_was_before_it_had_collections():
+    pieces = corpus.Source().pieces()
+    assert {p.composer for p in pieces} == set(corpus.DEFAULT_COMPOSERS)
+    assert corpus.Source() == corpus.Source(collection="by_composer", works_per_composer=100)
+
+
+def test_a_collection_and_a_choice_of_composers_exclude_each_other():
+    for flags in ({"composer": ("bach",)}, {"works_per_composer": 3}):
+        with pytest.raises(ValueError, match=r"--collection=songs takes all of it"):
+            corpus.Source(collection="songs", **flags)
+
+
+def test_every_name_of_a_collection_is_one_that_can_be_given():
+    names = get_args(get_type_hints(corpus.Source)["collection"])
+    assert set(names) == {"by_composer", *corpus.COLLECTIONS}
+
+
+def test_folk_songs_are_read_without_music21_and_its_cache(tmp_path):
+    source = corpus.Source(collection="ryans_mammoth", cache_dir=str(tmp_path))
+    piece = next(p for p in source.pieces() if "AcaciaReel" in p.key)
+    score = source.read(piece)
+    assert score.abc and len(score.notes) > 20
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_music21_cannot_parse_is_a_value_error(tmp_path):

@@ -1,0 +1,282 @@
+"""composer_pages: the MIDI files that the original C-RNN-GAN was trained on.
+
+They are linked from 171 index pages of 154 composers (`pipelines/composer_page_list.py`).
+Links are taken absolute and relative, with http and https, in any case, from frames too.
+Pages and files that are dead do not stop the others: they are counted, named in
+`dead_links.tsv` beside the music, and not asked for again until that file is deleted. What
+was got before is not asked for again either. One connection at a time, with a pause.
+
+Files got by hand go in folders named after their composers: --path takes the folder of those.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+from pipelines import download
+from pipelines.atomic_file import write_atomically
+from pipelines.collection import Archive, Collection, Place
+from pipelines.command_line import flag
+from pipelines.composer_page_list import PAGES
+from pipelines.music_files import files_below
+from pipelines.sources.source import Piece
+from pipelines.split import spread_sample, unit_hash
+from pipelines.web_links import links_in, same_file
+
+DEAD = "dead_links.tsv"
+LARGEST_PAGE_BYTES, LARGEST_FILE_BYTES = 4 << 20, 16 << 20
+MOST_FRAMES = 20  # Of one index page, frames of frames included.
+GIVEN_UP_AFTER = 10  # Failures of a host in a row.
+
+
+@dataclasses.dataclass(frozen=True)
+class Source(Collection):
+    """The original's index pages: which composers, how many works."""
+
+    name: ClassVar[str] = "composer_pages"
+    licence: ClassVar[str] = "none stated: sequenced by many hands; do not redistribute"
+    citation: ClassVar[str] = (
+        "O. Mogren, C-RNN-GAN: continuous recurrent neural networks with adversarial training, "
+        "NIPS workshop on constructive machine learning, 2016"
+    )
+    homepage: ClassVar[str] = "https://github.com/olofmogren/c-rnn-gan"
+    download_bytes: ClassVar[int | None] = None  # The original's copy had 94 MB in 3,029 files.
+    genre: ClassVar[str] = "classical"
+    archives: ClassVar[tuple[Archive, ...]] = (Archive(name=""),)
+    pages: ClassVar[tuple[tuple[str, str], ...]] = PAGES
+
+    composer: tuple[str, ...] = flag(
+        default=("all",), help="composers, with commas, as the original named its folders; or all"
+    )
+    works_per_composer: int | None = flag(
+        default=None, help="most files of a composer: a fixed choice; by default all"
+    )
+    pause_seconds: float = flag(default=0.5, help="between two requests to the web")
+
+    def __post_init__(self) -> None:
+        known = {composer for composer, _ in self.pages}
+        unknown = sorted(set(self.composer) - known - {"all"})
+        if unknown or not self.composer:
+            raise ValueError(
+                f"there is no page of {', '.join(unknown) or 'nobody'}; --composer takes all, or "
+                f"some of {', '.join(sorted(known))}"
+            )
+        if self.works_per_composer is not None and self.works_per_composer < 1:
+            raise ValueError(f"works_per_composer is {self.works_per_composer}; give 1 or more")
+
+    def flags(self) -> dict[str, Any]:
+        """See `source.Source.flags`; the pause decides nothing."""
+        return {name: value for name, value in super().flags().items() if name != "pause_seconds"}
+
+    def wanted_pages(self) -> list[tuple[str, str]]:
+        """The (composer, address) that the flags choose."""
+        return [page for page in self.pages if {page[0], "all"} & set(self.composer)]
+
+    def fetch(self) -> None:
+        """Gets what is not here yet. See `source.Source.fetch`.
+
+        Raises:
+          OSError: not one page could be read, or the disk is full.
+        """
+        if self.path:
+            return super().fetch()
+        visit = _Visit(self.home, self.pause_seconds)
+        of_composer: dict[str, dict[str, str]] = {}  # {composer: {file: address of the file}}
+        for composer, address in self.wanted_pages():
+            found = of_composer.setdefault(composer, {})
+            for url in visit.links(composer, address):
+                found.setdefault(_file_name(url), url)
+        if not visit.pages_read:
+            raise OSError(f"none of the index pages could be read: {visit.last_failure}")
+        for composer, files in of_composer.items():
+            left = self.works_per_composer or len(files)
+            for name in sorted(files, key=lambda name: (unit_hash(name), name)):
+                if left and visit.get(composer, files[name], name):
+                    left -= 1
+        visit.report()
+
+    def is_present(self) -> bool:
+        """Tells whether `fetch` would ask the web for nothing."""
+        if self.path:
+            return super().is_present()
+        dead = _read_dead(self.home / DEAD)
+        files: dict[str, set[str]] = {}
+        for composer, address in self.wanted_pages():
+            kept = _read_links(_index_path(self.home, composer, address))
+            if kept is None and address not in dead:
+                return False
+            files.setdefault(composer, set()).update(u for u in kept or () if u not in dead)
+        for composer, urls in files.items():
+            here = sum(_is_here(self.home, composer, _file_name(url)) for url in urls)
+            if here < min(self.works_per_composer or len(urls), len(urls)):
+                return False
+        return any(files.values())
+
+    def listed(self, here: Place) -> Iterable[Piece]:
+        """Lists the files of the chosen composers."""
+        of_composer: dict[str, dict[str, Path]] = {}
+        for path in files_below(here.path, self.suffixes):
+            of_composer.setdefault(path.parent.name, {})[path.name] = path
+        for composer, files in of_composer.items():
+            if {composer, "all"} & set(self.composer):
+                for name in spread_sample(files, self.works_per_composer):
+                    yield self.piece(here, files[name], key=f"{composer}/{name}", composer=composer)
+
+    def how_to_get(self, archive: Archive) -> str:
+        """See `Collection.how_to_get`."""
+        return (
+            f"no file of {self.name} is in {self.home}; prepare gets them from the pages, or "
+            "--path takes a folder of folders named after their composers"
+        )
+
+    def described(self, place: PurePosixPath) -> dict[str, str]:
+        """See `Collection.described`."""
+        return {"title": re.sub(r"-[0-9a-f]{8}$", "", place.stem)}
+
+
+class _Visit:
+    """One run over the pages, at one request at a time."""
+
+    def __init__(self, home: Path, pause_seconds: float) -> None:
+        self.home, self.pause_seconds = home, pause_seconds
+        home.mkdir(parents=True, exist_ok=True)
+        self.dead = _read_dead(home / DEAD)
+        self.failures: dict[str, int] = {}  # Of each host, in a row.
+        self.next_request = 0.0
+        self.pages_read = self.files_new = self.files_here = 0
+        self.last_failure = f"all were dead before, as {home / DEAD} says"
+        self.newly_dead: dict[str, tuple[str, str]] = {}
+
+    def links(self, composer: str, address: str) -> tuple[str, ...]:
+        """Gives the music that a page links, from the cache where it was read before."""
+        index = _index_path(self.home, composer, address)
+        links = _read_links(index)
+        if links is None:
+            links = self._read_page(composer, address)
+            if links is None:
+                return ()
+            index.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(index, "".join(f"{url}\n" for url in links).encode())
+            print(f"{composer}: {len(links)} files on {address}", file=sys.stderr)
+        self.pages_read += 1
+        return links
+
+    def get(self, composer: str, url: str, name: str) -> bool:
+        """Gets one file; tells whether it is here."""
+        if _is_here(self.home, composer, name):
+            self.files_here += 1
+            return True
+        content = self._ask(url, composer, lambda: download.fetch_bytes(url, LARGEST_FILE_BYTES))
+        if content is None:
+            return False
+        if not (content[:4] == b"MThd" or (content[:4] == b"RIFF" and content[8:12] == b"RMID")):
+            self._bury(url, composer, "it sends something that is no MIDI file")
+            return False
+        path = self.home / composer / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+        self.files_new += 1
+        return True
+
+    def report(self) -> None:
+        """Says what came and what did not."""
+        print(f"{self.files_new} files came, {self.files_here} were here before", file=sys.stderr)
+        self._write_dead()
+        if self.dead:
+            print(
+                f"note: {len(self.dead)} addresses are dead, {len(self.newly_dead)} of them found "
+                f"in this run; {self.home / DEAD} names them (delete it to try them again)",
+                file=sys.stderr,
+            )
+
+    def _read_page(self, composer: str, address: str) -> tuple[str, ...] | None:
+        """Gives the music on a page and its frames; None where the page itself is dead."""
+        music: dict[str, str] = {}
+        waiting, seen, is_first = [address], {same_file(address)}, True
+        while waiting and len(seen) <= MOST_FRAMES:
+            url = waiting.pop(0)
+            page = self._ask(
+                url, composer, lambda url=url: download.fetch_text(url, LARGEST_PAGE_BYTES)
+            )
+            if page is None and is_first:
+                return None
+            is_first = False
+            links = links_in(page or "", url)
+            for link in links.music:
+                music.setdefault(same_file(link), link)
+            for frame in links.frames:
+                if same_file(frame) not in seen:
+                    seen.add(same_file(frame))
+                    waiting.append(frame)
+        return tuple(music.values())
+
+    def _ask(self, url: str, composer: str, get: Any) -> Any:
+        """Gives what an address gives, politely; None where it is dead."""
+        if url in self.dead:
+            return None
+        host = urllib.parse.urlsplit(url).netloc.lower()
+        if self.failures.get(host, 0) >= GIVEN_UP_AFTER:
+            self._bury(url, composer, f"not asked for: {host} failed {GIVEN_UP_AFTER} times before")
+            return None
+        time.sleep(max(0.0, self.next_request - time.monotonic()))
+        try:
+            answer = get()
+        except download.DownloadError as error:
+            self.failures[host] = self.failures.get(host, 0) + 1
+            self._bury(url, composer, str(error))
+            return None
+        finally:
+            self.next_request = time.monotonic() + self.pause_seconds
+        self.failures[host] = 0
+        return answer
+
+    def _bury(self, url: str, composer: str, reason: str) -> None:
+        """Notes a dead address, at once on disk if a page was read: a run may be stopped."""
+        self.last_failure = reason
+        fact = (composer, " ".join(reason.split()))
+        self.dead[url] = self.newly_dead[url] = fact
+        if self.pages_read:
+            self._write_dead()
+
+    def _write_dead(self) -> None:
+        lines = ["address\tcomposer\treason"]
+        lines += [f"{url}\t{composer}\t{why}" for url, (composer, why) in self.dead.items()]
+        write_atomically(self.home / DEAD, ("\n".join(lines) + "\n").encode())
+
+
+def _index_path(home: Path, composer: str, address: str) -> Path:
+    return home / "index" / f"{composer}-{_digest(address)}.txt"
+
+
+def _read_links(index: Path) -> tuple[str, ...] | None:
+    return tuple(index.read_text().split()) if index.is_file() else None
+
+
+def _read_dead(path: Path) -> dict[str, tuple[str, str]]:
+    if not path.is_file():
+        return {}
+    rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
+
+
+def _is_here(home: Path, composer: str, name: str) -> bool:
+    return (home / composer / name).is_file()
+
+
+def _file_name(url: str) -> str:
+    """A file name that no two addresses share: letters of the address's own, and a hash."""
+    base = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).stem
+    readable = re.sub(r"[^-_.()A-Za-z0-9]", "", base).lstrip(".")[:80] or "unnamed"
+    return f"{readable}-{_digest(same_file(url))}.mid"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

