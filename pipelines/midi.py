@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipelines import midi_chunks, midi_mido, midi_symusic
+from pipelines import midi_chunks, midi_events, midi_mido, midi_symusic
 from pipelines.midi_chunks import LARGEST_BYTES, DamagedTrackError, MidiError
 from pipelines.midi_events import Events
 from pipelines.midi_writing import to_bytes, write
@@ -45,6 +45,7 @@ class Reading:
         mido, also what follows the end of a track.
       tracks_missing: tracks that the header declares and the file does not have.
       bytes_skipped: bytes that belong to no track or, by symusic, follow the end of one.
+      sequences_appended: pieces of a file of format 2 that follow the first in the Score.
     """
 
     score: Score
@@ -54,6 +55,7 @@ class Reading:
     events_dropped: int = 0
     tracks_missing: int = 0
     bytes_skipped: int = 0
+    sequences_appended: int = 0
 
 
 def read_score(source: str | os.PathLike[str] | bytes) -> Score:
@@ -62,10 +64,12 @@ def read_score(source: str | os.PathLike[str] | bytes) -> Score:
 
 
 def read(source: str | os.PathLike[str] | bytes) -> Reading:
-    """Reads a Standard MIDI File of format 0 or 1, bare or in a RIFF container.
+    """Reads a Standard MIDI File, bare or in a RIFF container.
 
     A track of the Score is the notes of one program on one channel of one track of the
-    file, in their order there. Of SMPTE time 1 second is one quarter.
+    file, in their order there. Of SMPTE time 1 second is one quarter. The sequences of a
+    file of format 2, each with its own tempo, meter and pedal, follow one another in time:
+    a sequence begins where the last note or other event of the one before it ends.
 
     Args:
       source: a path, or the bytes of a file.
@@ -83,19 +87,20 @@ def read(source: str | os.PathLike[str] | bytes) -> Reading:
 
 
 def _file_bytes(path: str | os.PathLike[str]) -> bytes:
+    # Before it is opened: a pipe that nobody writes to would wait for ever.
+    status = os.stat(path)  # noqa: PTH116 - a Path is slow.
+    if not stat.S_ISREG(status.st_mode):
+        raise MidiError("is not a regular file")
     # Unbuffered: one call reads it all.
     with io.FileIO(path) as file:
-        status = os.fstat(file.fileno())
-        # A pipe or a device may never end.
-        if not stat.S_ISREG(status.st_mode):
-            raise MidiError("is not a regular file")
         return file.read(min(status.st_size, LARGEST_BYTES + 1))
 
 
 def _read_bytes(data: bytes) -> Reading:
     chunks = midi_chunks.split(data)
     ticks_per_quarter, frame_tempo = midi_chunks.time_base(chunks.division)
-    events, reader = _parse(ticks_per_quarter, chunks.tracks)
+    parse = _parse_sequences if chunks.is_sequences else _parse
+    events, reader = parse(ticks_per_quarter, chunks.tracks)
     if frame_tempo is not None:
         # Time in frames has one tempo and ignores those of the file.
         events = events._replace(tempi=np.array([(0, frame_tempo)], TEMPO))
@@ -112,7 +117,14 @@ def _read_bytes(data: bytes) -> Reading:
         events_dropped=events.events_dropped + sum(len(read) - len(kept) for read, kept in maps),
         tracks_missing=chunks.tracks_missing,
         bytes_skipped=chunks.bytes_skipped + events.bytes_skipped,
+        sequences_appended=len(chunks.tracks) - 1 if chunks.is_sequences else 0,
     )
+
+
+def _parse_sequences(ticks_per_quarter: int, tracks: list[bytes]) -> tuple[Events, Reader]:
+    """Gives the events of all tracks, each after the end of the one before it."""
+    sequences, readers = zip(*(_parse(ticks_per_quarter, [track]) for track in tracks), strict=True)
+    return midi_events.one_after_another(sequences), "mido" if "mido" in readers else "symusic"
 
 
 def _parse(ticks_per_quarter: int, tracks: list[bytes]) -> tuple[Events, Reader]:

@@ -38,12 +38,14 @@ class Chunks(NamedTuple):
       tracks: the events of each track, as bytes.
       tracks_missing: tracks that the header declares and the file does not have.
       bytes_skipped: bytes that are in no track.
+      is_sequences: whether each track is a piece of its own (format 2).
     """
 
     division: int
     tracks: list[bytes]
     tracks_missing: int
     bytes_skipped: int
+    is_sequences: bool = False
 
 
 class TimeBase(NamedTuple):
@@ -62,7 +64,7 @@ def split(data: bytes) -> Chunks:
     """Takes a MIDI file apart, bare or in a RIFF container (RMID).
 
     Raises:
-      MidiError: it is cut off, is of format 2, has no track or too many, or is no MIDI.
+      MidiError: it is cut off, has no track or too many, or is no MIDI.
     """
     if len(data) > LARGEST_BYTES:
         raise MidiError(f"is larger than {LARGEST_BYTES} bytes")
@@ -73,9 +75,8 @@ def split(data: bytes) -> Chunks:
     if length < 6 or form > 2:
         raise MidiError(f"has a header of {length} bytes and format {form}; 6 and 0 to 2 are known")
     tracks, bytes_skipped = _tracks(data, 8 + length)
-    if form == 2 and len(tracks) > 1:
-        raise MidiError("is of format 2: pieces one after another, not one piece")
-    return Chunks(division, tracks, max(declared - len(tracks), 0), bytes_skipped)
+    missing = max(declared - len(tracks), 0)
+    return Chunks(division, tracks, missing, bytes_skipped, form == 2 and len(tracks) > 1)
 
 
 def _tracks(data: bytes, position: int) -> tuple[list[bytes], int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pipelines.midi_chunks import MidiError
-from pipelines.score import LAST_TICK, NOTE, PEDAL, sorted_by_tick
+from pipelines.score import DEFAULT_TEMPO, LAST_TICK, NOTE, PEDAL, sorted_by_tick
 
 MOST_VOICES = int(np.iinfo(NOTE["track"]).max)
 MOST_OPEN_NOTES = 4096  # Notes of one pitch, channel and track that nothing ends.
@@ -55,3 +56,63 @@ def merged_pedals(pedals: list[np.ndarray]) -> np.ndarray:
     if len(pedals) < 2:
         return pedals[0] if pedals else np.zeros(0, PEDAL)
     return sorted_by_tick(np.concatenate(pedals))
+
+
+def one_after_another(sequences: Sequence[Events]) -> Events:
+    """Joins pieces in time: each begins where the last note or event before it ends.
+
+    Nothing that a piece sets lasts into the next. Where one does not begin with a tempo, a
+    meter or a key and others have some, what a MIDI file begins with is written there: 120
+    quarters a minute, 4/4, C major. Pedals that a piece leaves down go up at its end.
+
+    Raises:
+      MidiError: together they have too many voices.
+    """
+    starts = np.cumsum([0, *map(_end, sequences)]).tolist()
+    notes, voices = [], 0
+    for events, start in zip(sequences, starts, strict=False):
+        notes.append(_moved(events.notes, "onset", start))
+        voices_here = int(events.notes["track"].max(initial=-1)) + 1
+        check_voices(voices + voices_here)
+        notes[-1]["track"] += voices
+        voices += voices_here
+    pedals = []
+    for events, start, end in zip(sequences, starts, starts[1:], strict=False):
+        pedals += [_moved(events.pedal, "tick", start), _lifts(events.pedal, end)]
+
+    def one_map(maps: list[np.ndarray], *default: int) -> np.ndarray:
+        parts = [maps[0]]
+        for events, start in zip(maps[1:], starts[1:], strict=False):
+            if any(map(len, maps)) and not (events["tick"] == 0).any():
+                parts.append(np.array([(start, *default)], events.dtype))
+            parts.append(_moved(events, "tick", start))
+        return np.concatenate(parts)
+
+    return Events(
+        np.concatenate(notes),
+        np.concatenate(pedals),
+        one_map([events.tempi for events in sequences], DEFAULT_TEMPO),
+        one_map([events.meters for events in sequences], 4, 4),
+        one_map([events.keys for events in sequences], 0, 0),
+        notes_closed=sum(events.notes_closed for events in sequences),
+        events_dropped=sum(events.events_dropped for events in sequences),
+        bytes_skipped=sum(events.bytes_skipped for events in sequences),
+    )
+
+
+def _end(events: Events) -> int:
+    ends = (events.notes["onset"] + events.notes["duration"]).max(initial=0)
+    maps = (events.pedal, events.tempi, events.meters, events.keys)
+    return int(max([ends, *(changes["tick"].max(initial=0) for changes in maps)]))
+
+
+def _moved(events: np.ndarray, field: str, ticks: int) -> np.ndarray:
+    events = events.copy()
+    events[field] += ticks
+    return events
+
+
+def _lifts(pedal: np.ndarray, tick: int) -> np.ndarray:
+    """Gives the events that lift the pedals which [event] of `PEDAL` leave down."""
+    last = dict(pedal[["controller", "value"]].tolist())
+    return np.array([(tick, controller, 0) for controller, v in last.items() if v], PEDAL)

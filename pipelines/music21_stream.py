@@ -1,4 +1,4 @@
-"""music21 streams to Score.
+"""Whatever music21 reads -> Score: MusicXML, kern, and its own streams.
 
 What a Score gets: sounding pitches (transposing instruments are transposed), notes tied
 together as one, one track a part, meters, keys and metronome marks as printed; velocities
@@ -10,9 +10,15 @@ Repeats are played once.
 
 from __future__ import annotations
 
+import dataclasses
 import fractions
 import math
-from collections.abc import Iterator
+import os
+import stat
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +30,55 @@ TICKS, MOST_TICKS, FALLBACK_TICKS = 480, 32767, 10_080
 # Velocities of the dynamics that last until the next one; sf, fp and the like do not.
 LEVELS = {"ppp": 16, "pp": 30, "p": 44, "mp": 58, "mf": 72, "f": 86, "ff": 100, "fff": 114}
 DEFAULT_LEVEL = "mf"
+LARGEST_BYTES = 32 * 2**20  # Of a file, unpacked. music21 takes a minute for some of these.
+# What music21 calls the formats of files, by their suffixes; it knows others by itself.
+FORMATS = {".musicxml": "musicxml", ".xml": "musicxml", ".mxl": "musicxml", ".krn": "humdrum"}
+
+
+def read(path: str | os.PathLike[str], number: int | None = None) -> Score:
+    """Reads a file with music21.
+
+    Args:
+      number: of the tune, in a file of several.
+
+    Raises:
+      ValueError: it is too large, or music21 gives no score of it.
+      OSError: the path cannot be read.
+    """
+    import music21
+
+    path = Path(path)
+    _check_size(path)
+    form = FORMATS.get(path.suffix.lower())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Doubts about the notation, not about the notes.
+        try:
+            stream = music21.converter.parse(
+                str(path), number=number, format=form, forceSource=True, storePickle=False
+            )
+        except Exception as error:  # music21 raises whatever it meets inside.
+            raise ValueError(f"music21 cannot parse it: {error!r}") from error
+        if isinstance(stream, music21.stream.Opus):
+            raise ValueError("it holds several scores without numbers")
+        try:
+            score = score_of_stream(stream)
+        except Exception as error:  # So do streams of damaged files.
+            raise ValueError(f"music21 gives no sound score of it: {error!r}") from error
+    # music21 gives the name of the file where the score has no title.
+    is_untitled = score.title == path.name
+    return dataclasses.replace(score, title="") if is_untitled else score
+
+
+def _check_size(path: Path) -> None:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a regular file")
+    size = status.st_size
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            size += sum(member.file_size for member in packed.infolist())
+    if size > LARGEST_BYTES:
+        raise ValueError(f"it is larger than {LARGEST_BYTES} bytes")
 
 
 def score_of_stream(stream: Any) -> Score:
@@ -31,7 +86,7 @@ def score_of_stream(stream: Any) -> Score:
     parts = list(getattr(stream, "parts", [])) or [stream]
     flat = [_at_sounding_pitch(part).flatten() for part in parts]
     notes = [note for track, part in enumerate(flat) for note in _part_notes(part, track)]
-    ticks = _ticks_per_quarter([time for note in notes for time in note[:2]])
+    ticks = ticks_holding([time for note in notes for time in note[:2]])
     metadata = getattr(stream, "metadata", None)
     return Score.from_unsorted(
         ticks,
@@ -85,10 +140,14 @@ def _sounding(part: Any) -> Iterator[tuple[Any, Any, Any]]:
                 yield element.offset, element.quarterLength, note
 
 
-def _ticks_per_quarter(quarters: list[fractions.Fraction]) -> int:
-    """The least multiple of TICKS that holds all times exactly, or FALLBACK_TICKS."""
-    exact = math.lcm(TICKS, *{time.denominator for time in quarters})
-    return exact if exact <= MOST_TICKS else FALLBACK_TICKS
+def ticks_holding(quarters: Iterable[fractions.Fraction]) -> int:
+    """Gives the least multiple of TICKS that holds all times exactly, or FALLBACK_TICKS."""
+    exact = TICKS
+    for denominator in {time.denominator for time in quarters}:
+        exact = math.lcm(exact, denominator)
+        if exact > MOST_TICKS:
+            return FALLBACK_TICKS
+    return exact
 
 
 def _note_array(notes: list[list[Any]], ticks: int) -> np.ndarray:

@@ -187,12 +187,44 @@ def test_tracks_that_the_header_promises_and_the_file_lacks_are_counted():
     assert len(midi.read_score(file_of(NOTE_60 + END, NOTE_60 + END, declared=1)).notes) == 2
 
 
+def test_sequences_of_format_2_follow_each_other_and_share_nothing():
+    # 96 ticks a quarter. First: tempo 1 s, 3/4, two flats, pedal down, C4 for a quarter and a
+    # rest of one before the pedal of tick 192. Second: E4 after a quarter. Third: G4.
+    first = (
+        b"\x00\xff\x51\x03\x0f\x42\x40\x00\xff\x58\x04\x03\x02\x18\x08\x00\xff\x59\x02\xfe\x00"
+        b"\x00\x90\x3c\x40\x60\x3c\x00\x60\xb0\x40\x7f"
+    )
+    second = b"\x60\x90\x40\x40\x60\x40\x00"
+    third = b"\x00\x90\x43\x40\x60\x43\x00\x00\xff\x51\x03\x07\xa1\x20"
+    reading = midi.read(file_of(first + END, second + END, third + END, form=2))
+    assert reading.sequences_appended == 2
+    assert rows_of(reading.score) == [(0, 96, 60, 64), (288, 96, 64, 64), (384, 96, 67, 64)]
+    assert reading.score.notes["track"].tolist() == [0, 1, 2]
+    assert reading.score.tempi.tolist() == [
+        (0, 1_000_000),
+        (192, 500_000),
+        (384, 500_000),
+        (480, 500_000),
+    ]
+    assert reading.score.meters.tolist() == [(0, 3, 4), (192, 4, 4), (384, 4, 4)]
+    assert reading.score.keys.tolist() == [(0, -2, False), (192, 0, False), (384, 0, False)]
+    assert reading.score.pedal.tolist() == [(192, 64, 127), (192, 64, 0)]
+    alone = midi.read(file_of(first + END, form=2))
+    assert alone.sequences_appended == 0 and rows_of(alone.score) == [(0, 96, 60, 64)]
+
+
+def test_damaged_sequences_of_format_2_are_read_or_refused():
+    with pytest.raises(midi.MidiError, match="damaged track"):
+        midi.read(file_of(NOTE_60 + END, b"\x00\x3c\x40" + END, form=2))
+    reading = midi.read(file_of(END, NOTE_60 + END, form=2))
+    assert rows_of(reading.score) == [(0, 96, 60, 64)]
+
+
 BAD_FILES = {
     "empty": (b"", "MThd"),
     "not MIDI": (b"GIF89a" + bytes(100), "MThd"),
     "a RIFF file without MIDI": (b"RIFF\x04\x00\x00\x00RMID", "without a data chunk"),
     "format 3": (file_of(NOTE_60 + END, form=3), "format 3"),
-    "pieces in a row": (file_of(NOTE_60 + END, NOTE_60 + END, form=2), "format 2"),
     "no tracks": (file_of(), "no track"),
     "no ticks": (file_of(NOTE_60 + END, division=0), "0 ticks"),
     "frames of 16": (file_of(NOTE_60 + END, division=0xF060), "SMPTE time of 16"),

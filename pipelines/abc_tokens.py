@@ -1,0 +1,149 @@
+"""The tokens of a line of ABC music, and what a tune holds once they are read.
+
+ABC 2.1, section 4; and chords as before ABC 2, +CEG+.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+from pipelines.abc_fields import Key, Meter
+from pipelines.music21_stream import DEFAULT_LEVEL, LEVELS
+
+# The first that fits is taken. The parts of a token are the groups behind its own.
+TOKEN = re.compile(
+    r"""
+    (?P<note>([_^=]*)([A-Ga-g])([,']*)([0-9/]*)(-?))
+    |(?P<space>[ \t`]+|\\$)
+    |(?P<field>\[([A-Za-z]):([^\]]*)\])
+    |(?P<ending>\[[ ]?([0-9]+(?:[,-][0-9]+)*))
+    |(?P<bar>(\.?\[?\|[|:]*\]?|:[|:]*\]?)([0-9]+(?:[,-][0-9]+)*)?)
+    |(?P<chord>\[([^\[\]|:]*)\]([0-9/]*)(-?))
+    |(?P<named_ending>\["[^"]*")
+    |(?P<text>"[^"]*")
+    |(?P<rest>([zxZX])([0-9/]*))
+    |(?P<broken>>+|<+)
+    |(?P<tuplet>\(([0-9]+)(?::([0-9]*))?(?::([0-9]*))?)
+    |(?P<slur>[()])
+    |(?P<tie>-)
+    |(?P<grace>\{[^{}]*\})
+    |(?P<spacer>y[0-9/]*)
+    |(?P<old_chord>\+([A-Ga-g,'_^=0-9/ -]+)\+)
+    |(?P<decoration>!([^!|:\[\]" ][^!|:\[\]"]*)!|\+([^+|:"\[\] ][^+|:"\[\]]*)\+|[.~H-Wh-w])
+    |(?P<overlay>&+)
+    |(?P<other>.)
+    """,
+    re.VERBOSE,
+)
+# A note at the beginning of a line, before ":|", is no field.
+FIELD_LINE = re.compile(r"(?![A-Ga-g]:[|:])([A-Za-z+]):(.*)")
+
+
+class State(NamedTuple):
+    """What is in force where a sound stands; the tempo in microseconds a quarter note."""
+
+    key: Key
+    meter: Meter | None
+    tempo: int | None
+    velocity: int
+
+
+class Sound:
+    """Notes struck together, or a rest.
+
+    Attributes:
+      pitches: MIDI key numbers; none is a rest.
+      length: index in `Tune.lengths`.
+      tied: those of the pitches that go on in the next sound.
+      state: what is in force.
+    """
+
+    __slots__ = ("length", "pitches", "state", "tied")
+
+    def __init__(self, pitches: tuple[int, ...], length: int, state: State) -> None:
+        self.pitches, self.length, self.state = pitches, length, state
+        self.tied: tuple[int, ...] = ()
+
+
+class Bar(NamedTuple):
+    """A bar line.
+
+    Attributes:
+      passes: times that the section which ends here is played; 0 where none ends.
+      starts: whether a section that is repeated starts here.
+      is_double: whether it is a double or final line.
+      is_free: whether the bar before it may have any length.
+    """
+
+    passes: int = 0
+    starts: bool = False
+    is_double: bool = False
+    is_free: bool = False
+
+
+class Ending(NamedTuple):
+    """Where music begins that is played in some passes only, counted from 1."""
+
+    passes: frozenset[int]
+
+
+class Part(NamedTuple):
+    """Where a part begins."""
+
+    label: str
+
+
+Item = Sound | Bar | Ending | Part
+
+
+class Pitched(NamedTuple):
+    """A note as written, in steps from C, how far it is altered, and its MIDI key number."""
+
+    steps: int
+    half_tones: int
+    pitch: int
+
+
+class Voice:
+    """A voice while it is read: its items, and what is in force at its end."""
+
+    def __init__(self, key: Key, meter: Meter | None, unit: Fraction, tempo: int | None) -> None:
+        self.items: list[Item] = []
+        self.key, self.meter, self.unit, self.tempo = key, meter, unit, tempo
+        self.velocity, self.semitones, self.part = LEVELS[DEFAULT_LEVEL], 0, ""
+        self.state: State | None = None  # None after a change of what it holds.
+        self.lengths: dict[str, int] = {}  # Text behind a note: index in `Tune.lengths`.
+        self.in_bar: dict[int, int] = {}  # Steps from C, or those in the octave: half tones.
+        self.tied: dict[int, int] = {}  # Steps from C of notes that go on: half tones.
+        self.last: Sound | None = None
+        self.last_notes: tuple[Pitched, ...] = ()
+        self.broken: Fraction | None = None  # What the next length is multiplied by.
+        self.tuplet, self.tuplet_left = Fraction(1), 0
+        self.is_overlay = self.is_free = False
+
+
+@dataclasses.dataclass
+class Tune:
+    """What a tune says, and the account of what was passed over.
+
+    Attributes:
+      voices: by name, in their order.
+      lengths: each length that occurs, quarter notes.
+      order: labels of the parts to play; empty where the tune gives none.
+      left_out: what the tune has and a Score cannot hold, or no reader of ours follows.
+      doubtful: what is wrong in the tune, and was taken in the way that seems meant.
+      faults: what cannot be read and was skipped, where that was wanted.
+    """
+
+    voices: dict[str, Voice] = dataclasses.field(default_factory=dict)
+    lengths: list[Fraction] = dataclasses.field(default_factory=list)
+    order: list[str] = dataclasses.field(default_factory=list)
+    title: str = ""
+    composer: str = ""
+    left_out: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    doubtful: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    faults: int = 0
