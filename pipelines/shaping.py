@@ -1,0 +1,204 @@
+"""Shaping: which pieces are kept, and how each is changed before it is encoded.
+
+Every step is off by default. They are taken in this order: `solo_piano`, `meters`,
+`minimum_notes` and `maximum_notes`, which keep a piece or leave it out; `common_key`, while
+durations are still those of the keys held; `apply_pedal`. `duplicates` compares what these
+made of the pieces: `pipelines/duplicates.py`.
+
+Performances in the ASAP and MAESTRO collections carry a 4/4 that means nothing: `meters`
+takes it as it stands.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Literal
+
+import numpy as np
+
+from pipelines import keys
+from pipelines.command_line import flag
+from pipelines.score import Score
+
+LAST_PIANO_PROGRAM = 7  # General MIDI: 0 to 7 are pianos, clavinet and harpsichord included.
+COMMON_TONIC = {False: 0, True: 9}  # By is_minor: C major, A minor.
+
+
+@dataclasses.dataclass(frozen=True)
+class Shaping:
+    """What is left out of a collection, and what is changed in it.
+
+    Raises ValueError when a field is out of its range.
+    """
+
+    meters: tuple[str, ...] = flag(
+        default=(), help="keeps pieces that have no other meters than these, such as 3/4,4/4"
+    )
+    common_key: Literal["no", "profile", "signature"] = flag(
+        default="no",
+        help="transposes to C major or A minor, from the key that fits the notes best (profile) "
+        "or the key signature at the first note (signature)",
+    )
+    solo_piano: bool = flag(
+        default=False, help="keeps pieces of piano programs alone (0 to 7), without drums"
+    )
+    minimum_notes: int | None = flag(default=None, help="leaves out pieces of fewer notes")
+    maximum_notes: int | None = flag(default=None, help="leaves out pieces of more notes")
+    apply_pedal: bool = flag(
+        default=False, help="lets notes ring as long as the sustain pedal holds them"
+    )
+    duplicates: Literal["keep", "exact", "near"] = flag(
+        default="keep",
+        help="leaves out copies of a piece: of the same notes in the same order (exact), or "
+        "nearly so in any key (near)",
+    )
+
+    def __post_init__(self) -> None:
+        for meter in self.meters:
+            _parsed(meter)
+        for name, choices in (
+            ("common_key", ("no", "profile", "signature")),
+            ("duplicates", ("keep", "exact", "near")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; give one of {', '.join(choices)}"
+                )
+        least, most = self.minimum_notes, self.maximum_notes
+        if least is not None and least < 1:
+            raise ValueError(f"minimum_notes is {least}; give 1 or more")
+        if most is not None and most < (least or 1):
+            raise ValueError(f"maximum_notes is {most}; give {least or 1} or more")
+
+    def apply(self, score: Score) -> Score:
+        """Gives the piece as it is to be encoded; the same Score where all is off.
+
+        Raises:
+          ValueError: the piece is left out; the text says why.
+        """
+        if self.solo_piano:
+            score = solo_piano(score)
+        if self.meters:
+            score = in_meters(score, self.meters)
+        score = with_notes_between(score, self.minimum_notes, self.maximum_notes)
+        if self.common_key == "profile":
+            score = to_common_key_by_profile(score)
+        elif self.common_key == "signature":
+            score = to_common_key_by_signature(score)
+        return score.with_sustain_applied() if self.apply_pedal else score
+
+    def in_words(self) -> list[str]:
+        """Says what is done, a line a step; nothing where all is off."""
+        said = []
+        if self.solo_piano:
+            said.append("kept: pieces of piano programs alone (MIDI 0 to 7), without drums")
+        if self.meters:
+            said.append(f"kept: pieces that have no other meter than {', '.join(self.meters)}")
+        if self.minimum_notes is not None:
+            said.append(f"kept: pieces of {self.minimum_notes} notes or more")
+        if self.maximum_notes is not None:
+            said.append(f"kept: pieces of {self.maximum_notes} notes or fewer")
+        if self.common_key != "no":
+            by = {"profile": "the key that fits its notes best", "signature": "its key signature"}
+            said.append(f"transposed: each piece to C major or A minor, by {by[self.common_key]}")
+        if self.apply_pedal:
+            said.append("applied: the sustain pedal, as longer notes")
+        if self.duplicates != "keep":
+            said.append(f"left out: copies of a piece, {self.duplicates}")
+        return said
+
+
+# Steps that keep a piece as it is, or raise a ValueError that says why it is left out.
+
+
+def solo_piano(score: Score) -> Score:
+    """Keeps a piece whose notes are all of piano programs, 0 to 7, and no drums."""
+    if score.notes["is_drum"].any():
+        raise ValueError("it is not for piano alone: it has drums")
+    programs = np.unique(score.notes["program"])
+    others = programs[programs > LAST_PIANO_PROGRAM]
+    if len(others):
+        raise ValueError(
+            f"it is not for piano alone: it has MIDI program {', '.join(map(str, others))}"
+        )
+    return score
+
+
+def in_meters(score: Score, meters: tuple[str, ...]) -> Score:
+    """Keeps a piece that has a meter, and no other than those given, as "3/4".
+
+    Of meters on one tick the last counts. The denominator counts too: 6/8 is not 3/4. A
+    piece whose first note stands before its first meter passes by the meters it has.
+    """
+    if not len(score.meters):
+        raise ValueError("it says no meter")
+    wanted = {_parsed(meter) for meter in meters}
+    tick = score.meters["tick"]
+    counting = score.meters[np.append(tick[1:] != tick[:-1], True)]
+    found = set(zip(counting["numerator"].tolist(), counting["denominator"].tolist(), strict=True))
+    others = sorted(found - wanted)
+    if others:
+        raise ValueError(f"it has the meter {', '.join(f'{n}/{d}' for n, d in others)}")
+    return score
+
+
+def with_notes_between(score: Score, minimum: int | None, maximum: int | None) -> Score:
+    """Keeps a piece of `minimum` to `maximum` notes; None sets no limit."""
+    count = len(score.notes)
+    if minimum is not None and count < minimum:
+        raise ValueError(f"it has fewer than {minimum} notes")
+    if maximum is not None and count > maximum:
+        raise ValueError(f"it has more than {maximum} notes")
+    return score
+
+
+# Steps that change a piece.
+
+
+def to_common_key_by_profile(score: Score) -> Score:
+    """Transposes to C major or A minor from the key that `keys.find_key` finds.
+
+    By the shorter way; a tritone goes down. Done again, it changes nothing.
+
+    Raises:
+      ValueError: the piece has no key, or a note would leave the range of MIDI.
+    """
+    key = keys.find_key(score)
+    return _transposed(score, COMMON_TONIC[key.is_minor] - key.tonic)
+
+
+def to_common_key_by_signature(score: Score) -> Score:
+    """Transposes so that the key signature in force at the first note has no accidentals.
+
+    By the shorter way; a tritone goes down. Whether the key is said to be minor makes no
+    difference. Later signatures move as much. Done again, it changes nothing.
+
+    Raises:
+      ValueError: no signature is in force there, or a note would leave the range of MIDI.
+    """
+    first_onset = score.notes["onset"][0] if len(score.notes) else 0
+    in_force = score.keys[score.keys["tick"] <= first_onset]
+    if not len(in_force):
+        raise ValueError("it has no key signature where it begins")
+    return _transposed(score, -7 * int(in_force["sharps"][-1]))
+
+
+def _transposed(score: Score, semitones: int) -> Score:
+    """Moves a piece by `semitones`, octaves apart, by the shorter way; a tritone goes down."""
+    moved = score.transpose((semitones + 6) % 12 - 6)
+    if len(moved.notes) < len(score.notes):
+        raise ValueError("in the common key a note would be below or above those of MIDI")
+    return moved
+
+
+def _parsed(meter: str) -> tuple[int, int]:
+    """Reads "3/4" as (3, 4)."""
+    found = re.fullmatch(r"(\d{1,3})/(\d{1,4})", meter)
+    numerator, denominator = map(int, found.groups()) if found else (0, 0)
+    if not (1 <= numerator <= 255 and denominator.bit_count() == 1):
+        raise ValueError(
+            f"meters has {meter!r}; give meters such as 3/4,4/4,6/8, the second number a power "
+            "of two"
+        )
+    return numerator, denominator
