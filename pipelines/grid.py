@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipelines.score import LAST_TICK, Score
+
 
 def round_ratio(ticks: np.ndarray, numerator: int, denominator: int) -> np.ndarray:
     """Rounds ticks * numerator / denominator to whole numbers, halves up, exactly."""
@@ -29,3 +31,53 @@ def until_struck_again(onset: np.ndarray, length: np.ndarray, pitch: np.ndarray)
     before, after = before[is_same], after[is_same]
     length[before] = np.minimum(length[before], onset[after] - onset[before])
     return length
+
+
+def one_at_a_time(
+    onset: np.ndarray, end: np.ndarray, key: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lets each key (a pitch or a voice, 0 to 127) hold one note at a time.
+
+    Of notes of a key that begin together the longest stays; one that is followed while it
+    sounds ends there. A note lasts at least one step.
+
+    Args:
+      onset, end: int64 [note], steps.
+      key: integers [note].
+
+    Returns:
+      (int64 [kept], which notes stay, sorted by (onset, key); int64 [kept], their lengths).
+    """
+    length = np.maximum(end - onset, 1)
+    order = longest_of_equal_keys(onset * 128 + key, length)
+    return order, until_struck_again(onset[order], length[order], key[order])
+
+
+def steps_of(first: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Gives the steps of each of [note] after those of the one before: int64 [sum of length]."""
+    before = np.cumsum(length) - length
+    return np.arange(int(length.sum())) + np.repeat(first - before, length)
+
+
+def notes_by_the_clock(
+    score: Score, step_milliseconds: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Gives onset and length of notes in steps of real time, pitch and velocity, each [note].
+
+    Sorted by (onset, pitch), one note at a time a pitch, no drums, none that ends after
+    `LAST_TICK` milliseconds.
+    """
+    notes = score.notes
+    if notes["is_drum"].any():
+        notes = notes[~notes["is_drum"]]
+    # A copy: in the records these fields are unaligned, and slow to work on.
+    onset = notes["onset"].copy()
+    steps_per_second = 1000 / step_milliseconds
+    end = np.rint(score.seconds_at(onset + notes["duration"]) * steps_per_second).astype(np.int64)
+    onset = np.rint(score.seconds_at(onset) * steps_per_second).astype(np.int64)
+    order, length = one_at_a_time(onset, end, notes["pitch"])
+    onset, pitch, velocity = onset[order], notes["pitch"][order], notes["velocity"][order]
+    is_late = (onset + length) * step_milliseconds > LAST_TICK
+    if is_late.any():
+        onset, length, pitch, velocity = (x[~is_late] for x in (onset, length, pitch, velocity))
+    return onset, length, pitch, velocity

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipelines.array_operations import operations_on
+
 
 def whole(values: Any, low: int, high: int) -> Any:
     """Rounds to int32 within [low, high]; what is not a number becomes low."""
@@ -55,3 +57,23 @@ def single_voice_a_pitch(onset: Any, length: Any, pitch: Any, velocity: Any, val
     columns = reorder(tf.where(valid, key, last), onset, length, pitch, velocity, valid)
     notes = tf.stack(columns[:4], axis=-1) * tf.cast(columns[4], tf.int32)[..., None]
     return notes, tf.reduce_sum(tf.cast(valid, tf.int32), axis=1)
+
+
+def in_rows(row: Any, values: Any, rows: Any) -> tuple[Any, Any]:
+    """Puts a flat list into the rows of a batch, on arrays as on tensors.
+
+    Args:
+      row: integers [value], which do not decrease.
+      values: integers [value, column]; those of a row keep their order.
+      rows: how many there are, of the dtype of `row`.
+
+    Returns:
+      (int32 [rows, most, column], zeros after the last of a row; int32 [rows] count).
+    """
+    ops = operations_on(row)
+    count = ops.count(row, rows)
+    first, place = ops.cumsum(count) - count, ops.range(ops.largest(count))
+    is_there = place[None, :] < count[:, None]
+    index = ops.where(is_there, first[:, None] + place, 0)
+    padded = ops.take(values, index) * ops.cast(is_there, values.dtype)[..., None]
+    return ops.cast(padded, "int32"), ops.cast(count, "int32")

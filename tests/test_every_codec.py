@@ -86,6 +86,7 @@ CODECS += [
         {"ticks_per_quarter": 1, "longest_quarters": 2},
     )
 ]
+CODECS += [codec_from_json({"name": "events", "pedal_levels": levels}) for levels in (2, 128)]
 
 
 def setting_name(codec: Codec) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 LONGEST_DELTA_TICKS = 2**28 - 1  # Four bytes of seven bits: the most that the format can say.
-EVENT_BYTES = 7  # Up to 4 of delta time, then status, pitch and velocity.
+EVENT_BYTES = 7  # Up to 4 of delta time, then status and two bytes of data.
+OFF, CONTROL, ON = range(3)  # The order of events at one tick.
+STATUS = (0x80, 0xB0, 0x90)  # Of each of them on channel 1.
 END_OF_TRACK = b"\x00\xff\x2f\x00"
 
 
@@ -15,10 +17,13 @@ def midi_bytes(
     ticks_per_quarter: int,
     microseconds_per_quarter: int,
     program: int = 0,
+    controls: tf.Tensor | None = None,
+    control_count: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Gives complete Standard MIDI Files of format 0, one a row.
 
-    At equal ticks note-offs come before note-ons, so that a repeated pitch sounds again.
+    At equal ticks note-offs come before note-ons, so that a repeated pitch sounds again, and
+    between them the controls, so that a pedal pressed with a chord holds it and not the last.
     A silence of 2**28 ticks or more is cut to the longest that the format can say.
 
     Args:
@@ -28,6 +33,9 @@ def midi_bytes(
       ticks_per_quarter: 1..32767.
       microseconds_per_quarter: the tempo, 1..16777215.
       program: General MIDI program of channel 1, 0..127.
+      controls: int32 [batch, event, 3] of tick, controller (0..127) and value (0..127), as
+        `NoteCodec.pedal` gives them; those of one tick keep their order.
+      control_count: int32 [batch], how many controls of each row count.
 
     Returns:
       string [batch].
@@ -48,7 +56,14 @@ def midi_bytes(
     )
     setting = b"\x00\xff\x51\x03" + microseconds_per_quarter.to_bytes(3, "big")
     setting += bytes([0, 0xC0, program])
-    events, present = _event_bytes(_sorted_events(notes, count), count)
+    keys, events = _packed_notes(notes, count)
+    total = 2 * count
+    if controls is not None:
+        more = _packed_controls(controls, control_count)
+        keys, events = (tf.concat(pair, axis=1) for pair in zip((keys, events), more, strict=True))
+        total += control_count
+    events = tf.gather(events, tf.argsort(keys, axis=1, stable=True), batch_dims=1)
+    events, present = _event_bytes(events, total)
     event_bytes = tf.reduce_sum(tf.cast(present, tf.int32), axis=1)
     track_bytes = len(setting) + event_bytes + len(END_OF_TRACK)
     batch = tf.shape(count)[0]
@@ -65,31 +80,45 @@ def _require(name: str, value: int, low: int, high: int) -> None:
         raise ValueError(f"{name} is {value}; a MIDI file holds {low} to {high}")
 
 
-def _sorted_events(notes: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Gives int64 [batch, 2 * note]: tick, note-on, pitch and velocity in one number, sorted.
+def _packed_notes(notes: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Gives int64 [batch, 2 * note] twice: what sorts the events, and the events.
 
-    Packed from the highest bits down (tick, 1 bit, 7 bits, 7 bits), numbers sort as
-    events must, and sorting needs no gather after it. The two events of each note that
-    does not count become the largest number, and come last.
+    Both hold, from the highest bits down, tick, kind (2 bits), pitch and velocity (7 bits
+    each). The two events of each note that does not count become the largest number, and
+    come last.
     """
     onset, duration, pitch, velocity = tf.unstack(tf.cast(notes, tf.int64), axis=2)
-    on = ((onset * 2 + 1) * 128 + pitch) * 128 + velocity
-    off = ((onset + duration) * 2 * 128 + pitch) * 128
+    on = ((onset * 4 + ON) * 128 + pitch) * 128 + velocity
+    off = (((onset + duration) * 4 + OFF) * 128 + pitch) * 128
     counts = tf.sequence_mask(count, tf.shape(notes)[1])
     events = tf.concat([tf.where(counts, x, tf.int64.max) for x in (on, off)], axis=1)
-    return tf.sort(events, axis=1)
+    return events, events
+
+
+def _packed_controls(controls: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Gives the same of controls, int64 [batch, event]; what sorts them is tick and kind alone."""
+    tick, controller, value = tf.unstack(tf.cast(controls, tf.int64), axis=2)
+    key = (tick * 4 + CONTROL) * 2**14
+    counts = tf.sequence_mask(count, tf.shape(controls)[1])
+    keys, events = key, key + controller * 128 + value
+    return tf.where(counts, keys, tf.int64.max), tf.where(counts, events, tf.int64.max)
 
 
 def _event_bytes(events: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Gives uint8 [batch, byte] and bool [batch, byte], which of them are in the file."""
-    tick = tf.bitwise.right_shift(events, 15)
+    """Gives uint8 [batch, byte] and bool [batch, byte], which of them are in the file.
+
+    Args:
+      events: int64 [batch, event], packed and sorted.
+      count: int32 [batch], how many of each row count.
+    """
+    tick = tf.bitwise.right_shift(events, 16)
     delta = tf.minimum(tick - tf.pad(tick[:, :-1], [[0, 0], [1, 0]]), LONGEST_DELTA_TICKS)
     time, time_present = _variable_length(tf.cast(delta, tf.int32))
-    is_on = tf.bitwise.right_shift(events, 14) % 2
-    status = 0x80 + 0x10 * is_on
-    pitch, velocity = tf.bitwise.right_shift(events, 7) % 128, events % 128
-    message = tf.cast(tf.stack([status, pitch, velocity], axis=2), tf.uint8)
-    counts = tf.sequence_mask(2 * count, tf.shape(events)[1])[..., None]
+    kind = tf.bitwise.right_shift(events, 14) % 4
+    status = tf.gather(tf.constant((*STATUS, 0), tf.int64), kind)  # 3 is of what does not count.
+    number, value = tf.bitwise.right_shift(events, 7) % 128, events % 128
+    message = tf.cast(tf.stack([status, number, value], axis=2), tf.uint8)
+    counts = tf.sequence_mask(count, tf.shape(events)[1])[..., None]
     present = tf.concat([time_present, _all_of(message)], axis=2) & counts
     shape = [tf.shape(events)[0], EVENT_BYTES * tf.shape(events)[1]]
     return (tf.reshape(tf.concat([time, message], axis=2), shape), tf.reshape(present, shape))

@@ -74,6 +74,10 @@ def pieces(
       notes: int32 [batch, note, 4] of onset tick, duration ticks, pitch, velocity; zeros
         after the notes of a row.
       note_count: int32 [batch].
+      Of a codec with pedal, which is in `midi_bytes` then, also
+      controls: int32 [batch, event, 3] of tick, controller (64, 66 or 67) and value; zeros
+        after the events of a row.
+      control_count: int32 [batch].
     """
     from crnn_gan.layers.loops import forward_only  # Imports Keras, which `load` does without.
 
@@ -87,9 +91,15 @@ def pieces(
         arrays = model.generate(drawn, **controls)
     notes, count, _ = codec.notes(arrays, lengths)
     count = count[:batch]
-    notes = notes[:batch, : tf.reduce_max(count)]
-    files = midi_bytes(notes, count, codec.ticks_per_quarter, codec.microseconds_per_quarter)
-    return {"midi_bytes": files, "notes": notes, "note_count": count}
+    made = {"notes": notes[:batch, : tf.reduce_max(count)], "note_count": count}
+    pedal: dict[str, tf.Tensor] = {}
+    if codec.has_pedal:
+        events, count = codec.pedal(arrays, lengths)
+        count = count[:batch]
+        pedal = {"controls": events[:batch, : tf.reduce_max(count)], "control_count": count}
+    time = (codec.ticks_per_quarter, codec.microseconds_per_quarter)
+    files = midi_bytes(made["notes"], made["note_count"], *time, **pedal)
+    return {"midi_bytes": files, **made, **pedal}
 
 
 def build(model: MusicModel, codec: NoteCodec, default_length: int) -> Sampler:

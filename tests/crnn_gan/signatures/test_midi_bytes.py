@@ -23,6 +23,29 @@ def files(*pieces):
     return graph(notes, np.array([len(piece) for piece in pieces], np.int32)).numpy()
 
 
+def file_with_controls(notes, controls):
+    """The MIDI file of one piece with pedal, and behind each list what does not count."""
+    notes = np.array([[*notes, (9, 9, 9, 9)]], np.int32)
+    controls = np.array([[*controls, (9, 64, 9)]], np.int32)
+    counts = [np.array([rows.shape[1] - 1], np.int32) for rows in (notes, controls)]
+    made = tf.function(midi_bytes, autograph=False)(
+        notes, counts[0], 480, 600_000, controls=controls, control_count=counts[1]
+    )
+    return made.numpy()[0]
+
+
+def messages_of(content):
+    """(tick, kind, number, value) of each message of a channel, as mido reads them."""
+    tick, found = 0, []
+    for message in mido.MidiFile(file=io.BytesIO(content)).tracks[0]:
+        tick += message.time
+        if message.type == "control_change":
+            found.append((tick, "control", message.control, message.value))
+        elif message.type in ("note_on", "note_off"):
+            found.append((tick, message.type[5:], message.note, message.velocity))
+    return found
+
+
 def notes_of(content):
     """The notes that mido finds, in the order of their onsets."""
     tick, sounding, notes = 0, {}, []
@@ -92,6 +115,52 @@ def test_a_repeated_pitch_ends_before_it_starts_again_at_the_same_tick():
     assert notes_of(content) == piece
     kinds = [m.type for m in mido.MidiFile(file=io.BytesIO(content)).tracks[0] if "note" in m.type]
     assert kinds == ["note_on", "note_off"] * 3
+
+
+def test_at_one_tick_notes_end_then_pedals_move_then_notes_begin():
+    content = file_with_controls(
+        [(0, 10, 60, 64), (10, 5, 60, 65), (10, 5, 62, 66)],
+        [(0, 64, 127), (10, 64, 0), (10, 66, 50), (10, 64, 100), (400, 67, 1)],
+    )
+    assert messages_of(content) == [
+        (0, "control", 64, 127),
+        (0, "on", 60, 64),
+        (10, "off", 60, 0),
+        (10, "control", 64, 0),  # Controls of one tick keep their order: this pedal ends down.
+        (10, "control", 66, 50),
+        (10, "control", 64, 100),
+        (10, "on", 60, 65),
+        (10, "on", 62, 66),
+        (15, "off", 60, 0),
+        (15, "off", 62, 0),
+        (400, "control", 67, 1),
+    ]
+
+
+def test_a_file_may_hold_nothing_but_pedal():
+    assert messages_of(file_with_controls([], [(7, 64, 3)])) == [(7, "control", 64, 3)]
+
+
+def test_without_controls_the_file_is_the_one_without_pedal():
+    piece = piece_of(30, 500)
+    assert file_with_controls(piece, []) == midi_bytes(
+        np.array([piece], np.int32), np.array([30], np.int32), 480, 600_000
+    )
+
+
+def test_rows_keep_controls_of_their_own():
+    controls = np.array([[(1, 64, 5), (0, 0, 0)], [(2, 64, 6), (3, 67, 7)]], np.int32)
+    made = midi_bytes(
+        np.zeros((2, 0, 4), np.int32),
+        np.zeros(2, np.int32),
+        *(480, 600_000),
+        controls=controls,
+        control_count=np.array([1, 2], np.int32),
+    )
+    assert [messages_of(content) for content in made.numpy()] == [
+        [(1, "control", 64, 5)],
+        [(2, "control", 64, 6), (3, "control", 67, 7)],
+    ]
 
 
 def test_a_chord_starts_together():

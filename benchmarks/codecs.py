@@ -1,0 +1,209 @@
+"""How fast codecs encode and decode, beside libraries that do the same.
+
+All work on the same pieces in memory, at 120 quarters a minute and 480 ticks a quarter, one
+track of piano without drums, in one process, taking turns in a shuffled order. Printed is
+the median over the rounds, and the range, of the ratio of processor times:
+
+  events      MidiTok's MIDILike on symusic Scores: steps of 10 ms (50 a beat), time shifts up
+              to a second, 32 velocities, a piano's 88 pitches (ours 128). Its encode rounds
+              to this grid itself, as that of events does. Both decode their own tokens.
+  piano_roll  symusic's own piano roll (C++) of the Score, resampled to 16ths in it: onset and
+              frame of 88 pitches. Encode only: symusic has no way back.
+
+Then the notes a second of processor time of every codec there is, with its defaults, on as
+many of the pieces as it manages in some seconds; for codecs that give text or sound encode
+alone. Those that keep nothing of such pieces (abc_text) are left out. The pieces are drawn
+evenly from those of a folder.
+
+    python benchmarks/codecs.py --path=DIR [--files=60]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import miditok
+import numpy as np
+import symusic
+
+from pipelines import midi
+from pipelines.codecs import events, piano_roll
+from pipelines.codecs.codec import Codec, NoteCodec, codec_class, codec_names
+from pipelines.command_line import flag, parse, run_command
+from pipelines.score import FLAT_TICKS_PER_QUARTER, Score
+
+TARGETS = {"events encode": 20.0, "events decode": 10.0}
+PIANO = (21, 109)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What to encode."""
+
+    path: str = flag("../shared/data/performances", help="folder with MIDI files, to any depth")
+    files: int = flag(60, help="how many of them to read, drawn evenly from all")
+    rounds: int = flag(7, help="how often each takes its turn on all of them")
+    seconds: float = flag(5.0, help="after which a codec's notes a second are taken as known")
+    seed: int = flag(0, help="of the order of turns")
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A piece, as we and as symusic hold it."""
+
+    ours: Score
+    theirs: Any
+
+    @classmethod
+    def read(cls, path: Path) -> Piece:
+        """Reads a MIDI file and flattens its tempo."""
+        score = midi.read_score(path).with_flattened_tempo()
+        notes = score.notes[~score.notes["is_drum"]].copy()
+        for field in ("track", "program"):
+            notes[field] = 0
+        score = dataclasses.replace(score, notes=notes)
+        theirs = symusic.Score(FLAT_TICKS_PER_QUARTER)
+        track = symusic.Track(program=0)
+        track.notes = symusic.Note.from_numpy(
+            time=notes["onset"].astype(np.int32),
+            duration=notes["duration"].astype(np.int32),
+            pitch=notes["pitch"].astype(np.int8),
+            velocity=notes["velocity"].astype(np.int8),
+        )
+        theirs.tracks.append(track)
+        theirs.tempos.append(symusic.Tempo(time=0, qpm=120))
+        return cls(score, theirs)
+
+
+def midi_like() -> Any:
+    """MidiTok with the time, velocities and pitches of `events`."""
+    settings = miditok.TokenizerConfig(
+        pitch_range=PIANO,
+        beat_res={(0, 2): 50},
+        num_velocities=32,
+        use_programs=False,
+        use_tempos=False,
+        use_time_signatures=False,
+    )
+    return miditok.MIDILike(settings)
+
+
+def rivals(pieces: list[Piece]) -> dict[str, tuple[str, Callable[[], Any], Callable[[], Any]]]:
+    """Gives, for each task, the baseline's name, what we do, and what it does, on all pieces."""
+    tokenizer, codec, roll = midi_like(), events.Codec(), piano_roll.Codec()
+    their_tokens = [tokenizer.encode(piece.theirs.copy()) for piece in pieces]
+    our_tokens = [codec.encode(piece.ours) for piece in pieces]
+
+    def their_rolls() -> None:
+        for piece in pieces:
+            resampled = piece.theirs.resample(roll.steps_per_quarter, min_dur=1)
+            resampled.tracks[0].pianoroll(modes=["onset", "frame"], pitch_range=PIANO)
+
+    return {
+        "events encode": (
+            "MidiTok MIDILike",
+            lambda: [codec.encode(piece.ours) for piece in pieces],
+            lambda: [tokenizer.encode(piece.theirs) for piece in pieces],
+        ),
+        "events decode": (
+            "MidiTok MIDILike",
+            lambda: [codec.decode(tokens) for tokens in our_tokens],
+            # A list of their own: decode puts other things into the one it is given.
+            lambda: [tokenizer.decode([*tokens]) for tokens in their_tokens],
+        ),
+        "piano_roll encode": (
+            "symusic",
+            lambda: [roll.encode(piece.ours) for piece in pieces],
+            their_rolls,
+        ),
+    }
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Gives the processor seconds that some work takes."""
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def compare(pieces: list[Piece], settings: Settings) -> None:
+    """Prints a line for each task that a library does too."""
+    chance = random.Random(settings.seed)
+    notes = sum(len(piece.ours.notes) for piece in pieces)
+    print(f"{'':18} {'baseline':17} {'ours':>12} {'baseline':>12}   ours is faster")
+    for task, (name, ours, theirs) in rivals(pieces).items():
+        taken: dict[Callable[[], Any], list[float]] = {ours: [], theirs: []}
+        for work in taken:
+            work()  # Imports and caches are not what is measured.
+        for _ in range(settings.rounds):
+            for work in chance.sample([ours, theirs], 2):
+                taken[work].append(seconds_of(work))
+        ratios = [b / a for a, b in zip(taken[ours], taken[theirs], strict=True)]
+        rates = [f"{notes / statistics.median(taken[work]):,.0f}/s" for work in (ours, theirs)]
+        target = f"; target {TARGETS[task]:.0f}x" if task in TARGETS else ""
+        print(
+            f"{task:18} {name:17} {rates[0]:>12} {rates[1]:>12}   {statistics.median(ratios):.1f}x "
+            f"({min(ratios):.1f} to {max(ratios):.1f}{target})"
+        )
+
+
+def rate(pieces: list[Piece], work: Callable[[Piece], Any], limit: float) -> float:
+    """Gives notes a second of processor time, on as many pieces as the limit in seconds allows."""
+    work(pieces[0])
+    notes, passed = 0, 0.0
+    for piece in pieces:
+        passed += seconds_of(lambda piece=piece: work(piece))  # type: ignore[misc]
+        notes += len(piece.ours.notes)
+        if passed > limit:
+            break
+    return notes / passed
+
+
+def list_codecs(pieces: list[Piece], limit: float) -> None:
+    """Prints the notes a second of every codec."""
+    print(f"\n{'notes a second':18} {'encode':>12} {'decode':>12}")
+    for name in codec_names():
+        codec: Codec = codec_class(name)()
+        if codec.encode(pieces[0].ours).size == 0:
+            continue
+        encoded = f"{rate(pieces, lambda piece, c=codec: c.encode(piece.ours), limit):,.0f}"  # type: ignore[misc]
+        decoded = ""
+        if isinstance(codec, NoteCodec):
+            arrays = {id(piece): codec.encode(piece.ours) for piece in pieces}
+            work = lambda piece, c=codec, a=arrays: c.decode(a[id(piece)])  # noqa: E731
+            decoded = f"{rate(pieces, work, limit):,.0f}"
+        print(f"{name:18} {encoded:>12} {decoded:>12}")
+
+
+def main(argv: list[str]) -> None:
+    """Runs the comparison and prints it."""
+    (settings,) = parse(argv, __doc__ or "", Settings)
+    found = sorted(Path(settings.path).rglob("*.mid"))
+    if not found:
+        raise ValueError(f"there is no .mid file in {settings.path}; give --path=DIR")
+    count = min(settings.files, len(found))
+    pieces = [Piece.read(found[index * len(found) // count]) for index in range(count)]
+    notes = sum(len(piece.ours.notes) for piece in pieces)
+    versions = ", ".join(f"{n} {metadata.version(n)}" for n in ("miditok", "symusic", "numpy"))
+    print(
+        f"{count} files, {notes} notes, {settings.rounds} rounds, seed {settings.seed}; {versions}"
+    )
+    compare(pieces, settings)
+    list_codecs(pieces, settings.seconds)
+
+
+def run() -> int:
+    """The command's exit status."""
+    return run_command(main)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,108 @@
+"""audio: a piece as sound, each sample one of 256 mu-law levels.
+
+What WaveNet reads (van den Oord et al. 2016, arXiv 1609.03499, section 2.2). The loudest
+sample of each piece is `rendering.LOUDEST`; silence is level 128. Sound ends
+`rendering.RELEASE_SECONDS` (additive) or `rendering.TAIL_SECONDS` (fluidsynth) after the last
+note.
+
+Lost: the notes (sound comes back, and `samples` gives it); how loud the piece is beside
+others; what is above half the sample rate, and notes whose sound all is; what mu-law rounds;
+what begins after `rendering.LONGEST_SECONDS`. With the piano of sines also: programs, drums,
+and the sostenuto and soft pedals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pipelines import rendering
+from pipelines.codecs import codec
+from pipelines.command_line import flag
+from pipelines.score import Score
+
+LEVELS = 256
+CHUNK = 2**20  # Samples that are turned into levels at once.
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec(codec.Codec):
+    """Levels [sample] of uint8.
+
+    Raises ValueError when a field is out of its range.
+    """
+
+    name: ClassVar[str] = "audio"
+
+    sample_rate: int = flag(8000, "samples a second, 4000 to 16000")
+    renderer: Literal["additive", "fluidsynth"] = flag(
+        "additive",
+        "additive: a piano of sines, of this project; fluidsynth: needs the extra 'audio', the "
+        "library of that name, and a soundfont",
+    )
+    soundfont: str = flag("", "an SF2 file, for renderer=fluidsynth")
+
+    def __post_init__(self) -> None:
+        def require(fact: bool, text: str) -> None:
+            if not fact:
+                raise ValueError(f"codec audio: {text}")
+
+        require(
+            4000 <= self.sample_rate <= 16000,
+            f"sample_rate is {self.sample_rate}; give 4000 to 16000",
+        )
+        require(
+            self.renderer in ("additive", "fluidsynth"), "renderer is one of additive, fluidsynth"
+        )
+        require(
+            self.renderer == "additive" or bool(self.soundfont),
+            "renderer=fluidsynth needs a soundfont; add --soundfont=FILE.sf2",
+        )
+        require(
+            self.renderer == "fluidsynth" or not self.soundfont,
+            "a soundfont is for renderer=fluidsynth; add that or leave it out",
+        )
+
+    @property
+    def spec(self) -> codec.Spec:
+        """Levels [sample] of uint8."""
+        return codec.Spec("audio", (None,), "uint8", LEVELS, f"1/{self.sample_rate} s")
+
+    def encode(self, score: Score) -> np.ndarray:
+        """Gives uint8 [sample].
+
+        Raises:
+          ValueError: with renderer=fluidsynth alone, as `rendering.fluidsynth` says.
+        """
+        if self.renderer == "additive":
+            sound = rendering.additive_piano(score, self.sample_rate)
+        else:
+            sound = rendering.fluidsynth(score, self.sample_rate, self.soundfont)
+        return to_levels(rendering.normalized(sound))
+
+    def samples(self, array: np.ndarray) -> np.ndarray:
+        """Gives the sound of levels: float32 [sample] in [-1, 1], `sample_rate` a second."""
+        return from_levels(array)
+
+
+def to_levels(sound: np.ndarray) -> np.ndarray:
+    """Compands float32 [sample] by mu-law, with mu = 255, to uint8 [sample].
+
+    f(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu) of x in [-1, 1], beyond which it is cut;
+    the level is (f + 1) / 2 * mu, halves up (ITU-T G.711's law, in its exact form).
+    """
+    levels = np.empty(len(sound), np.uint8)
+    for first in range(0, len(sound), CHUNK):
+        x = np.clip(sound[first : first + CHUNK].astype(np.float64), -1, 1)
+        companded = np.copysign(np.log1p((LEVELS - 1) * np.abs(x)) / np.log(LEVELS), x)
+        levels[first : first + CHUNK] = np.floor((companded + 1) / 2 * (LEVELS - 1) + 0.5)
+    return levels
+
+
+def from_levels(levels: np.ndarray) -> np.ndarray:
+    """Expands uint8 levels to float32 in [-1, 1]: sign(f) ((1 + mu)^|f| - 1) / mu."""
+    companded = 2 * np.arange(LEVELS) / (LEVELS - 1) - 1
+    table = np.copysign((LEVELS ** np.abs(companded) - 1) / (LEVELS - 1), companded)
+    return table.astype(np.float32)[levels]

@@ -1,0 +1,309 @@
+"""sixteenths: a piece as text, a character a voice and a space after each 16th.
+
+The text of Bach chorales that a char-RNN learns: each 16th is a frame, which has one
+character for each voice, then a space. Here a character says more than the pitch. A note
+is one `strike` and then a `hold` of its pitch for each further 16th, so that a note struck
+again differs from one that is held.
+
+Which voice a note goes to: where tracks are no more than voices, a track is a voice, in the
+order of their numbers, and has one note at a time. Else, and where more keys are struck that
+way (of equal numbers: for longer), a key has one note at a time; of all that sound as written
+the highest stay, as many as there are voices (a lower note ends where that many others sound
+above it, or is lost); and a note goes, in order of onset and from the highest down, to the
+first voice that is free, and stays there.
+
+Which notes a text is: a strike begins a note, the holds of its pitch in the same voice in
+the frames that follow at once make it longer. What stands between two spaces is a frame,
+after the last space too. Voices that it has no character for rest; those above the number
+of voices, and holds that continue no note, are dropped, a run of them counted as one note.
+
+Lost: tempo (one fixed tempo comes back), velocity, pedal, meters, keys, programs, drums;
+pitches outside of the range; time below a 16th and after `LONGEST_FRAMES`; what is above the
+number of voices. Of two notes of one voice in a 16th the longer stays, of two as long the
+lower; a note ends where the next of its voice begins. With voices that are no tracks: unisons,
+and the rest of a note that is struck again while it sounds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from pipelines.codecs import codec
+from pipelines.command_line import flag
+from pipelines.grid import one_at_a_time, round_ratio, steps_of
+from pipelines.note_tensors import in_rows, single_voice_a_pitch
+from pipelines.score import NOTE, TEMPO, Score
+
+FRAMES_PER_QUARTER = 4
+VELOCITY = 96
+REST, SPACE, STRIKE = 0, 1, 2  # The holds come after the strikes.
+MOST_VOICES = 128
+LONGEST_FRAMES = 2**20  # 36 hours at 120 quarters a minute.
+REST_CHARACTER, FIRST_CHARACTER = 34, 34  # The text's '"', and what is added to a pitch.
+
+
+class Voiced(NamedTuple):
+    """The notes of a Score in frames, NumPy int64 [note]; `row` is above the lowest pitch."""
+
+    onset: np.ndarray
+    length: np.ndarray
+    row: np.ndarray
+    voice: np.ndarray
+
+    def keeps(self) -> tuple[int, int]:
+        """How many keys are struck, and for how long they sound, unisons once."""
+        sounding = steps_of(self.onset, self.length) * 128 + np.repeat(self.row, self.length)
+        return len(np.unique(self.onset * 128 + self.row)), len(np.unique(sounding))
+
+
+class Found(NamedTuple):
+    """The notes of a batch of texts in one list, sorted by row: TF int32 [note]."""
+
+    row: Any
+    onset: Any
+    length: Any
+    pitch: Any
+    voice: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec(codec.NoteCodec):
+    """Tokens [character]: a rest, a space, and a strike and a hold of each pitch.
+
+    Raises ValueError when a field is out of its range.
+    """
+
+    name: ClassVar[str] = "sixteenths"
+
+    voices: int = flag(4, "characters a 16th; 0: as many as the piece has voices, up to 128")
+    lowest_pitch: int = flag(21, "the lowest pitch, 0 to 127; 21 is a piano's lowest A")
+    pitches: int = flag(88, "how many pitches; lowest_pitch + pitches is at most 128")
+    quarters_per_minute: float = flag(80.0, "tempo of decoded pieces")
+
+    def __post_init__(self) -> None:
+        def require(fact: bool, text: str) -> None:
+            if not fact:
+                raise ValueError(f"codec sixteenths: {text}")
+
+        require(
+            0 <= self.voices <= MOST_VOICES,
+            f"voices is {self.voices}; give 1 to {MOST_VOICES}, or 0 for those of the piece",
+        )
+        require(
+            self.lowest_pitch >= 0 and 1 <= self.pitches <= 128 - self.lowest_pitch,
+            f"lowest_pitch is {self.lowest_pitch}, pitches {self.pitches}; give a range in 0..127",
+        )
+        require(
+            10 <= self.quarters_per_minute <= 1000,
+            f"quarters_per_minute is {self.quarters_per_minute}; give 10 to 1000",
+        )
+
+    @property
+    def ticks_per_quarter(self) -> int:
+        """A tick is a 16th."""
+        return FRAMES_PER_QUARTER
+
+    @property
+    def microseconds_per_quarter(self) -> int:
+        """Tempo of what `decode` gives."""
+        return round(60_000_000 / self.quarters_per_minute)
+
+    @property
+    def _hold(self) -> int:
+        """The first token that holds a pitch."""
+        return STRIKE + self.pitches
+
+    @functools.cached_property
+    def spec(self) -> codec.Spec:
+        """Tokens [character] of uint8, or of uint16 where there are more than 256."""
+        size = self._hold + self.pitches
+        blocks = (
+            ("rest", REST, 1),
+            ("space", SPACE, 1),
+            ("strike", STRIKE, self.pitches),
+            ("hold", self._hold, self.pitches),
+        )
+        dtype = "uint8" if size <= 256 else "uint16"
+        return codec.Spec("tokens", (None,), dtype, size, "character", blocks)
+
+    # From a Score to tokens.
+
+    def encode(self, score: Score) -> np.ndarray:
+        """Gives tokens [character]. Time begins at tick 0, the last note ends it."""
+        onset, length, row, voice = self._in_voices(score)
+        voices = self.voices or int(voice.max(initial=-1)) + 1
+        frames = int((onset + length).max(initial=0))
+        text = np.full((frames, voices + 1), REST, self.spec.dtype)
+        text[:, voices] = SPACE
+        text[steps_of(onset, length), np.repeat(voice, length)] = self._hold + np.repeat(
+            row, length
+        )
+        text[onset, voice] = STRIKE + row
+        return text.reshape(-1)
+
+    def _in_voices(self, score: Score) -> Voiced:
+        """Gives the notes that the voices can hold."""
+        notes = score.notes
+        row = notes["pitch"].astype(np.int64) - self.lowest_pitch
+        onset, end = (
+            round_ratio(ticks, FRAMES_PER_QUARTER, score.ticks_per_quarter)
+            for ticks in (notes["onset"], score.end_ticks)
+        )
+        is_kept = (row >= 0) & (row < self.pitches) & ~notes["is_drum"] & (onset < LONGEST_FRAMES)
+        onset, end, row = onset[is_kept], np.minimum(end[is_kept], LONGEST_FRAMES), row[is_kept]
+        voices = self.voices or MOST_VOICES
+        tracks, track = np.unique(notes["track"][is_kept], return_inverse=True)
+        of_tracks = None
+        if len(tracks) <= voices:
+            order, length = one_at_a_time(onset, end, track)
+            of_tracks = Voiced(onset[order], length, row[order], track[order])
+            if len(order) == len(row) and (length >= (end - onset)[order]).all():
+                return of_tracks
+        order, length = one_at_a_time(onset, end, row)
+        onset, row = onset[order], row[order]
+        length = _highest(onset, length, row, voices)
+        onset, length, row = (values[length > 0] for values in (onset, length, row))
+        order = np.lexsort((-row, onset))
+        onset, length, row = onset[order], length[order], row[order]
+        highest = Voiced(onset, length, row, _first_free_voice(onset, onset + length))
+        return of_tracks if of_tracks and of_tracks.keeps() >= highest.keeps() else highest
+
+    # From tokens to notes, in TensorFlow ops.
+
+    def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        """See `NoteCodec.notes`. Voices are one instrument: a key has one note at a time."""
+        import tensorflow as tf
+
+        found, dropped = self._find(arrays, lengths)
+        velocity = tf.fill(tf.shape(found.row), VELOCITY)
+        columns = tf.stack([found.onset, found.length, found.pitch, velocity], axis=1)
+        row, columns = tf.cast(found.row, tf.int64), tf.cast(columns, tf.int64)
+        values, meant = in_rows(row, columns, tf.shape(arrays, tf.int64)[0])
+        is_note = tf.sequence_mask(meant, tf.shape(values)[1])
+        onset, length, pitch, velocity = tf.unstack(values, axis=2)
+        notes, count = single_voice_a_pitch(onset, length, pitch, velocity, is_note)
+        return notes, count, dropped + meant - count
+
+    def decode(self, array: np.ndarray) -> codec.Decoded:
+        """Gives the Score of one array [character], with voices as tracks. Total.
+
+        So a unison of two voices, one note in `notes`, is two here.
+        """
+        array = np.asarray(array)
+        found, dropped = self._find(array[None], np.array([len(array)], np.int32))
+        notes = np.zeros(len(found.row), NOTE)
+        notes["onset"], notes["duration"] = found.onset, found.length
+        notes["pitch"], notes["velocity"], notes["track"] = found.pitch, VELOCITY, found.voice
+        tempi = np.array([(0, self.microseconds_per_quarter)], TEMPO)
+        score = Score.from_unsorted(self.ticks_per_quarter, notes, tempi=tempi)
+        return codec.Decoded(score, int(dropped[0]))
+
+    def _find(self, arrays: Any, lengths: Any) -> tuple[Found, Any]:
+        """Finds the notes of tokens [batch, character], and int32 [batch] how many were dropped."""
+        import tensorflow as tf
+
+        tokens = tf.cast(arrays, tf.int32)
+        batch, time = tf.shape(tokens)[0], tf.shape(tokens)[1]
+        counts = tf.range(time)[None, :] < tf.convert_to_tensor(lengths)[:, None]
+        is_space = tf.cast(counts & (tokens == SPACE), tf.int32)
+        frame = tf.cumsum(is_space, axis=1, exclusive=True)
+        place = tf.broadcast_to(tf.range(time)[None, :], [batch, time])
+        frame_of_batch = frame + tf.range(batch)[:, None] * time
+        first = tf.math.unsorted_segment_min(place, frame_of_batch, batch * time)
+        voice = place - tf.gather(first, frame_of_batch)
+
+        is_pitch = counts & (tokens >= STRIKE) & (tokens < self.spec.size)
+        row = tf.where(is_pitch)[:, 0]
+        token, frame, voice = (tf.boolean_mask(x, is_pitch) for x in (tokens, frame, voice))
+        times = tf.cast(time, tf.int64)
+        order_key = (row * times + tf.cast(voice, tf.int64)) * times + tf.cast(frame, tf.int64)
+        order = tf.argsort(order_key)
+        row, token, frame, voice = (tf.gather(x, order) for x in (row, token, frame, voice))
+        row, pitch = tf.cast(row, tf.int32), (token - STRIKE) % self.pitches
+        is_strike = token < self._hold
+
+        continues = ~is_strike[1:] & (frame[1:] == frame[:-1] + 1)
+        for same in (row, voice, pitch):
+            continues &= same[1:] == same[:-1]
+        begins = tf.concat([tf.ones_like(is_strike[:1]), ~continues], 0)
+        note = tf.cumsum(tf.cast(begins, tf.int32)) - 1
+        begin = tf.boolean_mask(tf.range(tf.size(note)), begins)
+        length = tf.math.unsorted_segment_sum(tf.ones_like(note), note, tf.size(begin))
+        row, frame, pitch, voice, is_strike = (
+            tf.gather(x, begin) for x in (row, frame, pitch, voice, is_strike)
+        )
+        is_note = is_strike & (voice < (self.voices or MOST_VOICES))
+        dropped = tf.math.unsorted_segment_sum(tf.cast(~is_note, tf.int32), row, batch)
+        columns = (row, frame, length, pitch + self.lowest_pitch, voice)
+        return Found(*(tf.boolean_mask(x, is_note) for x in columns)), dropped
+
+    def transpose(self, arrays: Any, semitones: Any) -> Any:
+        """See `Codec.transpose`."""
+        import tensorflow as tf
+
+        tokens = tf.cast(arrays, tf.int32)
+        is_pitch = (tokens >= STRIKE) & (tokens < self.spec.size)
+        semitones = tf.cast(semitones, tf.int32)[:, None]
+        moved = (tokens - STRIKE) % self.pitches + semitones
+        leaves = is_pitch & ((moved < 0) | (moved >= self.pitches))
+        stays = tf.reduce_any(leaves, axis=1, keepdims=True)
+        moved = tf.where(is_pitch & ~stays, tokens + semitones, tokens)
+        return tf.cast(moved, self.spec.dtype)
+
+    def struck(self, arrays: Any) -> codec.Struck:
+        """See `Codec.struck`. A character takes no time, a space a 16th."""
+        import tensorflow as tf
+
+        tokens = tf.cast(arrays, tf.int32)
+        is_strike = (tokens >= STRIKE) & (tokens < self._hold)
+        pitch = tf.where(is_strike, tokens - STRIKE + self.lowest_pitch, 0)
+        seconds = self.microseconds_per_quarter / FRAMES_PER_QUARTER / 1e6
+        return codec.Struck(
+            tf.one_hot(tf.where(is_strike, pitch % 12, -1), 12),
+            tf.cast(pitch, tf.float32),
+            tf.where(tokens == SPACE, np.float32(seconds), np.float32(0)),
+        )
+
+    def text(self, array: np.ndarray) -> str:
+        """Gives the text a char-RNN of chorales read: a pitch p is chr(p + 34), a rest '"'.
+
+        A strike and a hold of a pitch are the same character there.
+        """
+        pitches = FIRST_CHARACTER + self.lowest_pitch + np.arange(self.pitches)
+        characters = np.concatenate([[REST_CHARACTER, ord(" ")], pitches, pitches])
+        return "".join(map(chr, characters[np.asarray(array)].tolist()))
+
+
+def _highest(onset: np.ndarray, length: np.ndarray, row: np.ndarray, voices: int) -> np.ndarray:
+    """Gives the lengths of [note] to where `voices` others sound above; 0 where at the onset."""
+    frames, rows = int((onset + length).max(initial=0)), int(row.max(initial=0)) + 1
+    sounding = np.zeros((frames, rows), np.uint8)
+    sounding[steps_of(onset, length), np.repeat(row, length)] = 1
+    rank = np.cumsum(sounding[:, ::-1], axis=1, dtype=np.uint8)[:, ::-1]
+    frame, crowded = np.nonzero((sounding > 0) & (rank > voices))
+    places = np.append(np.sort(crowded * frames + frame), rows * frames)
+    following = places[np.searchsorted(places, row * frames + onset)]
+    return np.minimum(length, following - row * frames - onset)
+
+
+def _first_free_voice(onset: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Gives each of [note] the first voice that is free at its onset, in their order.
+
+    The notes of the first voice are a chain: the first note, then always the first that
+    begins when the one before has ended. Without them, those of the second are.
+    """
+    voice, left, number = np.zeros(len(onset), np.int64), np.arange(len(onset)), 0
+    while len(left):
+        count = len(left)
+        hop = np.append(np.searchsorted(onset[left], end[left]), count)
+        is_reached = np.arange(count + 1) == 0
+        while hop[0] < count:  # What is reached in n hops, then in 2 n.
+            is_reached[hop[is_reached]] = True
+            hop = hop[hop]
+        voice[left[is_reached[:-1]]] = number
+        left, number = left[~is_reached[:-1]], number + 1
+    return voice
