@@ -3,7 +3,8 @@
 music21 takes from 0.03 to 5 seconds a score, so each is parsed once and kept in a cache. The
 collections of folk songs in ABC notation are read by our own reader, which needs none.
 
-What of a score is kept and what is not: `pipelines/music21_stream.py`.
+What of a score is kept and what is not: `pipelines/music21_stream.py`. Repeats are played
+once; in the folk songs as they are written.
 """
 
 from __future__ import annotations
@@ -229,7 +230,7 @@ def _pieces_of(root: Path, composer: str) -> Iterator[Piece]:
         for number in _tunes(path):
             yield Piece(
                 key=place if number is None else f"{place}#{number}",
-                group=f"{composer}/{_work(composer, path.relative_to(root / composer))}",
+                group=_group(composer, path.relative_to(root / composer)),
                 composer=composer,
                 genre=GENRES[composer],
                 title=path.stem if number is None else f"{path.stem} {number}",
@@ -257,6 +258,11 @@ def _one_encoding_each(root: Path, composer: str) -> list[Path]:
             if path.relative_to(root).as_posix() not in COPIES:
                 chosen.setdefault(path.with_suffix("") if suffix != ".abc" else path, path)
     return sorted(chosen.values())
+
+
+def _group(composer: str, place: Path) -> str:
+    """The work that a file belongs to; "" for folk tunes, whose files are mere volumes."""
+    return "" if composer in ABC_FOLDERS else f"{composer}/{_work(composer, place)}"
 
 
 def _work(composer: str, place: Path) -> str:

@@ -326,6 +326,11 @@ def test_folk_songs_are_read_without_music21_and_its_cache(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_folk_songs_of_one_volume_are_no_group(tmp_path):
+    pieces = corpus.Source(collection="oneills_1850", cache_dir=str(tmp_path)).pieces()
+    assert {piece.group for piece in pieces} == {""}
+
+
 def test_a_file_that_music21_cannot_parse_is_a_value_error(tmp_path):
     _, piece = chorale(tmp_path)
     broken = tmp_path / "broken.mxl"
