@@ -230,6 +230,80 @@ def test_the_same_notes_come_from_a_compiled_graph(codec):
         np.testing.assert_array_equal(eager, graph)
 
 
+# What augmentation and conditions ask of a codec; those that cannot say so in words.
+
+
+def tensors_of(codec: Codec) -> tuple[object, np.ndarray]:
+    """Eight bars of keys that can move by an octave, as a batch of one, and their array."""
+    piece = eight_bars()
+    notes = piece.notes[(piece.notes["pitch"] > 35) & (piece.notes["pitch"] < 90)]
+    array = codec.encode(dataclasses.replace(piece, notes=notes))
+    import tensorflow as tf
+
+    return tf.constant(array[None]), array
+
+
+def refuses(codec: Codec, method: str) -> bool:
+    """Whether the codec inherits the refusal of that method."""
+    return getattr(type(codec), method) is getattr(Codec, method)
+
+
+@every_codec_of_notes
+def test_transposing_moves_every_note_and_back_again(codec):
+    arrays, array = tensors_of(codec)
+    up = np.asarray(codec.transpose(arrays, np.array([3], np.int32)))
+    assert up.shape == (1, *array.shape)
+    assert up.dtype == array.dtype
+    before, after = codec.decode(array).score, codec.decode(up[0]).score
+    np.testing.assert_array_equal(after.notes["pitch"], before.notes["pitch"] + 3)
+    np.testing.assert_array_equal(after.notes["onset"], before.notes["onset"])
+    np.testing.assert_array_equal(codec.transpose(up, np.array([-3], np.int32))[0], array)
+
+
+@every_codec_of_notes
+def test_a_row_that_would_leave_the_keyboard_is_not_transposed(codec):
+    arrays, array = tensors_of(codec)
+    for semitones in (-100, 100):
+        np.testing.assert_array_equal(codec.transpose(arrays, np.array([semitones]))[0], array)
+
+
+@every_codec_of_notes
+def test_stretching_makes_every_note_later_or_is_refused_in_words(codec):
+    arrays, array = tensors_of(codec)
+    factors = np.array([1.25], np.float32)
+    try:
+        slower = np.asarray(codec.stretch(arrays, factors))
+    except ValueError as refusal:
+        assert codec.name in str(refusal) and "--stretch_percent=0" in str(refusal)
+        return
+    assert slower.shape == (1, *array.shape)
+    assert slower.dtype == array.dtype
+    before, after = codec.decode(array).score.notes, codec.decode(slower[0]).score.notes
+    count = min(len(before), len(after))  # A grid of fixed length loses what moves past its end.
+    assert count > 0
+    np.testing.assert_array_equal(after["pitch"][:count], before["pitch"][:count])
+    assert (after["onset"][:count] >= before["onset"][:count]).all()
+    np.testing.assert_array_equal(codec.stretch(arrays, np.ones(1, np.float32))[0], array)
+
+
+@every_codec_of_notes
+def test_what_is_struck_is_what_is_decoded(codec):
+    arrays, array = tensors_of(codec)
+    try:
+        struck = codec.struck(arrays)
+    except ValueError as refusal:
+        assert codec.name in str(refusal)
+        assert refuses(codec, "struck") or "onset" in str(refusal)
+        return
+    pitches = codec.decode(array).score.notes["pitch"]
+    np.testing.assert_array_equal(
+        np.sum(struck.pitch_classes[0], axis=0), np.bincount(pitches % 12, minlength=12)
+    )
+    assert float(np.sum(struck.pitch_sum)) == pitches.sum()
+    assert struck.seconds.shape == (1, len(array))
+    assert float(np.min(struck.seconds)) >= 0
+
+
 def test_a_codec_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(ValueError, match=r"no codec 'rolls'; the codecs are: .*note_tuples"):
         codec_class("rolls")
