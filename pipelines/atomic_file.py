@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -15,12 +17,29 @@ def write_atomically(path: Path, content: bytes) -> None:
       OSError: the folder is missing or full, or may not be written; an older file of that
         name is still there, unchanged.
     """
+    with open_atomically(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def open_atomically(path: Path, flush: bool = True) -> Iterator[BinaryIO]:
+    """Gives a file to write, which takes its name where the block ends without an error.
+
+    Args:
+      path: its name.
+      flush: waits until it is on the disk; without, a machine that stops may leave part of
+        it, which its reader must find out.
+
+    Raises:
+      OSError: as `write_atomically`.
+    """
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         Path(temporary).chmod(0o644)  # mkstemp lets nobody else read.
         Path(temporary).replace(path)
     except BaseException:

@@ -1,39 +1,43 @@
-"""Records: arrays to sharded TFRecord files and back, and the manifest beside them.
+"""Records: arrays to sharded TFRecord files and back, the rows of pieces, and the manifest.
 
 A record is a `tf.train.Example` with the features
   array     bytes, the array's elements, little-endian, in row-major order
   shape     int64, the array's shape; the dtype stands in the manifest's spec
   key       bytes, the piece's key
   composer, genre, ...  int64, the index into the spec's classes of that name
-Shards are written without TensorFlow (a worker process need not load it) and are equal
-byte for byte between runs. The manifest, `manifest.json`, is written last: a directory
-without one is not prepared. It holds no time and no path, so it is equal too.
+Beside the shards lie `pieces.jsonl`, a JSON object for each record, and `skipped.jsonl`,
+one for each piece that gave none: each on a line, sorted by key.
 
-Formats: TFRecord (tensorflow/core/lib/io/record_writer.h), protocol buffer wire format
-(protobuf.dev/programming-guides/encoding), CRC-32C (RFC 3720, appendix B.4).
+All is written without TensorFlow (a worker process need not load it) and equal byte for
+byte between runs. The manifest, `manifest.json`, is written last: a directory without one
+is not prepared. It holds the hash of every other file, no time and no path.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import functools
 import hashlib
 import json
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from pipelines.atomic_file import write_atomically
+from pipelines.atomic_file import open_atomically
 from pipelines.codecs.codec import Codec, Spec, codec_from_json
 from pipelines.split import SPLITS
+from pipelines.tfrecord import array_bytes, example, frames
 
-FORMAT = 1
+__all__ = ["Manifest", "Record", "array_bytes"]
+
+FORMAT = 2
 MANIFEST = "manifest.json"
-PIECES_PER_SHARD = 256
-LANE_BYTES = 64  # Of a checksum that is taken in parallel lanes.
+PIECES, SKIPPED = "pieces", "skipped"  # The tables.
+SHARD_BYTES = 2**23  # Of arrays, in a shard.
+BYTES_AT_ONCE = 2**20  # Of records that are framed together; they fit in a processor's cache.
+SHARD_RECORDS = 2**12  # At most; where arrays are small.
 
 
 # Bytes that tell whether they are whole.
@@ -50,134 +54,167 @@ def unseal(sealed: bytes) -> bytes | None:
     return content if hashlib.sha256(content).digest() == sealed[:32] else None
 
 
-# TFRecord framing.
+class _Hashed:
+    """A file being written, and what the manifest says of it."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self._file, self._sha256 = file, hashlib.sha256()
+        self.name, self.bytes = name, 0
+
+    def write(self, content: bytes) -> None:
+        self._file.write(content)
+        self._sha256.update(content)
+        self.bytes += len(content)
+
+    def facts(self) -> dict[str, Any]:
+        """Gives file, bytes and sha256."""
+        return {"file": self.name, "bytes": self.bytes, "sha256": self._sha256.hexdigest()}
 
 
-@functools.cache
-def _crc_table() -> np.ndarray:
-    """The CRC-32C of each byte: uint32 [256]."""
-    crc: np.ndarray = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        crc = (crc >> 1) ^ np.where(crc & 1, np.uint32(0x82F63B78), np.uint32(0))
-    return crc
+@contextlib.contextmanager
+def _hashed(path: Path) -> Iterator[_Hashed]:
+    with open_atomically(path) as file:
+        yield _Hashed(path.name, file)
 
 
-@functools.cache
-def _crc_list() -> list[int]:
-    return _crc_table().tolist()
+def is_as_written(path: Path, facts: Mapping[str, Any]) -> bool:
+    """Tells whether a file has the bytes and the sha256 that `facts` says."""
+    if not path.is_file() or path.stat().st_size != facts["bytes"]:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == facts["sha256"]
 
 
-@functools.cache
-def _crc_pair_table() -> np.ndarray:
-    """What two bytes at once make of a register: uint32 [65536]."""
-    table = _crc_table()
-    register = np.arange(65536, dtype=np.uint32)
-    for _ in range(2):
-        register = table[register & 255] ^ (register >> 8)
-    return register
-
-
-@functools.cache
-def _skip_table() -> list[list[int]]:
-    """What `LANE_BYTES` zero bytes make of each byte of a register: [4][256]."""
-    table, shifts = _crc_table(), 8 * np.arange(4, dtype=np.uint32)
-    register = np.arange(256, dtype=np.uint32)[:, None] << shifts
-    for _ in range(LANE_BYTES):
-        register = table[register & 255] ^ (register >> 8)
-    return register.T.tolist()
-
-
-def crc32c(content: bytes) -> int:
-    """Gives the CRC-32C (Castagnoli) of some bytes.
-
-    The content is cut in lanes that NumPy takes together; a CRC is linear, so the lanes'
-    remainders join by table.
-    """
-    if len(content) < LANE_BYTES:
-        return _crc32c_byte_by_byte(content)
-    lanes = -(-len(content) // LANE_BYTES)
-    padded = np.zeros(lanes * LANE_BYTES, np.uint8)  # Zeros before the content change nothing.
-    start = len(padded) - len(content)
-    padded[start:] = np.frombuffer(content, np.uint8)
-    padded[start : start + 4] ^= 255  # The register's initial ones.
-    table, registers = _crc_pair_table(), np.zeros(lanes, np.uint32)
-    for column in padded.view("<u2").reshape(lanes, -1).T.copy():
-        registers = table[(registers ^ column) & 65535] ^ (registers >> 16)
-    skip, crc = _skip_table(), 0
-    for register in registers.tolist():
-        crc = (
-            skip[0][crc & 255]
-            ^ skip[1][crc >> 8 & 255]
-            ^ skip[2][crc >> 16 & 255]
-            ^ skip[3][crc >> 24]
-            ^ register
-        )
-    return crc ^ 0xFFFFFFFF
-
-
-def _crc32c_byte_by_byte(content: bytes) -> int:
-    crc, table = 0xFFFFFFFF, _crc_list()
-    for byte in content:
-        crc = table[(crc ^ byte) & 255] ^ crc >> 8
-    return crc ^ 0xFFFFFFFF
-
-
-def _masked_crc(content: bytes) -> bytes:
-    crc = crc32c(content)
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-def frame(record: bytes) -> bytes:
-    """Gives a record as it stands in a TFRecord file: length, CRC, bytes, CRC."""
-    length = struct.pack("<Q", len(record))
-    return length + _masked_crc(length) + record + _masked_crc(record)
-
-
-# tf.train.Example.
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*out, number])
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _feature(value: bytes | Sequence[int]) -> bytes:
-    if isinstance(value, bytes):
-        return _field(1, _field(1, value))  # Feature.bytes_list.
-    return _field(3, _field(1, b"".join(map(_varint, value))))  # Feature.int64_list, packed.
-
-
-def example(features: Mapping[str, bytes | Sequence[int]]) -> bytes:
-    """Gives a serialised `tf.train.Example` of bytes and non-negative int64 features."""
-    entries = [
-        _field(1, _field(1, name.encode()) + _field(2, _feature(features[name])))
-        for name in sorted(features)
-    ]
-    return _field(1, b"".join(entries))
-
-
-def array_bytes(array: np.ndarray) -> bytes:
-    """Gives the elements of an array, little-endian, in row-major order."""
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
-
-
-# Shards and the manifest.
+# Shards.
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One prepared piece: its row in the manifest, and its array as `array_bytes` gives it."""
+    """One prepared piece: its row, and its array as `array_bytes` gives it.
 
-    row: dict[str, Any]  # key, title, composer, genre, group, split, licence, steps, notes
+    Attributes:
+      row: see `read_pieces`.
+      shape: of the array.
+      array: its bytes.
+    """
+
+    row: dict[str, Any]
     shape: tuple[int, ...]
     array: bytes
+
+
+def example_of(
+    key: str, shape: Sequence[int], array: bytes, class_indices: Mapping[str, int]
+) -> bytes:
+    """Gives the serialised `tf.train.Example` of a record."""
+    classes = {name: [index] for name, index in class_indices.items()}
+    return example({"array": array, "shape": shape, "key": key.encode(), **classes})
+
+
+def shards_of(array_sizes: np.ndarray) -> np.ndarray:
+    """Cuts the records of a split, in their order, in shards of `SHARD_BYTES` or a little more.
+
+    Args:
+      array_sizes: int64 [record], bytes of each array.
+
+    Returns:
+      int64 [record], the shard of each, from 0 without a gap.
+    """
+    sizes = np.maximum(array_sizes, SHARD_BYTES // SHARD_RECORDS)
+    begins = np.cumsum(sizes) - sizes
+    return np.unique(begins // SHARD_BYTES, return_inverse=True)[1]
+
+
+def shard_name(split: str, shard: int, count: int) -> str:
+    """Gives the name of one of the `count` shards of a split."""
+    return f"{split}-{shard:05d}-of-{count:05d}.tfrecord"
+
+
+def write_shard(path: Path, examples: Iterable[bytes]) -> dict[str, Any]:
+    """Writes a shard; gives its file, bytes, sha256 and records."""
+    records, held, held_bytes = 0, [], 0
+    with _hashed(path) as file:
+        for record in examples:
+            held.append(record)
+            held_bytes += len(record)
+            if held_bytes >= BYTES_AT_ONCE:
+                file.write(frames(held))
+                records, held, held_bytes = records + len(held), [], 0
+        file.write(frames(held))
+    return {**file.facts(), "records": records + len(held)}
+
+
+def write_records(
+    data_dir: Path, records: Iterable[Record], classes: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, Any]]:
+    """Writes the shards of records that are held in memory; gives `Manifest.splits`.
+
+    Args:
+      data_dir: an existing directory.
+      records: sorted by key, which fixes what each shard holds; their rows say the split.
+      classes: the values of composer, genre, ..., in index order.
+    """
+    by_split: dict[str, list[Record]] = {split: [] for split in SPLITS}
+    for record in records:
+        by_split[record.row["split"]].append(record)
+    splits = {}
+    for split, those in by_split.items():
+        shard = shards_of(np.array([len(record.array) for record in those], np.int64))
+        count = int(shard.max(initial=-1)) + 1
+        written = []
+        for number in range(count):
+            chosen = [record for record, its in zip(those, shard, strict=True) if its == number]
+            examples = (_example(record, classes) for record in chosen)
+            written.append(write_shard(data_dir / shard_name(split, number, count), examples))
+        totals = {name: sum(record.row[name] for record in those) for name in ("steps", "notes")}
+        splits[split] = {"pieces": len(those), **totals, "shards": written}
+    return splits
+
+
+def _example(record: Record, classes: Mapping[str, Sequence[str]]) -> bytes:
+    indices = {name: list(values).index(record.row[name]) for name, values in classes.items()}
+    return example_of(record.row["key"], record.shape, record.array, indices)
+
+
+# Tables: the rows of pieces.
+
+
+class Table:
+    """A file of rows that is being written, one JSON object a line."""
+
+    def __init__(self, file: _Hashed) -> None:
+        self._file, self.rows = file, 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Writes a row; rows come sorted by key."""
+        self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        self.rows += 1
+
+    def facts(self) -> dict[str, Any]:
+        """Gives the file, its bytes, sha256 and rows, once it is written."""
+        return {**self._file.facts(), "rows": self.rows}
+
+
+@contextlib.contextmanager
+def open_table(folder: Path, name: str) -> Iterator[Table]:
+    """Gives the table `name` ("pieces" or "skipped") to write in a folder; whole or not at all."""
+    with _hashed(folder / f"{name}.jsonl") as file:
+        yield Table(file)
+
+
+def write_tables(
+    data_dir: Path, pieces: Iterable[Mapping[str, Any]], skipped: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Writes the rows of pieces and of skipped pieces; gives `Manifest.tables`."""
+    with open_table(data_dir, PIECES) as made, open_table(data_dir, SKIPPED) as left_out:
+        for row in pieces:
+            made.add(row)
+        for row in skipped:
+            left_out.add(row)
+    return {PIECES: made.facts(), SKIPPED: left_out.facts()}
+
+
+# The manifest.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,23 +225,26 @@ class Manifest:
       configuration: SHA-256 of all that decides the content.
       source: name, flags, licence, citation, homepage.
       codec: as `Codec.to_json` gives it.
+      shaping: the fields of `Shaping`.
       spec: of the records; its classes are composer and genre.
       fractions: share of groups expected in train and validation.
+      split_rules: for each rule of `split.RULES` the pieces whose split it decided.
       splits: for each split pieces, steps, notes and its shards, each with file, bytes,
         sha256 and records.
-      pieces: for each its key, title, composer, genre, group, split, licence, steps, notes.
-      skipped: for each its key and the reason.
+      tables: of "pieces" and "skipped" file, bytes, sha256 and rows; `read_pieces` and
+        `read_skipped` give the rows.
       versions: of what read the music.
     """
 
     configuration: str
     source: dict[str, Any]
     codec: dict[str, Any]
+    shaping: dict[str, Any]
     spec: Spec
     fractions: dict[str, float]
+    split_rules: dict[str, int]
     splits: dict[str, dict[str, Any]]
-    pieces: list[dict[str, Any]]
-    skipped: list[dict[str, str]]
+    tables: dict[str, dict[str, Any]]
     versions: dict[str, str]
 
     def build_codec(self) -> Codec:
@@ -215,44 +255,6 @@ class Manifest:
         """Gives the text of `manifest.json`."""
         values = {"format": FORMAT, **dataclasses.asdict(self), "spec": self.spec.to_json()}
         return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def write_records(
-    data_dir: Path, records: Iterable[Record], classes: Mapping[str, Sequence[str]]
-) -> dict[str, dict[str, Any]]:
-    """Writes the shards of all splits; gives `Manifest.splits`.
-
-    Args:
-      data_dir: an existing directory.
-      records: sorted by key, which fixes what each shard holds.
-      classes: the values of composer, genre, ..., in index order.
-    """
-    by_split: dict[str, list[Record]] = {split: [] for split in SPLITS}
-    for record in records:
-        by_split[record.row["split"]].append(record)
-    return {split: _write_split(data_dir, split, by_split[split], classes) for split in SPLITS}
-
-
-def _write_split(
-    data_dir: Path, split: str, records: list[Record], classes: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
-    count = -(-len(records) // PIECES_PER_SHARD)
-    shards = []
-    for index in range(count):
-        part = records[index * PIECES_PER_SHARD : (index + 1) * PIECES_PER_SHARD]
-        content = b"".join(frame(_record_bytes(record, classes)) for record in part)
-        name = f"{split}-{index:05d}-of-{count:05d}.tfrecord"
-        write_atomically(data_dir / name, content)
-        digest = hashlib.sha256(content).hexdigest()
-        shards.append({"file": name, "bytes": len(content), "sha256": digest, "records": len(part)})
-    totals = {name: sum(r.row[name] for r in records) for name in ("steps", "notes")}
-    return {"pieces": len(records), **totals, "shards": shards}
-
-
-def _record_bytes(record: Record, classes: Mapping[str, Sequence[str]]) -> bytes:
-    indices = {name: [list(values).index(record.row[name])] for name, values in classes.items()}
-    fixed = {"array": record.array, "shape": record.shape, "key": record.row["key"].encode()}
-    return example({**fixed, **indices})
 
 
 def read_manifest(data_dir: str | Path) -> Manifest:
@@ -277,25 +279,55 @@ def read_manifest(data_dir: str | Path) -> Manifest:
 
 
 def read_pieces(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
-    """Gives the row of each piece in turn, sorted by key; see `Manifest.pieces`."""
-    yield from manifest.pieces
+    """Gives the row of each piece in turn, sorted by key.
+
+    A row has key, title, composer, genre, group, split, licence, steps (of the array),
+    notes, seconds, shard (the name of its file) and index (of its record in there).
+
+    Raises:
+      ValueError: the file of rows is missing, or not as it was written.
+    """
+    return _read_table(data_dir, manifest, PIECES)
+
+
+def read_skipped(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
+    """Gives key and reason of each piece that gave no record, sorted by key.
+
+    Raises:
+      ValueError: as `read_pieces`.
+    """
+    return _read_table(data_dir, manifest, SKIPPED)
+
+
+def _read_table(data_dir: str | Path, manifest: Manifest, name: str) -> Iterator[dict[str, Any]]:
+    facts = manifest.tables[name]
+    _refuse(_fault(data_dir, facts), data_dir)
+    with (Path(data_dir) / facts["file"]).open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
 
 
 def fault(data_dir: str | Path, manifest: Manifest, split: str | None = None) -> str:
-    """Says what is wrong with the shards of a split, or of all; "" where they are as written."""
+    """Says what is wrong with the shards of a split, or with all files; "" where nothing is."""
+    files = [] if split else list(manifest.tables.values())
     for name in SPLITS if split is None else (split,):
-        for shard in manifest.splits[name]["shards"]:
-            path = Path(data_dir) / shard["file"]
-            if not path.is_file():
-                return f"{path} is missing"
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != shard["sha256"]:
-                    return f"{path} is not what was written: its SHA-256 differs"
+        files += manifest.splits[name]["shards"]
+    return next(filter(None, (_fault(data_dir, facts) for facts in files)), "")
+
+
+def _fault(data_dir: str | Path, facts: Mapping[str, Any]) -> str:
+    path = Path(data_dir) / facts["file"]
+    if not path.is_file():
+        return f"{path} is missing"
+    if not is_as_written(path, facts):
+        return f"{path} is not what was written: its SHA-256 differs"
     return ""
 
 
 def verify(data_dir: str | Path, manifest: Manifest, split: str | None = None) -> None:
-    """Checks that the shards of a split, or of all, are as written. ValueError names one not."""
-    wrong = fault(data_dir, manifest, split)
+    """Checks that the shards of a split, or all files, are as written. ValueError names one not."""
+    _refuse(fault(data_dir, manifest, split), data_dir)
+
+
+def _refuse(wrong: str, data_dir: str | Path) -> None:
     if wrong:
         raise ValueError(f"{wrong}; delete {Path(data_dir) / MANIFEST} and prepare again")

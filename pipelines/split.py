@@ -3,16 +3,23 @@
 The group, never the file, is hashed: copies, arrangements and movements of a work stand
 together, so nothing that is trained on is tested on. A split does not change when pieces
 are added or taken away. With few groups a split can come out empty; the manifest shows it.
+Where a collection publishes a split, that goes before the hash.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+# What may decide the split of a piece.
+PUBLISHED, OF_ITS_GROUP, HASHED = RULES = (
+    "published by the collection",
+    "published for another piece of its group",
+    "hash of its group",
+)
 
 
 class Fractions(NamedTuple):
@@ -43,6 +50,49 @@ def split_of(group: str, fractions: Fractions = Fractions()) -> Split:  # noqa: 
     if place < fractions.train:
         return "train"
     return "validation" if place < fractions.train + fractions.validation else "test"
+
+
+def published_splits(pieces: Iterable[tuple[str, str]]) -> dict[str, Split]:
+    """Gives for each group that has a published split the one of its first piece with one.
+
+    Args:
+      pieces: (group, published split or "") of each.
+
+    Raises:
+      ValueError: a published split is none of `SPLITS`.
+    """
+    found: dict[str, Split] = {}
+    for group, published in pieces:
+        if published:
+            found.setdefault(group, _checked(published))
+    return found
+
+
+def decide(
+    group: str, published: str, of_groups: Mapping[str, Split], fractions: Fractions
+) -> tuple[Split, str]:
+    """Gives the split of a piece, and the one of `RULES` that decided it.
+
+    Args:
+      group: of the piece.
+      published: the split that the collection publishes for it, or "".
+      of_groups: as `published_splits` gives it.
+      fractions: for the hash.
+    """
+    if published:
+        return _checked(published), PUBLISHED
+    if group in of_groups:
+        return of_groups[group], OF_ITS_GROUP
+    return split_of(group, fractions), HASHED
+
+
+def _checked(published: str) -> Split:
+    for split in SPLITS:
+        if split == published:
+            return split
+    raise ValueError(
+        f"the collection publishes a split {published!r}; the splits are {', '.join(SPLITS)}"
+    )
 
 
 def spread_sample(names: Iterable[str], count: int | None) -> list[str]:

@@ -10,7 +10,8 @@ order of their numbers, and has one note at a time. Else, and where more keys ar
 way (of equal numbers: for longer), a key has one note at a time; of all that sound as written
 the highest stay, as many as there are voices (a lower note ends where that many others sound
 above it, or is lost); and a note goes, in order of onset and from the highest down, to the
-first voice that is free, and stays there.
+first voice that is free, and stays there. With `voices=0` tracks are voices only where each
+has one note at a time as written, so that every key is struck and sounds as long as it should.
 
 Which notes a text is: a strike begins a note, the holds of its pitch in the same voice in
 the frames that follow at once make it longer. What stands between two spaces is a frame,
@@ -170,7 +171,10 @@ class Codec(codec.NoteCodec):
         order = np.lexsort((-row, onset))
         onset, length, row = onset[order], length[order], row[order]
         highest = Voiced(onset, length, row, _first_free_voice(onset, onset + length))
-        return of_tracks if of_tracks and of_tracks.keeps() >= highest.keeps() else highest
+        # Where there are voices for all keys, nothing is gained by tracks that lose some.
+        if of_tracks and self.voices and of_tracks.keeps() >= highest.keeps():
+            return of_tracks
+        return highest
 
     # From tokens to notes, in TensorFlow ops.
 

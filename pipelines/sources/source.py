@@ -18,7 +18,7 @@ from pipelines.score import Score
 UNKNOWN = "unknown"  # Composer or genre of a piece whose place in the collection does not tell.
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)  # A list of a million is kept.
 class Piece:
     """One piece of a collection: what is known of it before it is read.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines import records
+from pipelines import records, tfrecord
 from pipelines.codecs.codec import Spec
 from pipelines.records import Manifest, Record
 
@@ -20,10 +20,19 @@ def record(key, array, split="train", composer="bach"):
     return Record(row, array.shape, records.array_bytes(array))
 
 
-def manifest(splits):
-    spec = Spec("vectors", (None, 2), "float32", 2, "note", (("time", 0, 2),), CLASSES)
-    fractions = {"train": 0.8, "validation": 0.1}
-    return Manifest("c0ffee", {"name": "folder"}, {}, spec, fractions, splits, [], [], {})
+def manifest(splits, tables=None):
+    return Manifest(
+        configuration="c0ffee",
+        source={"name": "folder"},
+        codec={},
+        shaping={},
+        spec=Spec("vectors", (None, 2), "float32", 2, "note", (("time", 0, 2),), CLASSES),
+        fractions={"train": 0.8, "validation": 0.1},
+        split_rules={},
+        splits=splits,
+        tables=tables or {},
+        versions={},
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,23 +46,31 @@ def manifest(splits):
     ],
 )
 def test_crc32c_gives_the_published_values(content, checksum):
-    assert records.crc32c(content) == checksum
+    assert tfrecord.crc32c([content]) == [checksum]
 
 
-@pytest.mark.parametrize("size", [63, 64, 65, 127, 128, 129, 1000, 4096])
-def test_crc32c_in_lanes_equals_crc32c_byte_by_byte(size):
-    content = np.random.default_rng(size).bytes(size)
+def crc32c_bit_by_bit(content):
     crc = 0xFFFFFFFF
     for byte in content:
         crc ^= byte
         for _ in range(8):
             crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    assert records.crc32c(content) == crc ^ 0xFFFFFFFF
+    return crc ^ 0xFFFFFFFF
+
+
+def test_crc32c_of_many_at_once_is_that_of_each_bit_by_bit():
+    sizes = [4096, 63, 64, 0, 65, 127, 128, 129, 1000, 3]
+    contents = [np.random.default_rng(size).bytes(size) for size in sizes]
+    expected = [crc32c_bit_by_bit(content) for content in contents]
+    assert tfrecord.crc32c(contents) == expected
+    for content, checksum in zip(contents, expected, strict=True):
+        assert tfrecord.crc32c([content]) == [checksum]
+    assert tfrecord.crc32c([]) == []
 
 
 def test_an_example_is_byte_for_byte_what_protocol_buffers_write():
     array = np.arange(300, dtype=np.float32).tobytes()
-    ours = records.example({"array": array, "shape": [150, 2], "composer": [0], "big": [2**40]})
+    ours = tfrecord.example({"array": array, "shape": [150, 2], "composer": [0], "big": [2**40]})
     theirs = tf.train.Example.FromString(ours)
     assert theirs.features.feature["array"].bytes_list.value[0] == array
     assert list(theirs.features.feature["shape"].int64_list.value) == [150, 2]
@@ -67,7 +84,7 @@ def test_a_shard_is_byte_for_byte_what_tensorflow_writes(tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as writer:
         for content in contents:
             writer.write(content)
-    assert b"".join(map(records.frame, contents)) == (tmp_path / "theirs").read_bytes()
+    assert tfrecord.frames(contents) == (tmp_path / "theirs").read_bytes()
 
 
 def test_records_come_back_from_their_shards_by_split(tmp_path):
@@ -90,12 +107,41 @@ def test_records_come_back_from_their_shards_by_split(tmp_path):
     records.verify(tmp_path, manifest(splits))
 
 
-def test_a_split_is_cut_in_shards_of_a_fixed_number_of_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "PIECES_PER_SHARD", 2)
-    made = [record(str(n), np.ones((1, 2), np.float32)) for n in range(5)]
+def test_a_split_is_cut_in_shards_where_a_record_begins_past_a_multiple_of_their_size(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(records, "SHARD_BYTES", 100)
+    # They begin at byte 0, 40, 80, 200, 220: in the hundreds 0, 0, 0, 2, 2.
+    assert records.shards_of(np.array([40, 40, 120, 20, 500])).tolist() == [0, 0, 0, 1, 1]
+    assert records.shards_of(np.zeros(0, np.int64)).tolist() == []
+    made = [record(str(n), np.ones((5, 2), np.float32)) for n in range(5)]  # 40 bytes each.
     shards = records.write_records(tmp_path, made, CLASSES)["train"]["shards"]
-    assert [shard["records"] for shard in shards] == [2, 2, 1]
-    assert shards[2]["file"] == "train-00002-of-00003.tfrecord"
+    assert [shard["records"] for shard in shards] == [3, 2]
+    assert shards[1]["file"] == "train-00001-of-00002.tfrecord"
+
+
+def test_a_shard_of_small_records_holds_no_more_than_so_many(monkeypatch):
+    monkeypatch.setattr(records, "SHARD_RECORDS", 4)
+    assert records.shards_of(np.ones(9, np.int64)).tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 2]
+
+
+def test_rows_come_back_as_they_were_written_and_a_damaged_file_of_them_is_refused(tmp_path):
+    rows = [{"key": "a", "title": "Für\u2028Elise\n"}, {"key": "b", "title": '"'}]
+    tables = records.write_tables(tmp_path, rows, [{"key": "c", "reason": "it has no notes"}])
+    written = manifest({}, tables)
+    assert tables["pieces"]["rows"] == 2 and tables["skipped"]["rows"] == 1
+    assert list(records.read_pieces(tmp_path, written)) == rows
+    assert list(records.read_skipped(tmp_path, written)) == [
+        {"key": "c", "reason": "it has no notes"}
+    ]
+    path = tmp_path / "pieces.jsonl"
+    assert path.read_bytes().count(b"\n") == 2
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"pieces.jsonl is not what was written.*prepare again"):
+        next(records.read_pieces(tmp_path, written))
+    path.unlink()
+    with pytest.raises(ValueError, match=r"pieces.jsonl is missing"):
+        next(records.read_pieces(tmp_path, written))
 
 
 def test_arrays_are_stored_little_endian_and_in_rows():
@@ -114,7 +160,7 @@ def test_a_directory_that_is_not_prepared_is_refused_with_what_to_run(tmp_path):
         records.read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1}', '{"format": 0}', "\x00"])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2}', '{"format": 1}', "\x00"])
 def test_a_manifest_of_another_version_or_none_at_all_is_refused(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(ValueError, match=r"no manifest of this version.*pipelines.prepare"):

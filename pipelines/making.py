@@ -1,0 +1,193 @@
+"""Making: from pieces to records and manifest in a folder, and from there into place."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipelines import data_card, data_counts, duplicates, plan, pool, records, shards, tasks
+from pipelines.atomic_file import write_atomically
+from pipelines.parts import Skipped
+from pipelines.plan import Plan
+from pipelines.records import PIECES, SKIPPED, Manifest
+from pipelines.sources.source import Piece
+from pipelines.split import RULES, SPLITS, Fractions
+from pipelines.tasks import Recipe, Task
+
+LIBRARIES = ("music21", "numpy", "symusic")  # Whose versions may change what is read.
+CLASSES = ("composer", "genre")
+COPY = duplicates.COPY_OF
+
+
+class Made(NamedTuple):
+    """What `make` made.
+
+    Attributes:
+      manifest: to be written last.
+      counts: for each split the sum of `data_counts.counts` of its pieces.
+    """
+
+    manifest: Manifest
+    counts: dict[str, np.ndarray]
+
+
+def make(
+    recipe: Recipe,
+    fractions: Fractions,
+    pieces: Sequence[Piece],
+    folder: Path,
+    runner: pool.Runner,
+    configuration: str,
+) -> Made:
+    """Writes parts, then shards and tables, in a folder.
+
+    Raises:
+      ValueError: no piece can be read, or none falls in training.
+      OSError: the disk is full, or a file that was written is damaged.
+    """
+    todo = tasks.tasks_of(recipe, pieces, folder)
+    tasks.run(todo, runner)
+    facts = plan.read_facts(todo)
+    made = plan.make(pieces, facts, recipe.shaping, fractions)
+    _refuse_nothing(todo, made, fractions)
+    kept = np.flatnonzero(made.splits >= 0).tolist()
+    classes = {
+        name: tuple(sorted({getattr(pieces[piece], name) for piece in kept})) for name in CLASSES
+    }
+    places = places_of(todo, kept, classes)
+    by_split = shards.shards_of(made, folder, places, facts.array_bytes, CLASSES)
+    shards.run([shard for those in by_split.values() for shard in those], runner)
+    splits, tables, sums = _write_tables(folder, todo, made)
+    for name, those in by_split.items():
+        splits[name]["shards"] = [shards.facts(shard) for shard in those]
+    counts = np.bincount(made.rules[kept], minlength=len(RULES)).tolist()
+    source, codec = recipe.source, recipe.codec
+    manifest = Manifest(
+        configuration=configuration,
+        source={
+            "name": source.name,
+            "flags": source.flags(),
+            "licence": source.licence,
+            "citation": source.citation,
+            "homepage": source.homepage,
+        },
+        codec=codec.to_json(),
+        shaping=recipe.shaping_flags(),
+        spec=dataclasses.replace(codec.spec, classes=classes),
+        fractions=fractions._asdict(),
+        split_rules=dict(zip(RULES, counts, strict=True)),
+        splits=splits,
+        tables=tables,
+        versions=versions(),
+    )
+    return Made(manifest, sums)
+
+
+def versions() -> dict[str, str]:
+    """Gives the versions of the libraries that read music."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def _refuse_nothing(todo: Sequence[Task], made: Plan, fractions: Fractions) -> None:
+    kept = np.flatnonzero(made.splits >= 0).tolist()
+    if not kept:
+        first = next(entry for _, entry in plan.entries(todo) if isinstance(entry, Skipped))
+        raise ValueError(
+            f"none of the {len(made.splits)} pieces could be read; the first, {first.key}: "
+            f"{first.reason}"
+        )
+    if not (made.splits == SPLITS.index("train")).any():
+        groups = len({made.groups[piece] for piece in kept})
+        raise ValueError(
+            f"no piece falls in training: {len(kept)} pieces in {groups} groups are too few for "
+            f"train_fraction {fractions.train}; give more music, or --train_fraction=1 "
+            "--validation_fraction=0"
+        )
+
+
+def places_of(
+    todo: Sequence[Task], kept: Sequence[int], classes: dict[str, tuple[str, ...]]
+) -> np.ndarray:
+    """Gives int32 [piece, column] of the pieces that are kept; see `shards.Shard`."""
+    sizes = [len(task.pieces) for task in todo]
+    task = np.repeat(np.arange(len(todo)), sizes)
+    place = np.concatenate([np.arange(size) for size in sizes])
+    places = np.stack([task, place, *np.zeros((len(classes), len(task)))], 1).astype(np.int32)
+    for column, (name, values) in enumerate(classes.items(), shards.CLASSES):
+        index = {value: number for number, value in enumerate(values)}
+        for piece in kept:
+            entry = todo[task[piece]].pieces[place[piece]]
+            places[piece, column] = index[getattr(entry, name)]
+    return places
+
+
+def _write_tables(
+    folder: Path, todo: Sequence[Task], made: Plan
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]], dict[str, np.ndarray]]:
+    """Writes the rows of all pieces; gives `Manifest.splits` but the shards, and `.tables`.
+
+    The third is for each split the sum of `data_counts.counts`.
+    """
+    splits: dict[str, dict[str, Any]]
+    splits = {split: {"pieces": 0, "steps": 0, "notes": 0} for split in SPLITS}
+    sums: dict[str, np.ndarray]
+    sums = {split: np.zeros(data_counts.COUNTS, np.int64) for split in SPLITS}
+    with (
+        records.open_table(folder, PIECES) as kept,
+        records.open_table(folder, SKIPPED) as skipped,
+    ):
+        for piece, entry in plan.entries(todo):
+            if isinstance(entry, Skipped):
+                skipped.add({"key": entry.key, "reason": entry.reason})
+                continue
+            key = entry.row["key"]
+            if key in made.copies:
+                skipped.add({"key": key, "reason": COPY + made.copies[key]})
+                continue
+            split = SPLITS[made.splits[piece]]
+            shard, index = made.shard_name(piece), int(made.indices[piece])
+            group = made.groups[piece]
+            kept.add({**entry.row, "group": group, "split": split, "shard": shard, "index": index})
+            sums[split] += data_counts.unpacked(entry.counts)
+            for name, count in (("pieces", 1), *((n, entry.row[n]) for n in ("steps", "notes"))):
+                splits[split][name] += count
+    return splits, {PIECES: kept.facts(), SKIPPED: skipped.facts()}, sums
+
+
+def install(folder: Path, data_dir: Path, manifest: Manifest) -> None:
+    """Puts what `make` wrote in place of what was prepared before.
+
+    Killed half way, it leaves a directory without a manifest, which is not prepared, and the
+    parts, from which the next run makes the same.
+    """
+    (data_dir / records.MANIFEST).unlink(missing_ok=True)
+    old = [path for split in SPLITS for path in data_dir.glob(f"{split}-*-of-*.tfrecord")]
+    for path in old:
+        path.unlink()
+    written = [*manifest.tables.values()]
+    for split in SPLITS:
+        written += manifest.splits[split]["shards"]
+    for facts in written:
+        (folder / facts["file"]).replace(data_dir / facts["file"])
+    for name in (data_card.PLOTS, data_card.CARD):
+        (data_dir / name).unlink(missing_ok=True)
+        if (folder / name).exists():
+            (folder / name).replace(data_dir / name)
+    _flush(data_dir)
+    write_atomically(data_dir / records.MANIFEST, manifest.to_bytes())
+    _flush(data_dir)
+
+
+def _flush(directory: Path) -> None:
+    """Sees to it that the names of a directory are on the disk."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

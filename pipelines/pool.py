@@ -1,0 +1,189 @@
+"""Jobs in worker processes: each done once, whatever a worker does.
+
+A worker that dies (the system kills it, a library crashes) takes no job with it for good:
+those that were running are given back, to be tried alone. Workers load no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol, Self, TypeVar
+
+PROGRESS_SECONDS = 5.0  # Between lines of progress where they do not overwrite each other.
+
+
+class Job(Protocol):
+    """What a worker does: some data that a function at the top of a module takes."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What it costs, roughly; at least 1."""
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+
+
+class Runner(Protocol):
+    """What does jobs: the processes of this machine, or Beam."""
+
+    def start(self, example: Any) -> None:
+        """Makes ready, while the caller does something else, for jobs that hold `example`."""
+
+    def run(
+        self, function: Callable[[AnyJob], None], jobs: Sequence[AnyJob], doing: str
+    ) -> list[AnyJob]:
+        """Does jobs, in any order; gives those that were running when a worker died.
+
+        Args:
+          function: at the top of a module; what it makes, it writes in files.
+          jobs: to do.
+          doing: what is said while it lasts: "reading music".
+
+        Raises:
+          Exception: what `function` raises ends all.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def cpu_cores() -> int:
+    """The CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Pool:
+    """Worker processes of this machine. See `Runner`.
+
+    Args:
+      workers: processes at once.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._executor: concurrent.futures.ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+            self._executor = None
+
+    def start(self, example: Any) -> None:
+        """Starts the workers; they import what `example` is made of. See `Runner.start`."""
+        if self._executor is None:
+            self._executor = _executor(self.workers)
+        for _ in range(self.workers):
+            self._executor.submit(_take, example)
+
+    def run(
+        self, function: Callable[[AnyJob], None], jobs: Sequence[AnyJob], doing: str
+    ) -> list[AnyJob]:
+        """See `Runner.run`."""
+        # The largest first, so that all end together.
+        undone = sorted(jobs, key=lambda job: job.size_bytes)
+        progress = Progress(doing, undone)
+        suspects: list[AnyJob] = []
+        while undone:
+            suspects += self._run_until_a_death(function, undone, progress)
+        progress.end()
+        return suspects
+
+    def _run_until_a_death(
+        self, function: Callable[[AnyJob], None], undone: list[AnyJob], progress: Progress
+    ) -> list[AnyJob]:
+        """Takes jobs from the end of the list and does them; gives those that a death hit."""
+        running: dict[concurrent.futures.Future[None], AnyJob] = {}
+        if self._executor is None:
+            self._executor = _executor(self.workers)
+        try:
+            while undone or running:
+                while undone and len(running) <= self.workers:  # One waits: no worker does.
+                    future = self._executor.submit(function, undone[-1])
+                    running[future] = undone.pop()
+                first = concurrent.futures.FIRST_COMPLETED
+                for future in concurrent.futures.wait(running, return_when=first).done:
+                    future.result()
+                    progress.advance(running.pop(future))
+        except BrokenProcessPool:
+            self._executor = None
+            return list(running.values())
+        return []
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Gives what a function gives in a worker, while nothing else runs.
+
+        Raises:
+          BrokenProcessPool: the worker died; the next call has another.
+          Exception: what `function` raises.
+        """
+        if self._executor is None:
+            self._executor = _executor(self.workers)
+        try:
+            return self._executor.submit(function, *arguments).result()
+        except BrokenProcessPool:
+            self._executor = None
+            raise
+
+
+def _executor(workers: int) -> concurrent.futures.ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")  # A fork would carry the parent's threads.
+    return concurrent.futures.ProcessPoolExecutor(workers, context, _start_worker)
+
+
+def _take(example: Any) -> None:
+    """Does nothing. On the way here `example` was unpickled, and its modules imported."""
+
+
+def _start_worker() -> None:
+    """Leaves Ctrl-C to the main process, and ends this one when that has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
+
+
+class Progress:
+    """Says on standard error how far some jobs are, and the time left."""
+
+    def __init__(self, doing: str, jobs: Sequence[Job]) -> None:
+        self.doing = doing
+        self.bytes_left = self.bytes = sum(job.size_bytes for job in jobs)
+        self.started = self.said = time.monotonic()
+        self.overwrites = sys.stderr.isatty()
+
+    def advance(self, job: Job) -> None:
+        """Counts a job that is done."""
+        self.bytes_left -= job.size_bytes
+        now = time.monotonic()
+        if self.overwrites or now - self.said > PROGRESS_SECONDS:
+            self.said = now
+            share = 1 - self.bytes_left / self.bytes
+            left = (now - self.started) * (1 / share - 1)
+            line = f"{self.doing}: {share:4.0%}, {left:.0f} s left"
+            print(f"\r{line} " if self.overwrites else line, end="", file=sys.stderr)
+            print("", end="" if self.overwrites else "\n", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Ends the line that is overwritten."""
+        if self.overwrites:
+            print(file=sys.stderr)

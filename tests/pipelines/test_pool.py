@@ -1,0 +1,66 @@
+"""Tests of pipelines/pool.py."""
+
+import dataclasses
+import os
+import signal
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import pytest
+
+from pipelines.pool import Pool
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A file to write, and what happens on the way."""
+
+    path: Path
+    fate: str = ""
+    size_bytes: int = 1
+
+
+def work(job):
+    if job.fate == "death":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job.fate == "error":
+        raise OSError("the disk is full")
+    with job.path.open("a") as file:
+        file.write("done\n")
+
+
+def jobs_in(folder, count, **fates):
+    return [Job(folder / str(n), fates.get(f"job_{n}", ""), n + 1) for n in range(count)]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_job_is_done_once_and_the_pool_serves_again(tmp_path, workers):
+    with Pool(workers) as pool:
+        assert pool.run(work, jobs_in(tmp_path, 20), "working") == []
+        assert pool.run(work, jobs_in(tmp_path, 5), "working") == []
+        assert pool.run(work, [], "working") == []
+    done = {int(path.name): path.read_text() for path in tmp_path.iterdir()}
+    assert done == {n: "done\n" * (2 if n < 5 else 1) for n in range(20)}
+
+
+def test_a_death_gives_back_the_jobs_that_ran_and_the_others_are_done(tmp_path):
+    jobs = jobs_in(tmp_path, 12, job_7="death")
+    with Pool(2) as pool:
+        suspects = pool.run(work, jobs, "working")
+        assert jobs[7] in suspects and len(suspects) <= 3  # Two ran, one waited.
+        others = [job for job in jobs if job not in suspects]
+        assert all(job.path.read_text() == "done\n" for job in others)
+        with pytest.raises(BrokenProcessPool):
+            pool.call(work, jobs[7])
+        pool.call(work, jobs[0])
+    assert jobs[0].path.exists() and not jobs[7].path.exists()
+
+
+def test_an_error_of_a_job_ends_the_run(tmp_path):
+    with Pool(2) as pool, pytest.raises(OSError, match="the disk is full"):
+        pool.run(work, jobs_in(tmp_path, 4, job_2="error"), "working")
+
+
+def test_a_call_gives_what_the_function_gives():
+    with Pool(1) as pool:
+        assert pool.call(max, 3, 5) == 5
