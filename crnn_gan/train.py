@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crnn_gan.metrics.bands import Band
     from crnn_gan.models.model import MusicModel
     from pipelines.codecs.codec import NoteCodec
-    from pipelines.dataset import Pieces, Windows
+    from pipelines.dataset import Pieces, Shards, Windows
 
 USAGE = """python -m crnn_gan.train --model=NAME --data_dir=DIR --run_dir=DIR [settings]
 
@@ -42,6 +42,16 @@ class Flags:
     composer: tuple[str, ...] = flag((), "train on these composers only, separated by commas")
     works_per_composer: int | None = flag(None, "at most so many pieces of each composer")
     windows_per_piece: int = flag(20, "random windows of each piece in an epoch")
+    transpose_semitones: int = flag(
+        0, "moves each window by up to so many semitones up or down, at random"
+    )
+    stretch_percent: float = flag(
+        0.0, "makes each window's times up to so much longer or shorter, at random"
+    )
+    memory_megabytes: int = flag(
+        1024,
+        "what music may take of memory; more of it than that is read from disk again and again",
+    )
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = flag(
         "auto", "auto: mixed_bfloat16 on a GPU, float32 elsewhere"
     )
@@ -51,7 +61,9 @@ class Flags:
     samples_per_epoch: int = flag(16, "pieces composed after each epoch for the statistics")
 
     def __post_init__(self) -> None:
-        for name in ("windows_per_piece", "epochs_per_checkpoint", "samples_per_epoch"):
+        for name in (
+            "windows_per_piece", "epochs_per_checkpoint", "samples_per_epoch", "memory_megabytes",
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
 
@@ -90,7 +102,7 @@ def train(flags: Flags, config: Any) -> MusicModel:
     from crnn_gan.configuration import RunConfig, automatic_precision, versions
     from crnn_gan.training import checkpoint
     from crnn_gan.training.phases import make_deterministic
-    from pipelines import dataset, records
+    from pipelines import augmentation, dataset, records
 
     if flags.precision == "auto":
         flags = dataclasses.replace(flags, precision=automatic_precision())
@@ -110,7 +122,9 @@ def train(flags: Flags, config: Any) -> MusicModel:
         versions=versions(),
     )
     _agree(run_dir, run)
-    pieces = dataset.load(flags.data_dir, "train", flags.composer, flags.works_per_composer)
+    pieces = dataset.open_pieces(
+        flags.data_dir, "train", flags.composer, flags.works_per_composer, flags.memory_megabytes
+    )
     model, codec = run.build_model(), run.build_codec()
     windows = dataset.Windows(
         pieces,
@@ -119,6 +133,7 @@ def train(flags: Flags, config: Any) -> MusicModel:
         flags.seed,
         flags.windows_per_piece,
         codec.dequantize if config.dequantize else None,
+        augmentation.Augmentation(codec, flags.transpose_semitones, flags.stretch_percent),
     )
     run_dir.mkdir(parents=True, exist_ok=True)
     run.write(run_dir)
@@ -168,7 +183,7 @@ def _agree(run_dir: Path, run: Any) -> None:
 
 
 def _write_bands(
-    run_dir: Path, codec: NoteCodec, pieces: Pieces, length: int, seed: int
+    run_dir: Path, codec: NoteCodec, pieces: Pieces | Shards, length: int, seed: int
 ) -> Mapping[str, Band]:
     """Measures real windows and writes run_dir/bands.json."""
     from crnn_gan.metrics import bands
@@ -187,7 +202,10 @@ def _introduce(run_dir: Path, model: MusicModel, windows: Windows, done: int) ->
     short = f" ({made_of.too_short} shorter than a window left out)" if made_of.too_short else ""
     weights = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     print(f"run: {run_dir} (MIDI, piano rolls and statistics in {run_dir / 'generated_data'})")
-    print(f"data: {made_of.pieces} pieces{short}, {made_of.steps_per_epoch} steps an epoch")
+    place = "in memory" if windows.in_memory else "read from disk as they are needed"
+    print(
+        f"data: {made_of.pieces} pieces{short}, {made_of.steps_per_epoch} steps an epoch, {place}"
+    )
     print(f"model: {model.name}, {weights:,} weights", flush=True)
     if done:
         print(f"going on after epoch {done}", flush=True)

@@ -6,46 +6,42 @@ sees what it would have seen without a break.
 An epoch visits each piece `windows_per_piece` times in an order drawn from (seed, epoch),
 and takes at each visit a window of `length` steps from a place drawn from (seed, step).
 Every place is as likely. The last visits of an epoch that fill no batch are left out;
-they are others in each epoch. All arrays of a split are held in memory.
+they are others in each epoch. Pieces in memory are shuffled all together; those on disk
+are read in groups, see `pipelines.streaming`.
+
+A window is moved and stretched (`Augmentation`), then conditions are taken from it and
+what follows it in its piece (`Conditions`), then the model's transform is applied.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from pipelines import records
-from pipelines.codecs.codec import Spec
-from pipelines.records import Manifest
-from pipelines.split import SPLITS, Split, spread_sample
+from pipelines import streaming
+from pipelines.augmentation import Augmentation
+from pipelines.conditions import Conditions
+from pipelines.pieces import Pieces, Shards, load, open_pieces
+from pipelines.windows import (
+    STRETCH,
+    TRANSPOSITION,
+    UNIFORM,
+    VISITS,
+    Music,
+    Rows,
+    Sampling,
+    cut,
+)
+
+__all__ = ["Pieces", "Shards", "Summary", "Windows", "load", "open_pieces", "real_windows"]
 
 Transform = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-ORDER, PLACE, UNIFORM = range(3)  # What is drawn; keeps the streams of one seed apart.
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Pieces:
-    """The pieces of a split.
-
-    Attributes:
-      spec: of the arrays; its classes name the indices.
-      keys: [piece] names.
-      arrays: [piece], each [time, ...] as the spec says.
-      classes: for each class of the spec int32 [piece], the index of its value.
-    """
-
-    spec: Spec
-    keys: tuple[str, ...]
-    arrays: tuple[np.ndarray, ...]
-    classes: dict[str, np.ndarray]
-
-    def __len__(self) -> int:
-        return len(self.keys)
+CALLS_AT_ONCE = 2  # Batches that are made at the same time, beside the training.
+BATCHES_AHEAD = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,112 +54,39 @@ class Summary:
     steps_per_epoch: int
 
 
-def load(
-    data_dir: str | Path,
-    split: Split,
-    composer: Sequence[str] = (),
-    works_per_composer: int | None = None,
-) -> Pieces:
-    """Loads a split of a prepared directory.
-
-    Args:
-      data_dir: what `pipelines.prepare` wrote.
-      split: "train", "validation" or "test".
-      composer: takes the pieces of these composers alone; () takes all.
-      works_per_composer: takes at most so many pieces of each composer, the same each time.
-
-    Raises:
-      ValueError: not prepared, damaged, a composer that is not there, or nothing left.
-    """
-    manifest = records.read_manifest(data_dir)
-    chosen = _chosen(data_dir, manifest, split, composer, works_per_composer)
-    records.verify(data_dir, manifest, split)
-    files = [str(Path(data_dir) / shard["file"]) for shard in manifest.splits[split]["shards"]]
-    keys, arrays = [], []
-    classes: dict[str, list[int]] = {name: [] for name in manifest.spec.classes}
-    for record in tf.data.TFRecordDataset(files).map(_parser(manifest.spec)):
-        key = record["key"].numpy().decode()
-        if key in chosen:
-            keys.append(key)
-            shape = record["shape"].numpy()
-            arrays.append(_array(record["array"].numpy(), manifest.spec.dtype, shape))
-            for name, values in classes.items():
-                values.append(int(record[name]))
-    indices = {name: np.array(values, np.int32) for name, values in classes.items()}
-    return Pieces(manifest.spec, tuple(keys), tuple(arrays), indices)
-
-
-def _chosen(
-    data_dir: str | Path,
-    manifest: Manifest,
-    split: str,
-    composer: Sequence[str],
-    works_per_composer: int | None,
-) -> set[str]:
-    """The keys of the pieces to load."""
-    there = manifest.spec.classes["composer"]
-    unknown = sorted(set(composer) - set(there))
-    if split not in SPLITS:
-        raise ValueError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
-    if unknown:
-        raise ValueError(
-            f"{data_dir} holds no music of {', '.join(unknown)}; composer takes some of "
-            f"{', '.join(there)}"
-        )
-    if works_per_composer is not None and works_per_composer < 1:
-        raise ValueError(f"works_per_composer is {works_per_composer}; give 1 or more")
-    chosen: set[str] = set()
-    rows = [row for row in records.read_pieces(data_dir, manifest) if row["split"] == split]
-    for name in composer or there:
-        keys = (row["key"] for row in rows if row["composer"] == name)
-        chosen |= set(spread_sample(keys, works_per_composer))
-    if not chosen:
-        raise ValueError(
-            f"the {split} split of {data_dir} has no piece of {', '.join(composer or there)}; "
-            "choose other composers, or prepare more music"
-        )
-    return chosen
-
-
-def _parser(spec: Spec) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    text, number = tf.io.FixedLenFeature([], tf.string), tf.io.FixedLenFeature([], tf.int64)
-    shape = tf.io.FixedLenFeature([len(spec.shape)], tf.int64)
-    features = {"key": text, "array": text, "shape": shape, **dict.fromkeys(spec.classes, number)}
-    return lambda record: tf.io.parse_single_example(record, features)
-
-
-def _array(content: bytes, dtype: str, shape: np.ndarray) -> np.ndarray:
-    stored = np.frombuffer(content, np.dtype(dtype).newbyteorder("<"))
-    return stored.astype(dtype, copy=False).reshape(shape)
-
-
 class Windows:
-    """Batches of windows of some pieces.
+    """Batches of windows of some pieces, in memory or streamed from disk.
 
     Args:
-      pieces: as `load` gives them; those shorter than `length` are left out and counted.
+      pieces: as `open_pieces` gives them; those shorter than `length` are left out and counted.
       length: steps of a window.
       batch_size: windows of a batch.
-      seed: of order, places and `uniform`.
+      seed: of order, places, augmentation and `uniform`.
       windows_per_piece: visits of a piece in an epoch.
       transform: called inside tf.data with music [batch, length, ...] and `uniform`,
         float32 of its shape in [-0.5, 0.5); gives the music to train on.
+      augmentation: of the music, for training.
+      conditions: to put beside the music.
 
     Attributes:
       summary: what was left out, and steps_per_epoch.
+      sampling: how windows are drawn.
 
     Raises:
-      ValueError: no piece is as long as a window, or a batch is larger than an epoch.
+      ValueError: no piece is as long as a window, a batch is larger than an epoch, or a piece
+        on disk is larger than half the budget.
     """
 
     def __init__(
         self,
-        pieces: Pieces,
+        pieces: Pieces | Shards,
         length: int,
         batch_size: int,
         seed: int,
         windows_per_piece: int = 1,
         transform: Transform | None = None,
+        augmentation: Augmentation | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
         for name, value in (
             ("length", length),
@@ -180,74 +103,152 @@ class Windows:
                 f"{length} steps or more, {windows_per_piece} windows each; lower batch_size to "
                 f"{visits}, raise windows_per_piece or prepare more music"
             )
-        self.length, self.batch_size, self.seed = length, batch_size, seed
-        self.transform = transform
-        steps = np.array([len(array) for array in pieces.arrays])
+        self.transform, self.augmentation, self.conditions = transform, augmentation, conditions
+        look_ahead = conditions.look_ahead_steps if conditions else 0
+        self.sampling = Sampling(length, look_ahead, batch_size, seed, windows_per_piece)
         self.summary = Summary(
             pieces=len(long_enough),
             too_short=len(pieces) - len(long_enough),
-            longest_steps=int(steps.max()),
+            longest_steps=int(pieces.sizes.max()),
             steps_per_epoch=visits // batch_size,
         )
-        self._visits = visits
-        self._music = tf.constant(np.concatenate([pieces.arrays[i] for i in long_enough]))
-        self._sizes = tf.constant(steps[long_enough], tf.int64)
-        self._classes = {
-            name: tf.constant(values[long_enough], tf.int32)
-            for name, values in pieces.classes.items()
-        }
+        self._class_names = list(pieces.spec.classes)
+        self._music = self._plan = None
+        if isinstance(pieces, Shards):
+            chosen = pieces.subset(long_enough)
+            self._plan = streaming.Plan(chosen, self.sampling, self.summary.steps_per_epoch)
+        else:
+            self._music = _music(pieces, long_enough)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the music is in memory, not on disk."""
+        return self._plan is None
 
     def batch(self, step: Any) -> dict[str, tf.Tensor]:
         """Gives the batch of a step, counted from the start of training.
 
         Args:
-          step: int64 scalar, 0 or more.
+          step: int64 scalar, 0 or more; where the music is on disk, an int.
 
         Returns:
           "music": [batch, length, ...] of the spec's dtype, or what `transform` makes of it;
-          and for each class of the spec, by its name, int32 [batch].
+          for each class of the spec, by its name, int32 [batch]; and for each condition
+          float32 [batch, length, size].
         """
+        if self._plan is not None:
+            return next(iter(self.dataset(step)))
+        slots = tf.range(self.sampling.batch_size, dtype=tf.int64)
         step = tf.convert_to_tensor(step, tf.int64)
-        piece = self._visited(step)
-        last = tf.gather(self._sizes, piece) - self.length
-        place = tf.random.stateless_uniform(
-            [self.batch_size], self._seed(PLACE, step), dtype=tf.float64, alg="philox"
-        )
-        start = tf.cast(place * tf.cast(last + 1, tf.float64), tf.int64)
-        start += tf.gather(tf.cumsum(self._sizes, exclusive=True), piece)
-        music = tf.gather(self._music, start[:, None] + tf.range(self.length, dtype=tf.int64))
-        if self.transform is not None:
-            uniform = tf.random.stateless_uniform(
-                tf.shape(music), self._seed(UNIFORM, step), alg="philox"
+        return self._finished(step, self._rows(step, slots), slots)
+
+    def dataset(
+        self, start_step: int = 0, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
+        """Gives the batches of start_step, start_step + 1, ... without end, prefetched.
+
+        Args:
+          start_step: of the first batch.
+          input_context: what `distribute_datasets_from_function` passes. The rows of a batch
+            are dealt out to the replicas in order; the dataset gives the parts of this
+            worker's replicas in turn. Joined they are the batch that one device would get.
+
+        Raises:
+          ValueError: the batch cannot be dealt out evenly.
+        """
+        slots, replicas = self._part(input_context)
+        if self._plan is None:
+            steps = tf.data.Dataset.counter(start_step)
+
+            @tf.autograph.experimental.do_not_convert
+            def finished(step: tf.Tensor) -> dict[str, tf.Tensor]:
+                return self._finished(step, self._rows(step, tf.constant(slots)), slots)
+
+            batches = steps.map(finished, CALLS_AT_ONCE, deterministic=True)
+        else:
+            rows = streaming.rows(self._plan, start_step, slots, self._class_names)
+
+            @tf.autograph.experimental.do_not_convert
+            def finished_rows(step: tf.Tensor, rows: Rows) -> dict[str, tf.Tensor]:
+                return self._finished(step, rows, slots)
+
+            batches = rows.map(finished_rows, CALLS_AT_ONCE, deterministic=True)
+        if replicas > 1:
+            size = len(slots) // replicas
+            batches = batches.map(
+                lambda batch: {
+                    name: tf.reshape(value, [replicas, size, *value.shape[1:]])
+                    for name, value in batch.items()
+                }
+            ).unbatch()
+        options = tf.data.Options()
+        # They have nothing to gain here, and would copy the music that the pipeline holds.
+        options.experimental_optimization.apply_default_optimizations = False
+        # The rows are dealt out above.
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        return batches.prefetch(BATCHES_AHEAD * replicas).with_options(options)
+
+    def _part(self, context: tf.distribute.InputContext | None) -> tuple[np.ndarray, int]:
+        """The rows of each batch that are made here, int64 [row], and for how many replicas."""
+        size = self.sampling.batch_size
+        if context is None:
+            return np.arange(size), 1
+        if size % context.num_replicas_in_sync:
+            raise ValueError(
+                f"a batch of {size} cannot be dealt out evenly to {context.num_replicas_in_sync} "
+                "replicas; give a batch_size that is a multiple of them"
             )
-            music = self.transform(music, uniform - 0.5)
-        return {"music": music, **{n: tf.gather(v, piece) for n, v in self._classes.items()}}
+        replicas = context.num_replicas_in_sync // context.num_input_pipelines
+        own = size // context.num_replicas_in_sync * replicas
+        return np.arange(own) + own * context.input_pipeline_id, replicas
 
-    def dataset(self, start_step: int = 0) -> tf.data.Dataset:
-        """Gives the batches of start_step, start_step + 1, ... without end, prefetched."""
-        steps = tf.data.Dataset.counter(start_step)
-        batches = steps.map(self.batch, num_parallel_calls=2, deterministic=True)
-        return batches.prefetch(2)
+    def _rows(self, step: tf.Tensor, slots: tf.Tensor) -> Rows:
+        """The rows of some slots of a step's batch, from memory."""
+        assert self._music is not None
+        sampling, steps = self.sampling, self.summary.steps_per_epoch
+        visit = step % steps * sampling.batch_size + slots
+        visits = self.summary.pieces * sampling.windows_per_piece
+        shuffled = tf.random.experimental.index_shuffle(
+            visit, sampling.seed_of(VISITS, step // steps), tf.constant(visits - 1, tf.int64)
+        )
+        return cut(sampling, self._music, shuffled % self.summary.pieces, step, slots)
 
-    def _visited(self, step: tf.Tensor) -> tf.Tensor:
-        """The pieces of a batch: int64 [batch]."""
-        epoch, place = step // self.summary.steps_per_epoch, step % self.summary.steps_per_epoch
-        visit = place * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
-        last = tf.constant(self._visits - 1, tf.int64)
-        shuffled = tf.random.experimental.index_shuffle(visit, self._seed(ORDER, epoch), last)
-        return shuffled % tf.size(self._sizes, tf.int64)
+    def _finished(self, step: tf.Tensor, rows: Rows, slots: Any) -> dict[str, tf.Tensor]:
+        """The batch that rows become."""
+        sampling, music = self.sampling, rows.music
+        if self.augmentation:
+            music = self.augmentation(
+                music,
+                sampling.uniform(TRANSPOSITION, step, slots),
+                sampling.uniform(STRETCH, step, slots),
+            )
+        batch = dict(rows.classes)
+        if self.conditions:
+            batch |= self.conditions(music, rows.known, sampling.length)
+            music = music[:, : sampling.length]
+        if self.transform:
+            # Drawn for the whole batch, so that a row's numbers do not depend on who makes it.
+            shape = tf.concat([[sampling.batch_size], tf.shape(music)[1:]], 0)
+            seed = sampling.seed_of(UNIFORM, step)
+            uniform = tf.random.stateless_uniform(shape, seed, alg="philox")
+            music = self.transform(music, tf.gather(uniform, slots) - 0.5)
+        return {"music": music, **batch}
 
-    def _seed(self, stream: int, count: tf.Tensor) -> tf.Tensor:
-        """An int64 [2] seed of (seed, stream, epoch or step)."""
-        seed = tf.constant([self.seed, stream], tf.int64)
-        return tf.random.fold_in(seed, count, alg="philox")
+
+def _music(pieces: Pieces, chosen: np.ndarray) -> Music:
+    """Some pieces as tensors in the machine's memory, also where there is a GPU."""
+    with tf.device("CPU:0"):
+        classes = {n: tf.constant(v[chosen], tf.int32) for n, v in pieces.classes.items()}
+        starts, sizes = (tf.constant(v[chosen]) for v in (pieces.starts, pieces.sizes))
+        return Music(pieces.tensor(), starts, sizes, classes)
 
 
-def real_windows(pieces: Pieces, count: int, length: int, seed: int) -> list[np.ndarray]:
+def real_windows(pieces: Pieces | Shards, count: int, length: int, seed: int) -> list[np.ndarray]:
     """Draws windows of real music to compare with: pieces in turn, places at random.
 
     Args:
-      pieces: as `load` gives them.
+      pieces: as `open_pieces` gives them. Where they are on disk, the windows come from shards
+        drawn at random that fill no more than half the budget.
       count: windows to draw; above the number of pieces, more than one of each.
       length: steps of a window.
       seed: of order and places; the same seed gives the same windows.
@@ -260,24 +261,30 @@ def real_windows(pieces: Pieces, count: int, length: int, seed: int) -> list[np.
     """
     long_enough = _long_enough(pieces, length)
     random = np.random.Generator(np.random.Philox(seed))
+    if isinstance(pieces, Shards):
+        pieces = pieces.subset(long_enough)
+        units = streaming.units_of(pieces)
+        drawn = [units[unit] for unit in random.permutation(len(units))]
+        pieces = pieces.read(streaming.groups_of(pieces, drawn)[0])
+        long_enough = np.arange(len(pieces))
     order = random.permutation(long_enough)
     windows = []
     for index in range(count):
         array = pieces.arrays[order[index % len(order)]]
         start = random.integers(len(array) - length + 1)
-        windows.append(array[start : start + length])
+        windows.append(array[start : start + length].copy())
     return windows
 
 
-def _long_enough(pieces: Pieces, length: int) -> np.ndarray:
+def _long_enough(pieces: Pieces | Shards, length: int) -> np.ndarray:
     """The indices of the pieces of `length` steps or more."""
-    steps = np.array([len(array) for array in pieces.arrays])
-    found = np.flatnonzero(steps >= length)
+    found = np.flatnonzero(pieces.sizes >= length)
     if not len(found):
-        longest = int(np.argmax(steps))
+        longest = int(np.argmax(pieces.sizes))
+        steps = pieces.sizes[longest]
         raise ValueError(
             f"no piece is as long as a window of {length} steps ({pieces.spec.step}); the longest, "
-            f"{pieces.keys[longest]}, has {steps[longest]}: give "
-            f"--songlength={steps[longest]} or less, or prepare longer pieces"
+            f"{pieces.key_of(longest)}, has {steps}: give --songlength={steps} or less, or "
+            "prepare longer pieces"
         )
     return found

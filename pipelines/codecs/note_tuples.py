@@ -355,3 +355,107 @@ class Codec(codec.NoteCodec):
                 noise = [1 / PITCH_SCALE] + [CIRCLE_NOISE] * (size - 1)
                 columns.append(x + u * tf.constant(noise, tf.float32))
         return tf.concat(columns, axis=-1)
+
+    # Augmentation and conditions, in TensorFlow ops.
+
+    def transpose(self, arrays: Any, semitones: Any) -> Any:
+        """See `Codec.transpose`. Empty slots move with their cell; values are those of `encode`."""
+        import tensorflow as tf
+
+        arrays = tf.convert_to_tensor(arrays, tf.float32)
+        pitch = self._pitches(arrays) + tf.cast(semitones, tf.float32)[:, None, None]
+        # A row that holds what is not a number does not fit.
+        fits = tf.reduce_all((pitch >= 0) & (pitch <= 127), axis=[1, 2], keepdims=True)
+        moved = self._with_values(arrays, {"pitch": whole(pitch, 0, 127)})
+        return tf.where(fits, moved, arrays)
+
+    def stretch(self, arrays: Any, factors: Any) -> Any:
+        """See `Codec.stretch`.
+
+        Onsets and ends are multiplied and rounded, then gaps and lengths are taken between
+        them, so that errors do not add up. No note is shorter than a tick; what is above
+        `longest_quarters` is cut. Empty slots stay as they are.
+        """
+        import tensorflow as tf
+
+        arrays = tf.convert_to_tensor(arrays, tf.float32)
+        time, length = self._ticks("time", arrays), self._ticks("length", arrays)
+        shape = tf.shape(time)
+        onset = tf.cumsum(tf.reshape(tf.cast(time, tf.float64), [shape[0], -1]), axis=1)
+        onset = tf.reshape(onset, shape)
+        factors = tf.cast(factors, tf.float64)[:, None, None]
+        moved = tf.round(onset * factors)
+        end = tf.round((onset + tf.cast(length, tf.float64)) * factors)
+        flat = tf.reshape(moved, [shape[0], -1])
+        gaps = tf.reshape(flat - tf.pad(flat, [[0, 0], [1, 0]])[:, :-1], shape)
+        lengths = tf.where(self._sounding(arrays), whole(end - moved, 1, self.longest_ticks), 1)
+        values = {"time": whole(gaps, 0, self.longest_ticks), "length": lengths}
+        finite = tf.reduce_all(tf.math.is_finite(time + length), axis=[1, 2], keepdims=True)
+        return tf.where(finite, self._with_values(arrays, values), arrays)
+
+    def struck(self, arrays: Any) -> codec.Struck:
+        """See `Codec.struck`. A cell begins with its first tone, after the gap before it.
+
+        The time from the last cell to the next is not known; it is 0 here.
+        """
+        import tensorflow as tf
+
+        arrays = tf.convert_to_tensor(arrays, tf.float32)
+        sounds = tf.cast(self._sounding(arrays), tf.float32)
+        pitch = whole(self._pitches(arrays), 0, 127)
+        pitch_classes = tf.one_hot(pitch % 12, 12) * sounds[..., None]
+        ticks = whole(self._ticks("time", arrays), 0, self.longest_ticks)
+        until_next = tf.pad(ticks[:, 1:, 0], [[0, 0], [0, 1]])
+        ticks = tf.reduce_sum(ticks[..., 1:], axis=-1) + until_next
+        tick_seconds = self.microseconds_per_quarter / 1e6 / self.ticks_per_quarter
+        return codec.Struck(
+            tf.reduce_sum(pitch_classes, axis=-2),
+            tf.reduce_sum(tf.cast(pitch, tf.float32) * sounds, axis=-1),
+            tf.cast(ticks, tf.float32) * tick_seconds,
+        )
+
+    def _pitches(self, arrays: Any) -> Any:
+        """The pitch of each tone, of arrays that `encode` gave: whole float32 [..., tone]."""
+        import tensorflow as tf
+
+        firsts = [self._block("pitch", tone).start for tone in range(self.tones_per_cell)]
+        height = tf.gather(arrays, firsts, axis=-1)
+        if self.scaling == "raw":
+            return tf.round(69 + 12 / np.log(2.0) * tf.math.log(height / 440))
+        return tf.round(height * PITCH_SCALE + PITCH_CENTRE)
+
+    def _ticks(self, name: Literal["time", "length"], arrays: Any) -> Any:
+        """Gap before or length of each tone: whole float32 [..., tone]."""
+        import tensorflow as tf
+
+        unscale = self._unscale_time if name == "time" else self._unscale_length
+        shares = name == "time" and not self.quadruplet_per_tone
+        firsts = range(1 if shares else self.tones_per_cell)
+        columns = [self._block(name, tone).start for tone in firsts]
+        ticks = tf.round(unscale(tf.gather(arrays, columns, axis=-1)))
+        # The other tones of a cell begin with its first.
+        silent = self.tones_per_cell - len(columns)
+        return tf.pad(ticks, [[0, 0], [0, 0], [0, silent]]) if silent else ticks
+
+    def _sounding(self, arrays: Any) -> Any:
+        """Whether each tone is there, of arrays that `encode` gave: bool [..., tone]."""
+        import tensorflow as tf
+
+        name = "presence" if self.has_presence else "velocity"
+        columns = [self._block(name, tone).start for tone in range(self.tones_per_cell)]
+        values = tf.gather(arrays, columns, axis=-1)
+        return values > 0 if self.has_presence else self._unscale_velocity(values) >= 0.5
+
+    def _with_values(self, arrays: Any, values: dict[str, Any]) -> Any:
+        """Puts other values, int32 [..., tone] by name, in the place of their features."""
+        import tensorflow as tf
+
+        columns = []
+        for name, first, size in self.blocks:
+            kind, _, tone = name.partition(" ")
+            if kind in values:
+                table = tf.constant(self._tables[kind])
+                columns.append(tf.gather(table, values[kind][..., int(tone or 1) - 1]))
+            else:
+                columns.append(arrays[..., first : first + size])
+        return tf.concat(columns, axis=-1)

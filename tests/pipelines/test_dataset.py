@@ -5,24 +5,20 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+from stored_pieces import SPEC, counted_arrays, store
 
-from pipelines import dataset, records
+from pipelines import dataset
 from pipelines.codecs.codec import Spec
 from pipelines.dataset import Pieces, Windows, real_windows
-from pipelines.records import Manifest, Record
-
-SPEC = Spec("vectors", (None, 2), "float32", 2, "note", (("time", 0, 2),))
 
 
 def pieces_of(*steps):
     """Pieces of so many steps; step t of piece p is [p, t]."""
-    arrays = tuple(
-        np.stack([np.full(n, p), np.arange(n)], axis=1).astype(np.float32)
-        for p, n in enumerate(steps)
-    )
     composer = np.arange(len(steps), dtype=np.int32) % 2
-    keys = tuple(f"piece {p}" for p in range(len(steps)))
-    return Pieces(SPEC, keys, arrays, {"composer": composer, "genre": 0 * composer})
+    keys = [f"piece {p}" for p in range(len(steps))]
+    return Pieces.of(
+        SPEC, keys, counted_arrays(*steps), {"composer": composer, "genre": 0 * composer}
+    )
 
 
 def batches(windows, first, count):
@@ -136,7 +132,7 @@ def test_the_transform_gets_uniform_numbers_that_depend_on_seed_and_step_alone()
 def test_tokens_keep_their_integers():
     arrays = (np.arange(10, dtype=np.int32), np.arange(20, dtype=np.int32))
     spec = Spec("tokens", (None,), "int32", 20, "event")
-    windows = Windows(Pieces(spec, ("a", "b"), arrays, {}), length=5, batch_size=2, seed=0)
+    windows = Windows(Pieces.of(spec, ("a", "b"), arrays, {}), length=5, batch_size=2, seed=0)
     (batch,) = batches(windows, 0, 1)
     assert batch["music"].dtype == np.int32 and batch["music"].shape == (2, 5)
     np.testing.assert_array_equal(np.diff(batch["music"], axis=1), 1)
@@ -152,37 +148,38 @@ def test_real_windows_take_the_pieces_in_turn():
         np.testing.assert_array_equal(window, again)
 
 
+def test_the_draws_of_a_seed_are_those_that_every_version_made():
+    windows = Windows(pieces_of(5, 9, 3, 7, 6, 22, 100), 4, 6, seed=3, windows_per_piece=3)
+    for step, expected in (
+        (0, [(3, 1), (0, 1), (4, 1), (5, 1), (0, 0), (6, 8)]),
+        (7, [(6, 11), (4, 2), (5, 4), (3, 2), (3, 3), (0, 0)]),
+    ):
+        music = windows.batch(step)["music"].numpy()
+        assert [tuple(row) for row in music[:, 0].astype(int)] == expected
+
+
 @pytest.fixture(name="prepared", scope="module")
 def prepared_directory(tmp_path_factory):
-    """Pieces of bach (4) and haydn (2) in train, one of haydn in test."""
-    folder = tmp_path_factory.mktemp("prepared")
-    made = []
-    for index in range(7):
-        array = np.full((index + 1, 2), index, np.float32)
-        composer, split = "bach" if index < 4 else "haydn", "test" if index == 6 else "train"
-        row = {"key": f"piece {index}", "composer": composer, "genre": "any", "split": split}
-        row |= {"steps": len(array), "notes": len(array)}
-        made.append(Record(row, array.shape, records.array_bytes(array)))
-    classes = {"composer": ("bach", "haydn"), "genre": ("any",)}
-    spec = Spec("vectors", (None, 2), "float32", 2, "note", (), classes)
-    splits = records.write_records(folder, made, classes)
-    manifest = Manifest("", {}, {}, spec, {}, splits, [record.row for record in made], [], {})
-    (folder / "manifest.json").write_bytes(manifest.to_bytes())
-    return folder
+    """Six pieces of 1 to 6 steps, of bach and haydn in turn, in two shards."""
+    arrays = [np.full((index + 1, 2), index, np.float32) for index in range(6)]
+    return store(tmp_path_factory.mktemp("prepared"), [arrays[:4], arrays[4:]])
 
 
 def test_loading_gives_the_arrays_that_were_written(prepared):
     pieces = dataset.load(prepared, "train")
-    assert pieces.keys == tuple(f"piece {index}" for index in range(6))
-    assert pieces.classes["composer"].tolist() == [0, 0, 0, 0, 1, 1]
+    assert pieces.keys == tuple(f"piece {index:03d}" for index in range(6))
+    assert pieces.classes["composer"].tolist() == [0, 1, 0, 1, 0, 1]
+    assert pieces.classes["genre"].tolist() == [0] * 6
     for index, array in enumerate(pieces.arrays):
         np.testing.assert_array_equal(array, np.full((index + 1, 2), index, np.float32))
 
 
 def test_loading_chooses_composers_and_caps_their_works(prepared):
-    assert len(dataset.load(prepared, "train", composer=["haydn"])) == 2
+    haydn = dataset.load(prepared, "train", composer=["haydn"])
+    assert haydn.keys == ("piece 001", "piece 003", "piece 005")
+    assert [array[0, 0] for array in haydn.arrays] == [1, 3, 5]
     capped = dataset.load(prepared, "train", works_per_composer=1)
-    assert capped.classes["composer"].tolist() == [0, 1]
+    assert sorted(capped.classes["composer"].tolist()) == [0, 1]
     assert capped.keys == dataset.load(prepared, "train", works_per_composer=1).keys
 
 

@@ -1,0 +1,148 @@
+"""conditions: what the music ahead is like, for each step of a window, in tf.data.
+
+A model that predicts step t + 1 from the steps up to t may be told, at index t, a summary
+of what is ahead. The window ahead at index t begins with step t + 1: it covers the steps
+that begin at that moment or later, but less than so many seconds later, in the piece and
+not only in the training window. It never covers step t or one before, which the model has
+heard, and nothing beyond the end of the piece: there is silence. So it tells of the step
+to be predicted what is in its summary, and no more; where few notes are ahead, and at the
+end of a piece one alone, the summary is as good as the notes. What such a model reaches
+is comparable with other models of the same conditions only.
+
+  pitch_class_histogram  [12] notes struck, by pitch class from C, as shares that sum to 1
+  density                [1]  notes struck a second
+  mean_pitch             [1]  of the notes struck, a MIDI key number
+
+A window ahead holds at most `look_ahead_steps` steps, wherever it lies; where more begin in
+its seconds the rest is not counted. This makes a condition a function of piece and step.
+
+`centred_steps` gives another window instead, to reproduce Deep Symphony (there 50), and it
+leaks: so many steps around step t + 1, half of them before it, the window moved where it
+would leave the steps at hand. It holds what the model has heard, and the target among few
+others. Its density is notes a step, as there.
+
+Oore et al. 2018 (arXiv 1808.03715, section 5) have histogram and density ahead, over 5 and
+3 seconds (Performance RNN's code), the first weighted by duration; here each note counts one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from pipelines.codecs.codec import Codec, Struck
+
+SIZES = {"pitch_class_histogram": 12, "density": 1, "mean_pitch": 1}
+PRIOR_NOTES = 0.01  # Of each pitch class, beside those struck: silence is uniform.
+SILENT_PITCH = 64.0  # The mean pitch of silence.
+EDGE_SECONDS = 1e-4  # Below any grid; a step on the window's end is outside, however sums round.
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """Which conditions, over which windows.
+
+    Attributes:
+      codec: of the arrays.
+      names: some of `SIZES`, which gives the length of each.
+      histogram_seconds, density_seconds, mean_pitch_seconds: of the windows ahead.
+      look_ahead_steps: steps that a window ahead holds at most.
+      centred_steps: 0 for windows ahead; N for the leaking window of N steps.
+
+    Raises:
+      ValueError: an unknown name, a size of nothing, or the codec cannot.
+    """
+
+    codec: Codec
+    names: tuple[str, ...] = tuple(SIZES)
+    histogram_seconds: float = 5.0
+    density_seconds: float = 3.0
+    mean_pitch_seconds: float = 5.0
+    look_ahead_steps: int = 256
+    centred_steps: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.names) - set(SIZES))
+        if unknown or not self.names:
+            raise ValueError(
+                f"conditions has {', '.join(unknown) or 'none'}; give some of {', '.join(SIZES)}"
+            )
+        for name in ("histogram_seconds", "density_seconds", "mean_pitch_seconds"):
+            if not 0 < getattr(self, name) <= 3600:
+                raise ValueError(f"{name} is {getattr(self, name)}; give up to 3600, above 0")
+        if self.look_ahead_steps < 1 or self.centred_steps < 0:
+            raise ValueError(
+                f"look_ahead_steps is {self.look_ahead_steps} and centred_steps "
+                f"{self.centred_steps}; give 1 or more, and 0 or more"
+            )
+        # Here, where nothing has begun yet, a codec that cannot says so.
+        self.codec.struck(tf.zeros([1, 1, *self.codec.spec.shape[1:]], self.codec.spec.dtype))
+
+    def __call__(self, music: tf.Tensor, known: tf.Tensor, length: int) -> dict[str, tf.Tensor]:
+        """Gives the conditions of the first `length` steps.
+
+        Args:
+          music: [row, time, ...] as the codec's spec says, `length` steps or more.
+          known: int64 [row], its steps that are the piece's; what follows them is not looked at.
+          length: int, or int scalar tensor.
+
+        Returns:
+          For each name float32 [row, length, size].
+        """
+        return self.of_struck(self.codec.struck(music), known, length)
+
+    def of_struck(self, struck: Struck, known: tf.Tensor, length: int) -> dict[str, tf.Tensor]:
+        """Gives the same from the notes that begin at each step."""
+        notes = tf.concat([struck.pitch_classes, struck.pitch_sum[..., None]], axis=-1)
+        # Whole numbers: a difference of sums is exact however long the piece is.
+        notes = tf.cast(notes, tf.int32)
+        seconds = tf.cast(struck.seconds, tf.float64)
+        # What was struck, and the time that passed, before each step and after the last.
+        notes_before = tf.pad(tf.cumsum(notes, axis=1), [[0, 0], [1, 0], [0, 0]])
+        begins = tf.pad(tf.cumsum(seconds, axis=1), [[0, 0], [1, 0]])
+        known = known[:, None]
+        return {name: self._one(name, notes_before, begins, known, length) for name in self.names}
+
+    def _one(
+        self, name: str, notes_before: tf.Tensor, begins: tf.Tensor, known: tf.Tensor, length: int
+    ) -> tf.Tensor:
+        window_seconds = {
+            "pitch_class_histogram": self.histogram_seconds,
+            "density": self.density_seconds,
+            "mean_pitch": self.mean_pitch_seconds,
+        }[name]
+        if self.centred_steps:
+            first, after = self._centred(known, length)
+            unit: tf.Tensor = tf.cast(tf.maximum(after - first, 1), tf.float32)
+        else:
+            first, after = self._ahead(begins, window_seconds, known, length)
+            unit = tf.constant(window_seconds, tf.float32)
+        notes = tf.gather(notes_before, after, batch_dims=1)
+        notes -= tf.gather(notes_before, first, batch_dims=1)
+        notes = tf.cast(notes, tf.float32)
+        pitch_classes, pitch_sum = notes[..., :12], notes[..., 12]
+        count = tf.reduce_sum(pitch_classes, axis=-1)
+        if name == "pitch_class_histogram":
+            return (pitch_classes + PRIOR_NOTES) / (count + 12 * PRIOR_NOTES)[..., None]
+        if name == "density":
+            return (count / unit)[..., None]
+        mean = tf.where(count > 0, pitch_sum / tf.maximum(count, 1.0), SILENT_PITCH)
+        return mean[..., None]
+
+    def _ahead(
+        self, begins: tf.Tensor, seconds: float, known: tf.Tensor, length: int
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The first step of each window ahead, and the one after its last: int64 [row, length]."""
+        first = tf.range(1, tf.cast(length, tf.int64) + 1)[None, :]
+        end = begins[:, 1 : length + 1] + (seconds - EDGE_SECONDS)
+        after = tf.searchsorted(begins, end, out_type=tf.int64)
+        after = tf.minimum(tf.minimum(after, first + self.look_ahead_steps), known)
+        return tf.minimum(first, known), tf.maximum(after, tf.minimum(first, known))
+
+    def _centred(self, known: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same of windows around the step after each."""
+        target = tf.range(1, tf.cast(length, tf.int64) + 1)[None, :]
+        first = tf.minimum(target - self.centred_steps // 2, known - self.centred_steps)
+        first = tf.maximum(first, 0)
+        return first, tf.minimum(first + self.centred_steps, known)

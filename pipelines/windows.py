@@ -1,0 +1,98 @@
+"""windows: where the windows of a batch lie, drawn from (seed, step), and their music.
+
+Each draw has a stream of its own under the seed, so that a new kind of draw changes no
+other. A row of a batch is drawn alike whichever of the rows a process makes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+# Streams of draws: of an epoch's visits, a step's places, its numbers for the transform, its
+# transposition and stretch, and an epoch's order of shards.
+VISITS, PLACES, UNIFORM, TRANSPOSITION, STRETCH, SHARDS = range(6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How windows are drawn.
+
+    Attributes:
+      length: steps of a window.
+      look_ahead: steps after it that are gathered too, where the piece has them.
+      batch_size: windows of a batch.
+      seed: of every draw.
+      windows_per_piece: visits of a piece in an epoch.
+    """
+
+    length: int
+    look_ahead: int
+    batch_size: int
+    seed: int
+    windows_per_piece: int
+
+    def seed_of(self, stream: int, count: Any) -> tf.Tensor:
+        """Gives the int64 [2] seed of a stream at an epoch or a step."""
+        seed = tf.constant([self.seed, stream], tf.int64)
+        return tf.random.fold_in(seed, count, alg="philox")
+
+    def uniform(self, stream: int, step: tf.Tensor, slots: tf.Tensor) -> tf.Tensor:
+        """Draws a number in [0, 1) for each of some rows of a step's batch: float64 [slot]."""
+        drawn = tf.random.stateless_uniform(
+            [self.batch_size], self.seed_of(stream, step), dtype=tf.float64, alg="philox"
+        )
+        return tf.gather(drawn, slots)
+
+
+class Music(NamedTuple):
+    """The music of pieces that are long enough for a window, in the machine's memory.
+
+    Attributes:
+      steps: [step, ...], pieces one after the other.
+      starts, sizes: int64 [piece], where each begins in it, and its steps.
+      classes: for each class of the spec int32 [piece].
+    """
+
+    steps: tf.Tensor
+    starts: tf.Tensor
+    sizes: tf.Tensor
+    classes: dict[str, tf.Tensor]
+
+
+class Rows(NamedTuple):
+    """Rows of a batch as they lie in their pieces.
+
+    Attributes:
+      music: [row, length + look_ahead, ...]; the last step repeats beyond the piece's end.
+      known: int64 [row], the steps of it that are the piece's.
+      classes: for each class of the spec int32 [row].
+    """
+
+    music: tf.Tensor
+    known: tf.Tensor
+    classes: dict[str, tf.Tensor]
+
+
+def cut(
+    sampling: Sampling, music: Music, piece: tf.Tensor, step: tf.Tensor, slots: tf.Tensor
+) -> Rows:
+    """Cuts one window out of each visited piece, at a place drawn from (seed, step).
+
+    Args:
+      piece: int64 [row], the piece that each row visits.
+      step: int64 scalar.
+      slots: int64 [row], the place of each row in the step's whole batch.
+    """
+    sizes = tf.gather(music.sizes, piece)
+    places = tf.cast(sizes - sampling.length + 1, tf.float64)
+    start = tf.cast(sampling.uniform(PLACES, step, slots) * places, tf.int64)
+    known = tf.minimum(sizes - start, sampling.length + sampling.look_ahead)
+    offsets = tf.range(sampling.length + sampling.look_ahead, dtype=tf.int64)[None, :]
+    if sampling.look_ahead:
+        offsets = tf.minimum(offsets, known[:, None] - 1)
+    start += tf.gather(music.starts, piece)
+    steps = tf.gather(music.steps, start[:, None] + offsets)
+    return Rows(steps, known, {name: tf.gather(v, piece) for name, v in music.classes.items()})
