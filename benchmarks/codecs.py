@@ -34,10 +34,10 @@ import miditok
 import numpy as np
 import symusic
 
-from pipelines import midi
 from pipelines.codecs import events, piano_roll
 from pipelines.codecs.codec import Codec, NoteCodec, codec_class, codec_names
 from pipelines.command_line import flag, parse, run_command
+from pipelines.formats import midi
 from pipelines.score import FLAT_TICKS_PER_QUARTER, Score
 
 TARGETS = {"events encode": 20.0, "events decode": 10.0}

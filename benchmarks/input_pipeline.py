@@ -111,8 +111,8 @@ def store(folder: Path, codec: Codec, megabytes: int) -> float:
 
 def pipelines(place: Path, megabytes: int) -> dict[str, Any]:
     """Makes the collections; gives the windows of each pipeline by its name."""
-    from pipelines.augmentation import Augmentation
-    from pipelines.conditions import Conditions
+    from pipelines.batches.augmentation import Augmentation
+    from pipelines.batches.conditions import Conditions
     from pipelines.dataset import Windows, open_pieces
 
     found: dict[str, Any] = {}

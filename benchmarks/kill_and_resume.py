@@ -26,9 +26,10 @@ from typing import Literal
 
 import numpy as np
 
-from pipelines import midi, prepare
+from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.formats import midi
 from pipelines.score import NOTE, Score
 from pipelines.sources import folder
 

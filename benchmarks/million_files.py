@@ -21,8 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import midi, pool, prepare
+from pipelines import prepare
 from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.formats import midi
+from pipelines.preparation import pool
 from pipelines.records import PIECES, read_manifest
 from pipelines.score import NOTE, TEMPO, Score
 from pipelines.sources import folder

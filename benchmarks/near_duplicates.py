@@ -1,6 +1,6 @@
 """What share of sketches copies, other pieces and performances of one work have in common.
 
-Prints, for thresholds around that of pipelines.duplicates, how many of the pairs of
+Prints, for thresholds around that of pipelines.preparation.duplicates, how many of the pairs of
 near_duplicate_scores.tsv lie above it (recall), and how many pairs drawn from the scores of
 different groups of piece_groups.tsv, and how many of all pairs of performances of one group
 (false positives); which pieces are then left out; and what a million random sketches take.
@@ -21,9 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import midi
 from pipelines.command_line import flag, parse, run_command
-from pipelines.duplicates import DIGEST_BYTES, LEAST_IN_COMMON, SKETCH_BYTES, copies, digest, sketch
+from pipelines.formats import midi
+from pipelines.preparation.duplicates import (
+    DIGEST_BYTES,
+    LEAST_IN_COMMON,
+    SKETCH_BYTES,
+    copies,
+    digest,
+    sketch,
+)
 
 Pairs = list[tuple[str, str]]
 

@@ -3,7 +3,7 @@
 Prints ratios of processor time, each over the files that both have read, one reader
 after the other on every file in a shuffled order, in one run:
 
-  ours      pipelines.midi.read_score: validated, sorted, notes left open closed
+  ours      pipelines.formats.midi.read_score: validated, sorted, notes left open closed
   symusic   symusic alone to NumPy arrays: notes and controls of each track, the maps
   mido      mido.MidiFile, notes paired first in first out within each track
   merged    the same after mido.merge_tracks, as most code that uses mido does it
@@ -32,9 +32,9 @@ import mido
 import music21
 import symusic
 
-from pipelines import midi
 from pipelines.codecs import note_tuples
 from pipelines.command_line import flag, parse, run_command
+from pipelines.formats import midi
 
 EVERY = {"ours": 1, "ours and encoding": 1, "symusic": 1}
 EVERY |= {"mido": 10, "merged": 10, "music21": 100}

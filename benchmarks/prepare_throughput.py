@@ -22,9 +22,10 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from pipelines import pool, prepare
+from pipelines import prepare
 from pipelines.codecs.codec import Codec, codec_class
 from pipelines.command_line import flag, parse, run_command
+from pipelines.preparation import pool
 from pipelines.records import PIECES, SKIPPED
 from pipelines.sources import folder
 

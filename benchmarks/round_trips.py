@@ -36,9 +36,9 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import abc_notation, midi
 from pipelines.codecs.codec import Codec, NoteCodec, codec_class, codec_from_json, codec_names
 from pipelines.command_line import flag, parse, run_command
+from pipelines.formats import abc_notation, midi
 from pipelines.grid import one_at_a_time
 from pipelines.score import NOTE, SUSTAIN, TEMPO, Score
 

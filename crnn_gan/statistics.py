@@ -11,7 +11,7 @@ from crnn_gan.metrics import statistics
 from crnn_gan.metrics.bands import Band, from_json, table
 from crnn_gan.metrics.originality import repeated_pieces
 from pipelines.command_line import flag, parse, run_command
-from pipelines.midi import MidiError, read_score
+from pipelines.formats.midi import MidiError, read_score
 from pipelines.score import Score
 
 USAGE = """Prints the statistics of generated pieces beside the bands of real music.

@@ -102,7 +102,8 @@ def train(flags: Flags, config: Any) -> MusicModel:
     from crnn_gan.configuration import RunConfig, automatic_precision, versions
     from crnn_gan.training import checkpoint
     from crnn_gan.training.phases import make_deterministic
-    from pipelines import augmentation, dataset, records
+    from pipelines import dataset, records
+    from pipelines.batches import augmentation
 
     if flags.precision == "auto":
         flags = dataclasses.replace(flags, precision=automatic_precision())

@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from pipelines import download, midi, unpacking
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
 from pipelines.command_line import flag
+from pipelines.downloads import download, unpacking
+from pipelines.formats import midi
 from pipelines.music_files import file_sha256, files_below, printable
 from pipelines.score import Score
 from pipelines.sources import source

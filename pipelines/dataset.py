@@ -7,7 +7,7 @@ An epoch visits each piece `windows_per_piece` times in an order drawn from (see
 and takes at each visit a window of `length` steps from a place drawn from (seed, step).
 Every place is as likely. The last visits of an epoch that fill no batch are left out;
 they are others in each epoch. Pieces in memory are shuffled all together; those on disk
-are read in groups, see `pipelines.streaming`.
+are read in groups, see `pipelines.batches.streaming`.
 
 A window is moved and stretched (`Augmentation`), then conditions are taken from it and
 what follows it in its piece (`Conditions`), then the model's transform is applied.
@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines import streaming
-from pipelines.augmentation import Augmentation
-from pipelines.conditions import Conditions
-from pipelines.pieces import Pieces, Shards, load, open_pieces
-from pipelines.windows import (
+from pipelines.batches import streaming
+from pipelines.batches.augmentation import Augmentation
+from pipelines.batches.conditions import Conditions
+from pipelines.batches.pieces import Pieces, Shards, load, open_pieces
+from pipelines.batches.windows import (
     STRETCH,
     TRANSPOSITION,
     UNIFORM,

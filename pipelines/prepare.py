@@ -27,16 +27,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pipelines import data_card, listing, making, pool, records
+from pipelines import records
 from pipelines.codecs.codec import Codec, codec_class
 from pipelines.command_line import flag, parse, peek, run_command
 from pipelines.file_lock import locked
-from pipelines.making import Made
+from pipelines.preparation import data_card, listing, making, pool
+from pipelines.preparation.making import Made
+from pipelines.preparation.tasks import Recipe
 from pipelines.records import Manifest
 from pipelines.shaping import Shaping
 from pipelines.sources.source import Piece, Source, source_class
 from pipelines.split import RULES, SPLITS, Fractions
-from pipelines.tasks import Recipe
 
 USAGE = """python -m pipelines.prepare: turns a collection of music into records to train on.
 --list says which collections there are."""
@@ -194,7 +195,7 @@ def _runner(flags: Flags) -> pool.Runner:
     workers = pool.cpu_cores() if flags.workers is None else flags.workers
     if flags.runner == "pool":
         return pool.Pool(workers)
-    from pipelines.beam_runner import Beam
+    from pipelines.preparation.beam_runner import Beam
 
     return Beam(flags.beam_options, workers)
 

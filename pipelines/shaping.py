@@ -3,7 +3,7 @@
 Every step is off by default. They are taken in this order: `solo_piano`, `meters`,
 `minimum_notes` and `maximum_notes`, which keep a piece or leave it out; `common_key`, while
 durations are still those of the keys held; `apply_pedal`. `duplicates` compares what these
-made of the pieces: `pipelines/duplicates.py`.
+made of the pieces: `pipelines/preparation/duplicates.py`.
 
 Performances in the ASAP and MAESTRO collections carry a 4/4 that means nothing: `meters`
 takes it as it stands.

@@ -159,7 +159,7 @@ def write_music(folder: Path) -> None:
     """Twelve short scales, by two composers, as genre/composer/*.mid."""
     import numpy as np
 
-    from pipelines import midi
+    from pipelines.formats import midi
     from pipelines.score import NOTE, Score
 
     for piece in range(12):

@@ -25,13 +25,13 @@ BACKEND_FILES = {
     "crnn_gan/layers/loops.py": "the recurrent loop of both backends",
     "crnn_gan/signatures/*.py": "a SavedModel is TensorFlow's",
     "pipelines/codecs/*.py": "the notes side of a codec is TF ops",
-    "pipelines/augmentation.py": "runs in tf.data",
-    "pipelines/conditions.py": "runs in tf.data",
+    "pipelines/batches/augmentation.py": "runs in tf.data",
+    "pipelines/batches/conditions.py": "runs in tf.data",
     "pipelines/dataset.py": "tf.data",
-    "pipelines/pieces.py": "reads TFRecord files; its music is shared with tf.data",
-    "pipelines/streaming.py": "tf.data",
-    "pipelines/whole_pieces.py": "tf.data",
-    "pipelines/windows.py": "runs in tf.data",
+    "pipelines/batches/pieces.py": "reads TFRecord files; its music is shared with tf.data",
+    "pipelines/batches/streaming.py": "tf.data",
+    "pipelines/batches/whole_pieces.py": "tf.data",
+    "pipelines/batches/windows.py": "runs in tf.data",
     "pipelines/array_operations.py": "what the notes side of codecs does on arrays and tensors",
     "pipelines/note_tensors.py": "what the notes side of codecs shares",
     "pipelines/records.py": "TFRecord",
@@ -102,7 +102,7 @@ def test_a_codec_imports_a_backend_only_where_it_is_called(file):
 
 def test_preparing_music_loads_no_backend():
     code = (
-        "import sys, pipelines.prepare, pipelines.codecs.note_tuples, pipelines.midi;"
+        "import sys, pipelines.prepare, pipelines.codecs.note_tuples, pipelines.formats.midi;"
         "print(sorted({'tensorflow', 'keras', 'jax', 'torch'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

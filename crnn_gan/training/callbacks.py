@@ -21,8 +21,8 @@ import numpy as np
 from crnn_gan import metrics, piano_roll
 from crnn_gan.metrics.bands import Band, in_words, mean_statistics, number, side
 from crnn_gan.metrics.originality import repeated_pieces
-from pipelines import midi
 from pipelines.atomic_file import write_atomically
+from pipelines.formats import midi
 from pipelines.score import Score
 
 GENERATED = "generated_data"

@@ -22,10 +22,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from pipelines import abc_notation, abc_writing
-from pipelines.abc_tokens import FIELD_LINE
 from pipelines.codecs import codec
 from pipelines.command_line import flag
+from pipelines.formats import abc_notation, abc_writing
+from pipelines.formats.abc_tokens import FIELD_LINE
 from pipelines.score import Score
 
 BEGIN, END, ESCAPE, NEWLINE, PRINTABLE = 0, 1, 2, 3, 4

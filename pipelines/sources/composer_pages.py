@@ -21,15 +21,15 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from pipelines import download
 from pipelines.atomic_file import write_atomically
 from pipelines.collection import Archive, Collection, Place
 from pipelines.command_line import flag
 from pipelines.composer_page_list import PAGES
+from pipelines.downloads import download
+from pipelines.downloads.web_links import links_in, same_file
 from pipelines.music_files import files_below
 from pipelines.sources.source import Piece
 from pipelines.split import spread_sample, unit_hash
-from pipelines.web_links import links_in, same_file
 
 DEAD = "dead_links.tsv"
 LARGEST_PAGE_BYTES, LARGEST_FILE_BYTES = 4 << 20, 16 << 20

@@ -3,7 +3,7 @@
 music21 takes from 0.03 to 5 seconds a score, so each is parsed once and kept in a cache. The
 collections of folk songs in ABC notation are read by our own reader, which needs none.
 
-What of a score is kept and what is not: `pipelines/music21_stream.py`. Repeats are played
+What of a score is kept and what is not: `pipelines/formats/music21_stream.py`. Repeats are played
 once; in the folk songs as they are written.
 """
 
@@ -22,10 +22,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipelines import abc_notation, music21_stream
 from pipelines.atomic_file import write_atomically
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
 from pipelines.command_line import flag
+from pipelines.formats import abc_notation, music21_stream
 from pipelines.records import seal, unseal
 from pipelines.score import Score
 from pipelines.sources import source

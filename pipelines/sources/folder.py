@@ -24,8 +24,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from pipelines import abc_notation, reading
 from pipelines.command_line import flag
+from pipelines.formats import abc_notation, reading
 from pipelines.music_files import printable
 from pipelines.score import Score
 from pipelines.sources import source

@@ -1,7 +1,7 @@
 """jsb_chorales_16th: Bach's chorales in four voices, a 16th a frame, with the published split.
 
 The split is that of the polyphonic benchmark. A frame does not tell a held note from one
-sung again: `pipelines/rolls.py` says what is made of it. Track 0 is the soprano.
+sung again: `pipelines/formats/rolls.py` says what is made of it. Track 0 is the soprano.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import functools
 from collections.abc import Iterator
 from typing import ClassVar
 
-from pipelines import rolls
 from pipelines.collection import Archive, Collection, Place
+from pipelines.formats import rolls
 from pipelines.score import Score
 from pipelines.sources.source import Piece
 

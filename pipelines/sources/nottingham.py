@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from pipelines import abc_notation
 from pipelines.collection import Archive, Collection, Place
 from pipelines.command_line import flag
+from pipelines.formats import abc_notation
 from pipelines.music_files import files_below, printable
 from pipelines.score import Score
 from pipelines.sources.source import Piece

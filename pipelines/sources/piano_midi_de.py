@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from pipelines.collection import Archive, Collection, Place
 from pipelines.command_line import flag
-from pipelines.download import DownloadError
+from pipelines.downloads.download import DownloadError
 from pipelines.sources.source import Piece
 
 ADDRESS = "http://www.piano-midi.de/zip"

@@ -3,7 +3,7 @@
 JSB Chorales, Nottingham, Piano-midi.de and MuseData, with their published splits, as
 88 keys a frame: a quarter note in the chorales, an eighth in the others. Pieces were
 transposed to C. A roll does not tell a held note from one struck again:
-`pipelines/rolls.py` says what is made of it. Sequences may occur twice, in two splits.
+`pipelines/formats/rolls.py` says what is made of it. Sequences may occur twice, in two splits.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import functools
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from pipelines import rolls
 from pipelines.collection import Archive, Collection, Place
 from pipelines.command_line import flag
+from pipelines.formats import rolls
 from pipelines.score import Score
 from pipelines.sources.source import UNKNOWN, Piece
 

@@ -10,7 +10,7 @@ import pytest
 
 from crnn_gan.metrics.bands import Band, to_json
 from crnn_gan.statistics import main
-from pipelines import midi
+from pipelines.formats import midi
 from pipelines.score import NOTE, Score
 
 

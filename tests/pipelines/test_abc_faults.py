@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import abc_fields, abc_notation
-from pipelines.abc_notation import AbcError, read_tune
+from pipelines.formats import abc_fields, abc_notation
+from pipelines.formats.abc_notation import AbcError, read_tune
 from pipelines.score import LAST_TICK
 
 ABC = Path(__file__).parents[2].parent / "shared" / "data" / "abc"

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import abc_notation, abc_writing, midi
-from pipelines.abc_notation import AbcError, read_tune
+from pipelines.formats import abc_notation, abc_writing, midi
+from pipelines.formats.abc_notation import AbcError, read_tune
 from pipelines.score import NOTE, Score
 
 ABC = Path(__file__).parents[2].parent / "shared" / "data" / "abc"

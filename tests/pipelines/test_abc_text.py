@@ -8,9 +8,9 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from pipelines import abc_notation, midi
 from pipelines.codecs import abc_text
 from pipelines.codecs.abc_text import Codec
+from pipelines.formats import abc_notation, midi
 from pipelines.score import LAST_TICK, NOTE, Score
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

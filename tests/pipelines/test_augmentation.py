@@ -9,7 +9,7 @@ import pytest
 from stored_pieces import store
 
 from pipelines import dataset
-from pipelines.augmentation import Augmentation
+from pipelines.batches.augmentation import Augmentation
 from pipelines.codecs import codec as codecs
 from pipelines.codecs import note_tuples
 from pipelines.dataset import Pieces, Windows, open_pieces

@@ -1,4 +1,4 @@
-"""Tests of pipelines/beam_runner.py; those that need Apache Beam run where it is installed."""
+"""Tests of pipelines/preparation/beam_runner.py; those on Beam run where it is installed."""
 
 import importlib.util
 import os
@@ -54,7 +54,8 @@ def test_what_a_job_raises_on_beam_ends_the_command_in_words(tmp_path):
     source = write_collection(tmp_path / "midi", 2)
     data_dir = tmp_path / "data"
     script = (
-        "import sys; from pipelines import parts, prepare; from pathlib import Path\n"
+        "import sys; from pipelines import prepare; from pathlib import Path\n"
+        "from pipelines.preparation import parts\n"
         "def broken(path): raise OSError('the disk is full')\n"
         "parts.is_done = broken\n"
         "sys.exit(prepare.run())"
@@ -73,7 +74,8 @@ def test_what_a_killed_pool_left_beam_finishes_with_the_same_bytes(tmp_path):
     source = write_collection(tmp_path / "midi")
     prepare.prepare(flags(tmp_path / "whole"), source, Codec())
     script = (
-        "import os, signal, sys; from pipelines import plan, prepare\n"
+        "import os, signal, sys; from pipelines import prepare\n"
+        "from pipelines.preparation import plan\n"
         "plan.read_facts = lambda tasks: os.kill(os.getpid(), signal.SIGKILL)\n"
         "if __name__ == '__main__': sys.exit(prepare.run())"
     )

@@ -14,9 +14,9 @@ import pytest
 import scipy.io
 from loopback_server import file, serving
 
-from pipelines import rolls
 from pipelines.collection import Archive, Collection
-from pipelines.download import DownloadError
+from pipelines.downloads.download import DownloadError
+from pipelines.formats import rolls
 from pipelines.sources import (
     atepp,
     bach_student_corpus,

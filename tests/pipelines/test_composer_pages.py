@@ -1,4 +1,4 @@
-"""Tests of pipelines/sources/composer_pages.py and pipelines/web_links.py, on loopback."""
+"""Tests of pipelines/sources/composer_pages.py and downloads/web_links.py, on loopback."""
 
 import io
 
@@ -7,8 +7,8 @@ import pytest
 from loopback_server import file, serving
 
 from pipelines.composer_page_list import PAGES
+from pipelines.downloads.web_links import is_midi, links_in, same_file
 from pipelines.sources import composer_pages
-from pipelines.web_links import is_midi, links_in, same_file
 
 # Links.
 

@@ -6,13 +6,13 @@ import tensorflow as tf
 from stored_pieces import store
 
 from pipelines import dataset
-from pipelines.augmentation import Augmentation
+from pipelines.batches.augmentation import Augmentation
+from pipelines.batches.conditions import SIZES, Conditions
+from pipelines.batches.whole_pieces import whole_pieces
 from pipelines.codecs import note_tuples
 from pipelines.codecs.codec import Struck, codec_class, codec_names
-from pipelines.conditions import SIZES, Conditions
 from pipelines.dataset import Windows, open_pieces
 from pipelines.score import NOTE, Score
-from pipelines.whole_pieces import whole_pieces
 
 CODEC = note_tuples.Codec(tones_per_cell=2)
 C, D, E, G = 0, 2, 4, 7

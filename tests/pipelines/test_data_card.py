@@ -9,11 +9,20 @@ from hypothesis import given, settings
 from PIL import Image
 from random_scores import scores
 
-from pipelines import data_card, data_plots, midi_writing, prepare, records
+from pipelines import prepare, records
 from pipelines.codecs.codec import Spec
 from pipelines.codecs.note_tuples import Codec
-from pipelines.data_counts import BLOCKS, COUNTS, DURATION_EDGES, counts, packed, unpacked
-from pipelines.duplicates import COPY_OF
+from pipelines.formats import midi_writing
+from pipelines.preparation import data_card, data_plots
+from pipelines.preparation.data_counts import (
+    BLOCKS,
+    COUNTS,
+    DURATION_EDGES,
+    counts,
+    packed,
+    unpacked,
+)
+from pipelines.preparation.duplicates import COPY_OF
 from pipelines.score import NOTE, PEDAL, TEMPO, Score
 from pipelines.shaping import Shaping
 from pipelines.sources import folder

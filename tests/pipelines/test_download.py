@@ -1,4 +1,4 @@
-"""Tests of pipelines/download.py and of the files it is made of, against a real server."""
+"""Tests of pipelines/downloads/download.py and what it is made of, against a real server."""
 
 import contextlib
 import email.utils
@@ -20,8 +20,9 @@ import loopback_server
 import pytest
 from loopback_server import file, first_then, status
 
-from pipelines import byte_progress, download, file_lock, http_answers, partial_file
-from pipelines.download import Download, DownloadError, fetch, fetch_bytes, fetch_text
+from pipelines import file_lock
+from pipelines.downloads import byte_progress, download, http_answers, partial_file
+from pipelines.downloads.download import Download, DownloadError, fetch, fetch_bytes, fetch_text
 
 CONTENT = random.Random(1).randbytes(1_000_003)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -677,7 +678,7 @@ def test_a_damaged_record_is_not_silently_trusted_anew(server, get, tmp_path, re
 CALL = """
 import encodings.idna, os, resource, sys
 from pathlib import Path
-from pipelines import download, partial_file
+from pipelines.downloads import download, partial_file
 partial_file.KEEP_SECONDS = 0.02
 url, path, sha256, limit = sys.argv[1:]
 if limit == "nobody":
@@ -881,7 +882,7 @@ def test_where_lines_stay_there_are_few_and_none_where_it_is_not_wanted(
 def test_on_a_terminal_one_line_is_overwritten(server, tmp_path):
     """In a process whose standard error is a terminal."""
     main, terminal = os.openpty()
-    code = "from pipelines import byte_progress as b; b.OVERWRITE_SECONDS = 0.0\n" + CALL
+    code = "from pipelines.downloads import byte_progress as b; b.OVERWRITE_SECONDS = 0.0\n" + CALL
     url = server.at("/x", file(CONTENT))
     command = [sys.executable, "-c", code, url, str(tmp_path / "x.zip"), SHA256, ""]
     root = Path(__file__).parents[2]

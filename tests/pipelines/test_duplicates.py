@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_scores import scores
 
-from pipelines import midi
-from pipelines.duplicates import (
+from pipelines.formats import midi
+from pipelines.preparation.duplicates import (
     DIGEST_BYTES,
     HASHES,
     LEAST_IN_COMMON,

@@ -1,8 +1,9 @@
-"""Tests of pipelines/listing.py."""
+"""Tests of pipelines/preparation/listing.py."""
 
 import pytest
 
-from pipelines import listing, prepare
+from pipelines import prepare
+from pipelines.preparation import listing
 from pipelines.sources.source import source_class, source_names
 
 

@@ -9,7 +9,7 @@ import mido
 import numpy as np
 import pytest
 
-from pipelines import midi
+from pipelines.formats import midi
 from pipelines.score import KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO, Score
 
 DATA = Path(__file__).parents[2] / "../shared/data"

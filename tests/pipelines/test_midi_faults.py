@@ -19,7 +19,7 @@ MUTANTS = 2000
 READ = """
 import faulthandler, random, resource, struct, sys, time
 from pathlib import Path
-from pipelines import midi, midi_mido
+from pipelines.formats import midi, midi_mido
 import numpy as np
 
 faulthandler.enable()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_midi import END, NOTE_60, file_of, real_files, rows_of, torture
 
-from pipelines import midi, midi_chunks, midi_mido, midi_symusic
-from pipelines.midi_events import MOST_OPEN_NOTES
+from pipelines.formats import midi, midi_chunks, midi_mido, midi_symusic
+from pipelines.formats.midi_events import MOST_OPEN_NOTES
 from pipelines.score import sorted_notes
 
 NASTY = Path(__file__).parents[2] / "../shared/data/nasty_midi"

@@ -1,10 +1,10 @@
-"""Tests of pipelines/music21_stream.py."""
+"""Tests of pipelines/formats/music21_stream.py."""
 
 import fractions
 
 import music21
 
-from pipelines.music21_stream import score_of_stream
+from pipelines.formats.music21_stream import score_of_stream
 
 
 def stream_of(*elements):

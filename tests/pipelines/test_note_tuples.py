@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import midi
 from pipelines.codecs import note_tuples
+from pipelines.formats import midi
 from pipelines.score import NOTE, Score
 
 REAL_MUSIC = Path(__file__).parents[3] / "shared/data/scores/piano-midi.de"

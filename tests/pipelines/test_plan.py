@@ -1,12 +1,13 @@
-"""Tests of pipelines/plan.py: what goes where, from facts written out by hand."""
+"""Tests of pipelines/preparation/plan.py: what goes where, from facts written out by hand."""
 
 import hashlib
 
 import numpy as np
 import pytest
 
-from pipelines import plan, records
-from pipelines.plan import Facts
+from pipelines import records
+from pipelines.preparation import plan
+from pipelines.preparation.plan import Facts
 from pipelines.shaping import Shaping
 from pipelines.sources.source import Piece
 from pipelines.split import Fractions, split_of

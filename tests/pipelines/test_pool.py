@@ -1,4 +1,4 @@
-"""Tests of pipelines/pool.py."""
+"""Tests of pipelines/preparation/pool.py."""
 
 import dataclasses
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.pool import Pool
+from pipelines.preparation.pool import Pool
 
 
 @dataclasses.dataclass(frozen=True)

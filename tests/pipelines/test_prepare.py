@@ -1,4 +1,4 @@
-"""Tests of pipelines/prepare.py and pipelines/making.py."""
+"""Tests of pipelines/prepare.py and pipelines/preparation/making.py."""
 
 import dataclasses
 import json

@@ -19,13 +19,14 @@ from test_prepare import (
     write_midi,
 )
 
-from pipelines import making, plan, prepare, shards, tasks
+from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.file_lock import locked
+from pipelines.preparation import making, plan, shards, tasks
+from pipelines.preparation.tasks import Recipe
 from pipelines.shaping import Shaping
 from pipelines.sources import folder
 from pipelines.split import Fractions
-from pipelines.tasks import Recipe
 
 ALL_TRAIN = {"train_fraction": 1.0, "validation_fraction": 0.0}
 PIECES = 12
@@ -113,7 +114,8 @@ def test_a_part_that_is_damaged_before_the_shards_are_written_is_named(tmp_path)
 SCRIPT = """
 import os, resource, signal, sys
 from pathlib import Path
-from pipelines import making, parts, prepare, records
+from pipelines import prepare, records
+from pipelines.preparation import making, parts
 from pipelines.sources import folder
 
 folder.Source.pieces_per_task = 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import music21_stream, reading
+from pipelines.formats import music21_stream, reading
 from pipelines.sources import corpus, folder
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -148,7 +148,8 @@ def test_nasty_midi_files_give_a_score_or_a_value_error():
 
 def test_music21_is_not_imported_to_read_midi_and_abc():
     code = (
-        "import sys, pipelines.reading, pipelines.sources.folder, pipelines.codecs.abc_text;"
+        "import sys, pipelines.formats.reading, pipelines.sources.folder;"
+        "import pipelines.codecs.abc_text;"
         "sys.exit(bool({'music21', 'tensorflow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

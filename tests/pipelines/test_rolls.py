@@ -1,4 +1,4 @@
-"""Tests of pipelines/rolls.py."""
+"""Tests of pipelines/formats/rolls.py."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from pipelines import rolls
+from pipelines.formats import rolls
 from pipelines.score import NOTE, Score
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "pianoroll"

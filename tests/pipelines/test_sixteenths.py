@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_scores import scores
 
-from pipelines import midi
 from pipelines.codecs import sixteenths
 from pipelines.codecs.sixteenths import REST, SPACE
+from pipelines.formats import midi
 from pipelines.score import NOTE, Score
 
 CHORALES = Path(__file__).parents[3] / "shared/data/scores/bach_chorales_jsbchorales.net"

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 from stored_pieces import counted_arrays, store
 
-from pipelines import dataset, records, streaming
+from pipelines import dataset, records
+from pipelines.batches import streaming
 from pipelines.codecs.codec import Spec
 from pipelines.dataset import Shards, Windows, open_pieces, real_windows
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from random_scores import scores
 
-from pipelines import midi
 from pipelines.codecs.time_chunks import Codec
+from pipelines.formats import midi
 from pipelines.score import NOTE, PEDAL, TEMPO, Score
 
 PERFORMANCES = Path(__file__).parents[2].parent / "shared" / "data" / "performances"

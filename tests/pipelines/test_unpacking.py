@@ -1,4 +1,4 @@
-"""Tests of pipelines/unpacking.py and pipelines/archives.py."""
+"""Tests of pipelines/downloads/unpacking.py and pipelines/downloads/archives.py."""
 
 import hashlib
 import io
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import archives
-from pipelines.unpacking import UnpackError, is_unpacked, safe_path, unpack
+from pipelines.downloads import archives
+from pipelines.downloads.unpacking import UnpackError, is_unpacked, safe_path, unpack
 
 FILES = {"a/1.mid": b"one", "a/b/2.MIDI": b"two" * 1000, "3.mid": b""}
 OTHERS = {
@@ -382,7 +382,7 @@ def test_a_damaged_archive_is_refused_or_unpacked_and_nothing_else(packing, tmp_
 CALL = """
 import resource, sys
 from pathlib import Path
-from pipelines import unpacking
+from pipelines.downloads import unpacking
 archive, folder, limit = sys.argv[1:]
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))

@@ -7,8 +7,8 @@ import pytest
 from stored_pieces import counted_arrays, store
 
 from pipelines import dataset
+from pipelines.batches.whole_pieces import whole_pieces
 from pipelines.dataset import open_pieces
-from pipelines.whole_pieces import whole_pieces
 
 STEPS = [7, 2, 9, 3, 8, 30, 4]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crnn_gan.metrics.bands import bands
-from pipelines.midi import read_score
+from pipelines.formats.midi import read_score
 from pipelines.score import Score
 
 FOLDER = Path(__file__).parents[3].parent / "shared" / "data" / "scores" / "piano-midi.de"

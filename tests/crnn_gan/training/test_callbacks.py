@@ -25,7 +25,7 @@ from crnn_gan.training.callbacks import (
     read_rows,
     write_rows,
 )
-from pipelines.midi import read_score
+from pipelines.formats.midi import read_score
 from pipelines.score import NOTE, Score
 
 BAND = {name: Band(2.0, 1.0, 2.0, 3.0) for name in statistics(Score(12, np.zeros(0, NOTE)))}

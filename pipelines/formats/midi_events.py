@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.midi_chunks import MidiError
+from pipelines.formats.midi_chunks import MidiError
 from pipelines.score import DEFAULT_TEMPO, LAST_TICK, NOTE, PEDAL, sorted_by_tick
 
 MOST_VOICES = int(np.iinfo(NOTE["track"]).max)

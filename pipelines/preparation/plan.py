@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipelines import duplicates, parts, records, split
-from pipelines.parts import Entry, Skipped
+from pipelines import records, split
+from pipelines.preparation import duplicates, parts
+from pipelines.preparation.parts import Entry, Skipped
+from pipelines.preparation.tasks import Task
 from pipelines.shaping import Shaping
 from pipelines.sources.source import Piece
 from pipelines.split import RULES, SPLITS, Fractions
-from pipelines.tasks import Task
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

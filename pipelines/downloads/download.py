@@ -21,9 +21,8 @@ from pathlib import Path
 
 import requests
 
-from pipelines.byte_progress import ByteProgress, megabytes
-from pipelines.file_lock import locked
-from pipelines.http_answers import (
+from pipelines.downloads.byte_progress import ByteProgress, megabytes
+from pipelines.downloads.http_answers import (
     Interrupted,
     Refused,
     answer,
@@ -34,7 +33,7 @@ from pipelines.http_answers import (
     tells_its_end,
     validator_of,
 )
-from pipelines.known_file import (
+from pipelines.downloads.known_file import (
     Download,
     DownloadError,
     fault_of,
@@ -43,7 +42,8 @@ from pipelines.known_file import (
     require_http,
     with_record,
 )
-from pipelines.partial_file import PartialFile, write_alone
+from pipelines.downloads.partial_file import PartialFile, write_alone
+from pipelines.file_lock import locked
 
 LARGEST_BYTES = 8 << 30
 LARGEST_TEXT_BYTES = 16 << 20

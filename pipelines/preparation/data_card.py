@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import data_plots, records
+from pipelines import records
 from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import Codec, Spec
-from pipelines.data_counts import BLOCKS
-from pipelines.duplicates import COPY_OF
+from pipelines.preparation import data_plots
+from pipelines.preparation.data_counts import BLOCKS
+from pipelines.preparation.duplicates import COPY_OF
 from pipelines.records import Manifest
 from pipelines.shaping import Shaping
 from pipelines.split import SPLITS

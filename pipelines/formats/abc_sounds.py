@@ -12,10 +12,20 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from pipelines import abc_fields
-from pipelines.abc_fields import LETTERS, AbcError
-from pipelines.abc_tokens import TOKEN, Bar, Ending, Part, Pitched, Sound, State, Tune, Voice
-from pipelines.music21_stream import LEVELS
+from pipelines.formats import abc_fields
+from pipelines.formats.abc_fields import LETTERS, AbcError
+from pipelines.formats.abc_tokens import (
+    TOKEN,
+    Bar,
+    Ending,
+    Part,
+    Pitched,
+    Sound,
+    State,
+    Tune,
+    Voice,
+)
+from pipelines.formats.music21_stream import LEVELS
 
 SPREADS = ("not", "octave", "pitch")  # Of accidentals: %%propagate-accidentals.
 MEANINGLESS = "characters without a meaning"

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines import streaming
-from pipelines.conditions import Conditions
-from pipelines.pieces import Pieces, Shards, spec_steps
+from pipelines.batches import streaming
+from pipelines.batches.conditions import Conditions
+from pipelines.batches.pieces import Pieces, Shards, spec_steps
 
 
 def whole_pieces(

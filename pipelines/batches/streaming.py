@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipelines.pieces import MEBIBYTE, Shards, spec_steps
-from pipelines.windows import SHARDS, VISITS, Music, Rows, Sampling, cut
+from pipelines.batches.pieces import MEBIBYTE, Shards, spec_steps
+from pipelines.batches.windows import SHARDS, VISITS, Music, Rows, Sampling, cut
 
 
 class Portion(NamedTuple):

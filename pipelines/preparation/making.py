@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines import data_card, data_counts, duplicates, plan, pool, records, shards, tasks
+from pipelines import records
 from pipelines.atomic_file import write_atomically
-from pipelines.parts import Skipped
-from pipelines.plan import Plan
+from pipelines.preparation import data_card, data_counts, duplicates, plan, pool, shards, tasks
+from pipelines.preparation.parts import Skipped
+from pipelines.preparation.plan import Plan
+from pipelines.preparation.tasks import Recipe, Task
 from pipelines.records import PIECES, SKIPPED, Manifest
 from pipelines.sources.source import Piece
 from pipelines.split import RULES, SPLITS, Fractions
-from pipelines.tasks import Recipe, Task
 
 LIBRARIES = ("music21", "numpy", "symusic")  # Whose versions may change what is read.
 CLASSES = ("composer", "genre")

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipelines.archives import Member, UnpackError, members
-from pipelines.byte_progress import ByteProgress, megabytes
+from pipelines.downloads.archives import Member, UnpackError, members
+from pipelines.downloads.byte_progress import ByteProgress, megabytes
+from pipelines.downloads.partial_file import sync_folder
 from pipelines.file_lock import locked
-from pipelines.partial_file import sync_folder
 
 __all__ = ["UnpackError", "is_unpacked", "unpack"]
 

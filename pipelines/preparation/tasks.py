@@ -13,9 +13,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from pipelines import data_counts, duplicates, parts, pool
 from pipelines.codecs.codec import Codec
-from pipelines.parts import Encoded, Skipped
+from pipelines.preparation import data_counts, duplicates, parts, pool
+from pipelines.preparation.parts import Encoded, Skipped
 from pipelines.score import Score
 from pipelines.shaping import Shaping
 from pipelines.sources.source import Piece, Source, SourceError

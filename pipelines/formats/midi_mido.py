@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import mido
 import numpy as np
 
-from pipelines.midi_chunks import DamagedTrackError, MidiError
-from pipelines.midi_events import (
+from pipelines.formats.midi_chunks import DamagedTrackError, MidiError
+from pipelines.formats.midi_events import (
     MOST_OPEN_NOTES,
     TOO_LONG,
     TOO_MANY_OPEN,
@@ -25,7 +25,7 @@ from pipelines.midi_events import (
     check_voices,
     merged_pedals,
 )
-from pipelines.midi_writing import DRUM_CHANNEL
+from pipelines.formats.midi_writing import DRUM_CHANNEL
 from pipelines.score import IS_PEDAL, KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO, sorted_by_tick
 
 LARGEST_BYTES = 2**19  # Up to 2**18 messages, for which mido takes about a second and 80 MB.

@@ -14,8 +14,8 @@ import struct
 import numpy as np
 from symusic.core import ScoreTick
 
-from pipelines.midi_chunks import LARGEST_BYTES, DamagedTrackError, MidiError
-from pipelines.midi_events import (
+from pipelines.formats.midi_chunks import LARGEST_BYTES, DamagedTrackError, MidiError
+from pipelines.formats.midi_events import (
     MOST_OPEN_NOTES,
     TOO_LONG,
     TOO_MANY_OPEN,
@@ -23,7 +23,7 @@ from pipelines.midi_events import (
     check_voices,
     merged_pedals,
 )
-from pipelines.midi_writing import END_OF_TRACK
+from pipelines.formats.midi_writing import END_OF_TRACK
 from pipelines.score import IS_PEDAL, KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO
 
 MOST_NOTES = 1_000_000

@@ -1,8 +1,8 @@
 """Counts of what is in a piece, of one size whatever the piece, so that they can be summed.
 
 They are taken where a piece is prepared, summed over each split, and drawn by
-`pipelines/data_card.py`. Notes are counted as the codec gets them: after shaping, before
-the codec's grid; so a note ends with its key unless shaping has applied the pedal.
+`pipelines/preparation/data_card.py`. Notes are counted as the codec gets them: after shaping,
+before the codec's grid; so a note ends with its key unless shaping has applied the pedal.
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from pipelines import abc_fields
-from pipelines.abc_fields import AbcError, Key, Meter
-from pipelines.abc_sounds import SPREADS, Sounds
-from pipelines.abc_tokens import FIELD_LINE, TOKEN, Tune, Voice
+from pipelines.formats import abc_fields
+from pipelines.formats.abc_fields import AbcError, Key, Meter
+from pipelines.formats.abc_sounds import SPREADS, Sounds
+from pipelines.formats.abc_tokens import FIELD_LINE, TOKEN, Tune, Voice
 
 MOST_VOICES = 256
 

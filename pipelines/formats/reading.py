@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pipelines import abc_notation, midi, music21_stream
+from pipelines.formats import abc_notation, midi, music21_stream
 from pipelines.score import Score
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")

@@ -11,8 +11,8 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from pipelines.abc_fields import Key, Meter
-from pipelines.music21_stream import DEFAULT_LEVEL, LEVELS
+from pipelines.formats.abc_fields import Key, Meter
+from pipelines.formats.music21_stream import DEFAULT_LEVEL, LEVELS
 
 # The first that fits is taken. The parts of a token are the groups behind its own.
 TOKEN = re.compile(

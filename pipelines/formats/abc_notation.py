@@ -22,12 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import abc_music, abc_repeats
-from pipelines.abc_fields import AbcError
-from pipelines.abc_sounds import MEANINGLESS
-from pipelines.abc_tokens import Bar, Sound, State, Voice
-from pipelines.abc_tokens import Tune as ParsedTune
-from pipelines.music21_stream import ticks_holding
+from pipelines.formats import abc_music, abc_repeats
+from pipelines.formats.abc_fields import AbcError
+from pipelines.formats.abc_sounds import MEANINGLESS
+from pipelines.formats.abc_tokens import Bar, Sound, State, Voice
+from pipelines.formats.abc_tokens import Tune as ParsedTune
+from pipelines.formats.music21_stream import ticks_holding
 from pipelines.score import KEY, LAST_TICK, METER, NOTE, TEMPO, Score
 
 __all__ = [

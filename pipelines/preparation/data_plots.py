@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.data_counts import BLOCKS, DURATION_EDGES, LENGTH_EDGES, MOST_AT_ONCE
+from pipelines.preparation.data_counts import BLOCKS, DURATION_EDGES, LENGTH_EDGES, MOST_AT_ONCE
 from pipelines.split import SPLITS
 
 COLOURS = dict(zip(SPLITS, ("#0072b2", "#d55e00", "#009e73"), strict=True))  # Of Okabe and Ito.

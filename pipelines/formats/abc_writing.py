@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines import abc_fields
-from pipelines.abc_fields import ALTERATIONS, LETTERS
+from pipelines.formats import abc_fields
+from pipelines.formats.abc_fields import ALTERATIONS, LETTERS
 from pipelines.score import Score
 
 GRID = 24  # Parts of a quarter note: 32nds and their triplets.

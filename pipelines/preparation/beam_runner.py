@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
-from pipelines.pool import AnyJob
+from pipelines.preparation.pool import AnyJob
 
 INSTALL = (
     "--runner=beam needs Apache Beam, which is not installed here; run: pip install "

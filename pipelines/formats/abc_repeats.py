@@ -10,8 +10,8 @@ import collections
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipelines.abc_fields import AbcError
-from pipelines.abc_tokens import Bar, Ending, Item, Part
+from pipelines.formats.abc_fields import AbcError
+from pipelines.formats.abc_tokens import Bar, Ending, Item, Part
 
 Span = tuple[int, int]  # First item, and the one after the last.
 

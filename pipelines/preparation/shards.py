@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import parts, pool, records
+from pipelines import records
 from pipelines.atomic_file import write_atomically
-from pipelines.parts import Entry
-from pipelines.plan import Plan
+from pipelines.preparation import parts, pool
+from pipelines.preparation.parts import Entry
+from pipelines.preparation.plan import Plan
+from pipelines.preparation.tasks import part_path
 from pipelines.records import seal, unseal
 from pipelines.split import SPLITS
-from pipelines.tasks import part_path
 
 TASK, PLACE, CLASSES = 0, 1, 2  # Columns of `Shard.records`; CLASSES and following.
 

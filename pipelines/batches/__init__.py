@@ -1,0 +1,1 @@
+"""What tf.data gives: windows of pieces in memory or on disk, moved, stretched, conditioned."""
