@@ -159,7 +159,7 @@ class Shards:
         threads would wait for each other.
         """
         # Parts of a shard may follow each other in any order.
-        is_new = (np.diff(self.shard[chosen]) != 0) | (np.diff(self.index[chosen]) < 0)
+        is_new = (np.diff(self.shard[chosen]) != 0) | (np.diff(self.index[chosen]) <= 0)
         for run in np.split(chosen, np.flatnonzero(is_new) + 1):
             facts = self.files[self.shard[run[0]]]
             path = self.data_dir / facts["file"]

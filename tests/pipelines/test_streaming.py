@@ -181,6 +181,12 @@ def test_chosen_pieces_alone_are_read(folder):
     assert batch["composer"].tolist() == [1] * 6
 
 
+def test_a_piece_that_is_asked_for_twice_is_read_twice(folder):
+    shards = on_disk(folder)
+    twice = shards.read(np.array([2, 2, 3]))
+    assert twice.keys == tuple(shards.read(np.array([i])).keys[0] for i in (2, 2, 3))
+
+
 def test_real_windows_of_stored_pieces_come_from_shards_that_fit_half_the_budget(folder):
     windows = real_windows(on_disk(folder), count=20, length=5, seed=3)
     assert all(window.shape == (5, 2) for window in windows)
