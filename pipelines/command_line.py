@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import errno
+import os
 import sys
 import types
 import typing
@@ -77,7 +79,7 @@ def parse(
     if rest:
         raise UsageError(f"{rest[0]!r} is not a flag: flags are written --name=value")
     for name, cls in owner.items():
-        if values[name].value is None and name in _required(cls):
+        if values[name].value in (None, "") and name in _required(cls):
             raise UsageError(f"--{name} must be given: {values[name].help}")
     said = [name for name in retired or {} if values[name].present]
     if said:
@@ -92,8 +94,26 @@ def _read(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
         near = difflib.get_close_matches(error.flagname, list(values), n=3, cutoff=0.5)
         meant = f"; did you mean {' or '.join('--' + n for n in near)}?" if near else ""
         raise UsageError(f"there is no flag --{error.flagname}{meant} (--help lists all)") from None
+    except flags.IllegalFlagValueError as error:
+        raise UsageError(_in_words(str(error))) from None
     except flags.Error as error:
         raise UsageError(str(error)) from None
+
+
+# What Python says of a wrong value, and what is meant.
+_VALUES = {
+    "invalid literal for int": "give a whole number",
+    "could not convert string to float": "give a number",
+    "Non-boolean argument": "give true or false, or nothing",
+}
+
+
+def _in_words(text: str) -> str:
+    """Gives absl's "flag --name=value: reason" with a reason that says what to give."""
+    for reason, words in _VALUES.items():
+        if reason in text:
+            return f"{text.split(': ')[0]}: {words}"
+    return text
 
 
 def _define(values: flags.FlagValues, field: dataclasses.Field, hint: Any, default: Any) -> None:
@@ -158,6 +178,27 @@ def _help(values: flags.FlagValues, usage: str, classes: Sequence[type]) -> str:
     return "\n".join(lines)
 
 
+def _of_system(error: OSError) -> str:
+    """Says what the system refused, where, and what to do about it."""
+    if error.errno is None or (error.filename is None and error.errno not in _REMEDIES):
+        return str(error)
+    place = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str) else ""
+    remedy = _REMEDIES.get(error.errno, "")
+    return f"{place}{(error.strerror or str(error)).lower()}{'; ' if remedy else ''}{remedy}"
+
+
+_REMEDIES = {
+    errno.ENOSPC: "make room on the disk and call the same command again; it goes on",
+    errno.EDQUOT: "your share of the disk is used up: make room and call the same command again",
+    errno.EFBIG: "files may not grow so large here (ulimit -f): raise the limit and call again",
+    errno.EACCES: "give a place that you may read and write",
+    errno.EROFS: "the file system is read-only; give another place",
+    errno.ENOENT: "a folder or file on the way is missing; make it, or give another place",
+    errno.EISDIR: "a directory stands where a file belongs; move it away",
+    errno.ENOTDIR: "a file stands where a directory belongs; give another place",
+}
+
+
 def run_command(main: Callable[[list[str]], None]) -> int:
     """Runs a command on sys.argv; gives its exit status: 0 done, 1 failed, 130 Ctrl-C."""
     try:
@@ -165,7 +206,13 @@ def run_command(main: Callable[[list[str]], None]) -> int:
     except KeyboardInterrupt:
         print("stopped by Ctrl-C; what was written so far stays", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:
+    except BrokenPipeError:  # Whoever read the output has seen enough of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"error: {_of_system(error)}", file=sys.stderr)
+        return 1
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

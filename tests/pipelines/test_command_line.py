@@ -1,6 +1,8 @@
 """Flags from dataclasses: what is read, what is refused and in which words."""
 
 import dataclasses
+import errno
+import subprocess
 import sys
 from typing import Literal
 
@@ -49,7 +51,10 @@ def test_what_is_not_given_has_its_default_and_presets_take_the_defaults_place()
     ("words", "said"),
     [
         (["--path=p", "--cuont=4"], "there is no flag --cuont; did you mean --count"),
-        (["--path=p", "--count=four"], "--count=four"),
+        (["--path=p", "--count=four"], "--count=four: give a whole number$"),
+        (["--path=p", "--share=half"], "--share=half: give a number$"),
+        (["--path=p", "--loud=maybe"], "--loud=maybe: give true or false, or nothing$"),
+        (["--path="], "--path must be given: where"),
         (["--path=p", "--mode=loud"], "<slow\\|fast>"),
         (["--path=p", "--most=x"], "--most=x"),
         ([], "--path must be given: where"),
@@ -93,6 +98,13 @@ def test_peek_reads_the_last_value_before_the_parse(words):
         (None, 0, ""),
         (UsageError("too small"), 1, "error: too small\n"),
         (OSError("disk is full"), 1, "error: disk is full\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "data/x"),
+            1,
+            "error: data/x: no space left on device; make room on the disk and call the same "
+            "command again; it goes on\n",
+        ),
+        (OSError(errno.EIO, "Input/output error"), 1, "error: [Errno 5] Input/output error\n"),
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C; what was written so far stays\n"),
     ],
 )
@@ -108,3 +120,15 @@ def test_a_command_ends_with_one_line_and_a_status(fault, status, said, capsys, 
     assert run_command(main) == status
     assert capsys.readouterr().err == said
     assert seen == ["--x"]
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_error():
+    code = (
+        "import sys; from pipelines.command_line import run_command\n"
+        "def main(argv):\n"
+        "    for number in range(100_000): print(number)\n"
+        "sys.exit(run_command(main))"
+    )
+    script = f"{sys.executable} -c '{code}' | head -n 1"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
