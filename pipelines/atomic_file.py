@@ -10,6 +10,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+def sync_folder(folder: Path) -> None:
+    """Makes sure that the names in a folder survive whatever happens to the machine."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file under a temporary name in the same folder, then renames it.
 

@@ -41,6 +41,7 @@ PROFILES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
         (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
     ),
 }
+ROUNDING = 1e-9  # Of all that sounds: fits that differ by less are equal.
 FROM_TONIC = (np.arange(12)[:, None] + np.arange(12)) % 12  # [tonic, step]: the pitch class.
 
 
@@ -63,6 +64,18 @@ def find_key(score: Score, profile: Profile = "aarden_essen") -> Key:
     a piece is transposed the key moves with it, but for such ties.
 
     Raises:
+      ValueError: as `best_keys`.
+    """
+    return best_keys(score, profile)[0]
+
+
+def best_keys(score: Score, profile: Profile = "aarden_essen") -> list[Key]:
+    """Gives the keys that fit best: one, or several that differ by no more than rounding.
+
+    Major before minor, then from the lowest tonic up. Where a piece is transposed all of
+    them move with it.
+
+    Raises:
       ValueError: the piece has no pitched note, or all twelve pitch classes sound equally
         long; there is no such profile.
     """
@@ -73,8 +86,8 @@ def find_key(score: Score, profile: Profile = "aarden_essen") -> Key:
     # The sum over steps from the tonic is the correlation but for a factor that all keys share:
     # profiles have mean 0 and length 1. Each row is summed alike, so that a rotation is exact.
     fits = (sounding[FROM_TONIC] * _normalized(profile)[:, None]).sum(axis=-1)
-    is_minor, tonic = divmod(int(fits.argmax()), 12)
-    return Key(tonic, bool(is_minor))
+    best = np.argwhere(fits >= fits.max() - ROUNDING * sounding.sum()).tolist()
+    return [Key(tonic, bool(is_minor)) for is_minor, tonic in best]
 
 
 def pitch_class_ticks(score: Score) -> np.ndarray:

@@ -34,7 +34,7 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: str | Path) -> str:
     """Gives the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path is slow.
         return hashlib.file_digest(file, "sha256").hexdigest()

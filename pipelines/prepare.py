@@ -32,7 +32,7 @@ from pipelines.codecs.codec import Codec, codec_class
 from pipelines.command_line import flag, parse, peek, run_command
 from pipelines.file_lock import locked
 from pipelines.preparation import data_card, listing, making, pool
-from pipelines.preparation.making import Made
+from pipelines.preparation.duplicates import kind_of
 from pipelines.preparation.tasks import Recipe
 from pipelines.records import Manifest
 from pipelines.shaping import Shaping
@@ -101,29 +101,34 @@ def prepare(
             runner.start(recipe)
         pieces = _listed(source)
         configuration = _configuration(recipe, fractions, pieces)
-        done = _done_before(data_dir, configuration, flags.card)
-        if isinstance(done, str) or (data_dir / PARTS).exists():
+        done = _done_before(data_dir, configuration)
+        needs_card = flags.card and not data_card.is_there(data_dir)
+        if isinstance(done, str) or needs_card or (data_dir / PARTS).exists():
             data_dir.mkdir(parents=True, exist_ok=True)
             with locked(data_dir / "prepare", f"waiting for another process to prepare {data_dir}"):
                 # By another process, perhaps.
-                done = _done_before(data_dir, configuration, flags.card)
+                done = _done_before(data_dir, configuration)
                 if isinstance(done, str):
                     if done:
                         print(f"preparing again: {done}")
                     folder = _parts_folder(data_dir, configuration, source)
                     made = making.make(recipe, fractions, pieces, folder, runner, configuration)
-                    return _install(made, folder, data_dir, flags.card)
+                    _install(made, folder, data_dir, flags.card)
+                    return made
                 shutil.rmtree(data_dir / PARTS, ignore_errors=True)
+                if flags.card and not data_card.is_there(data_dir):
+                    data_card.write(data_dir, done)
+                    print(f"{data_dir} held this already, but no data card; now it has one")
+                    return done
     print(f"{data_dir} holds this already; nothing to do")
     return done
 
 
-def _install(made: Made, folder: Path, data_dir: Path, with_card: bool) -> Manifest:
+def _install(made: Manifest, folder: Path, data_dir: Path, with_card: bool) -> None:
     if with_card:
-        data_card.write(folder, made.manifest, made.counts)
-    making.install(folder, data_dir, made.manifest)
+        data_card.write(folder, made)
+    making.install(folder, data_dir, made)
     shutil.rmtree(data_dir / PARTS)
-    return made.manifest
 
 
 def _listed(source: Source) -> list[Piece]:
@@ -157,7 +162,7 @@ def _configuration(recipe: Recipe, fractions: Fractions, pieces: Sequence[Piece]
     return digest.hexdigest()
 
 
-def _done_before(data_dir: Path, configuration: str, needs_card: bool) -> Manifest | str:
+def _done_before(data_dir: Path, configuration: str) -> Manifest | str:
     """Gives the manifest of an earlier run of the same configuration, its files whole.
 
     Else what stands against it, "" where nothing was prepared there.
@@ -170,8 +175,6 @@ def _done_before(data_dir: Path, configuration: str, needs_card: bool) -> Manife
         return str(error)
     if manifest.configuration != configuration:
         return f"{data_dir} was made with other flags, files or versions"
-    if needs_card and not (data_dir / data_card.CARD).is_file():
-        return f"{data_dir} has no data card"
     return records.fault(data_dir, manifest) or manifest
 
 
@@ -216,16 +219,11 @@ def summary(manifest: Manifest, data_dir: str) -> str:
         counted = (f"{count} {rule}" for rule, count in manifest.split_rules.items() if count)
         lines.append(f"  split decided: {', '.join(counted)}")
     skipped = records.read_skipped(data_dir, manifest)
-    reasons = collections.Counter(_kind(row["reason"]) for row in skipped)
+    reasons = collections.Counter(kind_of(row["reason"]) for row in skipped)
     if reasons:
         lines.append(f"  skipped: {reasons.total()} pieces, named in {records.SKIPPED}.jsonl")
         lines += [f"    {count} x {reason}" for reason, count in reasons.most_common(5)]
     return "\n".join([*lines, f"in {data_dir}"])
-
-
-def _kind(reason: str) -> str:
-    """Gives a reason, without the name of the piece that a copy is like."""
-    return f"{making.COPY}another" if reason.startswith(making.COPY) else reason
 
 
 def main(argv: list[str]) -> None:

@@ -6,7 +6,8 @@ A record is a `tf.train.Example` with the features
   key       bytes, the piece's key
   composer, genre, ...  int64, the index into the spec's classes of that name
 Beside the shards lie `pieces.jsonl`, a JSON object for each record, and `skipped.jsonl`,
-one for each piece that gave none: each on a line, sorted by key.
+one for each piece that gave none: each on a line, sorted by key; and `counts.jsonl`, one
+for each split, of which the data card is drawn.
 
 All is written without TensorFlow (a worker process need not load it) and equal byte for
 byte between runs. The manifest, `manifest.json`, is written last: a directory without one
@@ -27,14 +28,13 @@ import numpy as np
 
 from pipelines.atomic_file import open_atomically
 from pipelines.codecs.codec import Codec, Spec, codec_from_json
+from pipelines.music_files import file_sha256
 from pipelines.split import SPLITS
-from pipelines.tfrecord import array_bytes, example, frames
+from pipelines.tfrecord import example, frames
 
-__all__ = ["Manifest", "Record", "array_bytes"]
-
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
-PIECES, SKIPPED = "pieces", "skipped"  # The tables.
+PIECES, SKIPPED, COUNTS = "pieces", "skipped", "counts"  # The tables.
 SHARD_BYTES = 2**23  # Of arrays, in a shard.
 BYTES_AT_ONCE = 2**20  # Of records that are framed together; they fit in a processor's cache.
 SHARD_RECORDS = 2**12  # At most; where arrays are small.
@@ -81,26 +81,10 @@ def is_as_written(path: Path, facts: Mapping[str, Any]) -> bool:
     """Tells whether a file has the bytes and the sha256 that `facts` says."""
     if not path.is_file() or path.stat().st_size != facts["bytes"]:
         return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == facts["sha256"]
+    return file_sha256(path) == facts["sha256"]
 
 
 # Shards.
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """One prepared piece: its row, and its array as `array_bytes` gives it.
-
-    Attributes:
-      row: see `read_pieces`.
-      shape: of the array.
-      array: its bytes.
-    """
-
-    row: dict[str, Any]
-    shape: tuple[int, ...]
-    array: bytes
 
 
 def example_of(
@@ -144,39 +128,7 @@ def write_shard(path: Path, examples: Iterable[bytes]) -> dict[str, Any]:
     return {**file.facts(), "records": records + len(held)}
 
 
-def write_records(
-    data_dir: Path, records: Iterable[Record], classes: Mapping[str, Sequence[str]]
-) -> dict[str, dict[str, Any]]:
-    """Writes the shards of records that are held in memory; gives `Manifest.splits`.
-
-    Args:
-      data_dir: an existing directory.
-      records: sorted by key, which fixes what each shard holds; their rows say the split.
-      classes: the values of composer, genre, ..., in index order.
-    """
-    by_split: dict[str, list[Record]] = {split: [] for split in SPLITS}
-    for record in records:
-        by_split[record.row["split"]].append(record)
-    splits = {}
-    for split, those in by_split.items():
-        shard = shards_of(np.array([len(record.array) for record in those], np.int64))
-        count = int(shard.max(initial=-1)) + 1
-        written = []
-        for number in range(count):
-            chosen = [record for record, its in zip(those, shard, strict=True) if its == number]
-            examples = (_example(record, classes) for record in chosen)
-            written.append(write_shard(data_dir / shard_name(split, number, count), examples))
-        totals = {name: sum(record.row[name] for record in those) for name in ("steps", "notes")}
-        splits[split] = {"pieces": len(those), **totals, "shards": written}
-    return splits
-
-
-def _example(record: Record, classes: Mapping[str, Sequence[str]]) -> bytes:
-    indices = {name: list(values).index(record.row[name]) for name, values in classes.items()}
-    return example_of(record.row["key"], record.shape, record.array, indices)
-
-
-# Tables: the rows of pieces.
+# Tables: the rows of pieces, and of splits.
 
 
 class Table:
@@ -186,7 +138,7 @@ class Table:
         self._file, self.rows = file, 0
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Writes a row; rows come sorted by key."""
+        """Writes a row; those of pieces come sorted by key."""
         self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
         self.rows += 1
 
@@ -197,21 +149,9 @@ class Table:
 
 @contextlib.contextmanager
 def open_table(folder: Path, name: str) -> Iterator[Table]:
-    """Gives the table `name` ("pieces" or "skipped") to write in a folder; whole or not at all."""
+    """Gives a table ("pieces", "skipped", "counts") to write in a folder; whole or not at all."""
     with _hashed(folder / f"{name}.jsonl") as file:
         yield Table(file)
-
-
-def write_tables(
-    data_dir: Path, pieces: Iterable[Mapping[str, Any]], skipped: Iterable[Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """Writes the rows of pieces and of skipped pieces; gives `Manifest.tables`."""
-    with open_table(data_dir, PIECES) as made, open_table(data_dir, SKIPPED) as left_out:
-        for row in pieces:
-            made.add(row)
-        for row in skipped:
-            left_out.add(row)
-    return {PIECES: made.facts(), SKIPPED: left_out.facts()}
 
 
 # The manifest.
@@ -231,8 +171,8 @@ class Manifest:
       split_rules: for each rule of `split.RULES` the pieces whose split it decided.
       splits: for each split pieces, steps, notes and its shards, each with file, bytes,
         sha256 and records.
-      tables: of "pieces" and "skipped" file, bytes, sha256 and rows; `read_pieces` and
-        `read_skipped` give the rows.
+      tables: of "pieces", "skipped" and "counts" file, bytes, sha256 and rows; `read_pieces`,
+        `read_skipped` and `read_counts` give the rows.
       versions: of what read the music.
     """
 
@@ -297,6 +237,15 @@ def read_skipped(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str,
       ValueError: as `read_pieces`.
     """
     return _read_table(data_dir, manifest, SKIPPED)
+
+
+def read_counts(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
+    """Gives for each split its name and what `data_counts` counts in its pieces, summed.
+
+    Raises:
+      ValueError: as `read_pieces`.
+    """
+    return _read_table(data_dir, manifest, COUNTS)
 
 
 def _read_table(data_dir: str | Path, manifest: Manifest, name: str) -> Iterator[dict[str, Any]]:

@@ -157,15 +157,17 @@ def with_notes_between(score: Score, minimum: int | None, maximum: int | None) -
 
 
 def to_common_key_by_profile(score: Score) -> Score:
-    """Transposes to C major or A minor from the key that `keys.find_key` finds.
+    """Transposes to C major or A minor from the key that fits best, see `keys.best_keys`.
 
-    By the shorter way; a tritone goes down. Done again, it changes nothing.
+    By the shorter way; a tritone goes down. Of keys that fit equally well, as those of an
+    augmented triad do, the nearest is taken. So, done again, it changes nothing.
 
     Raises:
       ValueError: the piece has no key, or a note would leave the range of MIDI.
     """
-    key = keys.find_key(score)
-    return _transposed(score, COMMON_TONIC[key.is_minor] - key.tonic)
+    best = keys.best_keys(score)
+    ways = [_shorter_way(COMMON_TONIC[key.is_minor] - key.tonic) for key in best]
+    return _transposed(score, min(ways, key=abs))
 
 
 def to_common_key_by_signature(score: Score) -> Score:
@@ -184,9 +186,14 @@ def to_common_key_by_signature(score: Score) -> Score:
     return _transposed(score, -7 * int(in_force["sharps"][-1]))
 
 
+def _shorter_way(semitones: int) -> int:
+    """Gives the same pitch classes on, from a tritone down to less than one up."""
+    return (semitones + 6) % 12 - 6
+
+
 def _transposed(score: Score, semitones: int) -> Score:
     """Moves a piece by `semitones`, octaves apart, by the shorter way; a tritone goes down."""
-    moved = score.transpose((semitones + 6) % 12 - 6)
+    moved = score.transpose(_shorter_way(semitones))
     if len(moved.notes) < len(score.notes):
         raise ValueError("in the common key a note would be below or above those of MIDI")
     return moved

@@ -20,6 +20,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from pipelines.atomic_file import sync_folder
+
 FOLDER = "checkpoints"
 KEPT = 2
 
@@ -43,11 +45,11 @@ def save(run_dir: Path, model: keras.Model, epoch: int) -> Path:
         _write(temporary / "state.npz", state)
         facts = {"epoch": epoch, "bytes": len(state), "sha256": hashlib.sha256(state).hexdigest()}
         _write(temporary / "manifest.json", json.dumps(facts).encode())
-        _sync_folder(temporary)
+        sync_folder(temporary)
         if target.exists():  # An epoch that is trained again, after a quarantine.
             _remove(target)
         temporary.rename(target)
-        _sync_folder(folder)
+        sync_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         kept = ", ".join(path.name for path in _complete(folder)) or "none"
@@ -180,11 +182,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,7 +9,8 @@ A Score that was read from ABC has its text. Of another one the text is written
 quarter note; else there is nothing to encode.
 
 Lost: with `headers=music` the lines of fields that are no music (X:, T:, C:, ...; X:1 and
-an empty T: come back), comments, directives and blank lines; with `headers=none` those of all
+an empty T: come back), comments, blocks of text, blank lines, and directives but
+propagate-accidentals, which changes pitches; with `headers=none` those of all
 fields (M:4/4, L:1/8 and K:C come back); with `headers=whole` nothing. Of a Score that was no
 ABC: velocities, pedal, programs.
 """
@@ -25,7 +26,7 @@ import numpy as np
 from pipelines.codecs import codec
 from pipelines.command_line import flag
 from pipelines.formats import abc_notation, abc_writing
-from pipelines.formats.abc_tokens import FIELD_LINE
+from pipelines.formats.abc_tokens import FIELD_LINE, lines_outside_blocks, spread_said
 from pipelines.score import Score
 
 BEGIN, END, ESCAPE, NEWLINE, PRINTABLE = 0, 1, 2, 3, 4
@@ -95,9 +96,14 @@ class Codec(codec.Codec):
         """Gives the text of a tune without what `headers` leaves out."""
         if self.headers == "whole":
             return tune
-        kept = ("", *MUSIC_FIELDS) if self.headers == "music" else ("",)
-        lines = [_COMMENT.sub("", line) for line in tune.split("\n")]
-        return "\n".join(line for line in lines if line.strip() and _field(line) in kept)
+        lines = [_without_comment(line) for _, line in lines_outside_blocks(tune)]
+        return "\n".join(filter(self._is_kept, lines))
+
+    def _is_kept(self, line: str) -> bool:
+        name, keeps_fields = _field(line), self.headers == "music"
+        if name == "I" or line.startswith("%%"):
+            return keeps_fields and bool(spread_said(line[2:]))
+        return bool(line.strip()) and (not name or (keeps_fields and name in MUSIC_FIELDS))
 
     def restored(self, text: str) -> str:
         """Gives the text of a tune with the fields that readers of ABC ask for."""
@@ -107,6 +113,10 @@ class Codec(codec.Codec):
             return f"X:1\nT:\nM:4/4\nL:1/8\nK:C\n{text}"
         has_key = any(_field(line) == "K" for line in text.split("\n"))
         return f"X:1\nT:\n{text}" if has_key else f"X:1\nT:\nK:C\n{text}"
+
+
+def _without_comment(line: str) -> str:
+    return line if line.startswith("%%") else _COMMENT.sub("", line)
 
 
 def _field(line: str) -> str:

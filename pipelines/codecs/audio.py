@@ -14,16 +14,21 @@ and the sostenuto and soft pedals.
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+import functools
+import re
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from pipelines import rendering
 from pipelines.codecs import codec
 from pipelines.command_line import flag
+from pipelines.music_files import file_sha256, printable
 from pipelines.score import Score
 
 LEVELS = 256
+STATED_SOUNDFONT = re.compile(".+, SHA-256 [0-9a-f]{64}", re.DOTALL)  # In a manifest.
 CHUNK = 2**20  # Samples that are turned into levels at once.
 
 
@@ -70,16 +75,43 @@ class Codec(codec.Codec):
         """Levels [sample] of uint8."""
         return codec.Spec("audio", (None,), "uint8", LEVELS, f"1/{self.sample_rate} s")
 
+    @functools.cached_property
+    def _stated_soundfont(self) -> str:
+        """The soundfont as a manifest states it: the name of its file, and what is in it."""
+        if not self.soundfont or STATED_SOUNDFONT.fullmatch(self.soundfont):
+            return self.soundfont
+        path = Path(self.soundfont).expanduser()
+        if not path.is_file():
+            raise ValueError(f"there is no soundfont {self.soundfont!r}; give --soundfont=FILE.sf2")
+        return f"{printable(path.name)}, SHA-256 {file_sha256(path)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """See `Codec.to_json`. What is in the soundfont stands there, not where it lies.
+
+        A codec built from that gives `samples`, and cannot `encode` with renderer=fluidsynth.
+
+        Raises:
+          ValueError: there is no such soundfont.
+        """
+        return {**super().to_json(), "soundfont": self._stated_soundfont}
+
     def encode(self, score: Score) -> np.ndarray:
         """Gives uint8 [sample].
 
         Raises:
-          ValueError: with renderer=fluidsynth alone, as `rendering.fluidsynth` says.
+          ValueError: with renderer=fluidsynth alone, as `rendering.fluidsynth` says; or this
+            codec was built from a manifest.
         """
         if self.renderer == "additive":
             sound = rendering.additive_piano(score, self.sample_rate)
         else:
-            sound = rendering.fluidsynth(score, self.sample_rate, self.soundfont)
+            if STATED_SOUNDFONT.fullmatch(self.soundfont):
+                raise ValueError(
+                    f"codec audio: the manifest says of the soundfont what it is "
+                    f"({self.soundfont}), not where it lies; prepare with --soundfont=FILE.sf2"
+                )
+            soundfont = str(Path(self.soundfont).expanduser())
+            sound = rendering.fluidsynth(score, self.sample_rate, soundfont)
         return to_levels(rendering.normalized(sound))
 
     def samples(self, array: np.ndarray) -> np.ndarray:

@@ -20,9 +20,9 @@ of voices, and holds that continue no note, are dropped, a run of them counted a
 
 Lost: tempo (one fixed tempo comes back), velocity, pedal, meters, keys, programs, drums;
 pitches outside of the range; time below a 16th and after `LONGEST_FRAMES`; what is above the
-number of voices. Of two notes of one voice in a 16th the longer stays, of two as long the
-lower; a note ends where the next of its voice begins. With voices that are no tracks: unisons,
-and the rest of a note that is struck again while it sounds.
+number of voices. Of two notes of one voice in a 16th the longer in 16ths stays, of two as long
+the lower; a note ends where the next of its voice begins. With voices that are no tracks:
+unisons, and the rest of a note that is struck again while it sounds.
 """
 
 from __future__ import annotations
@@ -155,9 +155,12 @@ class Codec(codec.NoteCodec):
             for ticks in (notes["onset"], score.end_ticks)
         )
         is_kept = (row >= 0) & (row < self.pitches) & ~notes["is_drum"] & (onset < LONGEST_FRAMES)
-        onset, end, row = onset[is_kept], np.minimum(end[is_kept], LONGEST_FRAMES), row[is_kept]
+        # From the lowest pitch up: of notes that are alike in frames the first stays.
+        kept = np.flatnonzero(is_kept)
+        kept = kept[np.argsort(row[kept], kind="stable")]
+        onset, end, row = onset[kept], np.minimum(end[kept], LONGEST_FRAMES), row[kept]
         voices = self.voices or MOST_VOICES
-        tracks, track = np.unique(notes["track"][is_kept], return_inverse=True)
+        tracks, track = np.unique(notes["track"][kept], return_inverse=True)
         of_tracks = None
         if len(tracks) <= voices:
             order, length = one_at_a_time(onset, end, track)

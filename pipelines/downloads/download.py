@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import hashlib
 import json
 import re
 import shutil
@@ -23,6 +22,7 @@ import requests
 
 from pipelines.downloads.byte_progress import ByteProgress, megabytes
 from pipelines.downloads.http_answers import (
+    Dead,
     Interrupted,
     Refused,
     answer,
@@ -34,6 +34,7 @@ from pipelines.downloads.http_answers import (
     validator_of,
 )
 from pipelines.downloads.known_file import (
+    DeadAddressError,
     Download,
     DownloadError,
     fault_of,
@@ -44,6 +45,7 @@ from pipelines.downloads.known_file import (
 )
 from pipelines.downloads.partial_file import PartialFile, write_alone
 from pipelines.file_lock import locked
+from pipelines.music_files import file_sha256
 
 LARGEST_BYTES = 8 << 30
 LARGEST_TEXT_BYTES = 16 << 20
@@ -96,7 +98,8 @@ def fetch_text(
     """Gives the text of a page, decoded as it says, else as UTF-8 or else as Latin-1.
 
     Raises:
-      DownloadError: the address is dead, or gives more than `largest_bytes`.
+      DeadAddressError: it answers 403, 404 or 410.
+      DownloadError: it cannot be reached, or gives more than `largest_bytes`.
     """
     content, charset = _whole_page(url, largest_bytes, wait, has_end=False)
     for encoding in (charset, "utf-8"):
@@ -129,6 +132,8 @@ def _whole_page(
     say = ByteProgress(url).say
     try:
         return persist(lambda: _page(url, largest_bytes, has_end), lambda: 0, say, wait)
+    except Dead as refusal:
+        raise DeadAddressError(f"cannot read {url}: {refusal}") from refusal
     except Refused as refusal:
         raise DownloadError(f"cannot read {url}: {refusal}; try again later") from refusal
 
@@ -187,9 +192,7 @@ class _Fetch:
         if fault:
             self.progress.say(f"is there, but {fault}; getting it again")
         elif not self.known.sha256:
-            with self.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            self._record("", "", digest, self.path.stat().st_size)
+            self._record("", "", file_sha256(self.path), self.path.stat().st_size)
         return not fault
 
     def _has_all_from_before(self) -> bool:

@@ -20,6 +20,7 @@ LONGEST_RETRY_AFTER_SECONDS = 600.0  # Where a server asks for more, it is given
 CONNECT_SECONDS, STALL_SECONDS = 15.0, 60.0
 BLOCK_BYTES = 1 << 16
 PASSING = {408, 425, 429}  # And 500 or more.
+LASTING = {403, 404, 410}
 # What came is the file as it is, not packed for the way.
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "crnn-gan"}
 
@@ -29,6 +30,10 @@ _Result = TypeVar("_Result")
 
 class Refused(Exception):  # noqa: N818 - an outcome, caught where it is raised.
     """This address does not give what is wanted, and asking again does not help."""
+
+
+class Dead(Refused):
+    """This address answers that it does not give what is wanted, today or on another day."""
 
 
 class Interrupted(Exception):  # noqa: N818 - an outcome, caught where it is raised.
@@ -135,7 +140,7 @@ def _check_status(response: requests.Response) -> None:
     text = f"HTTP {status} {response.reason}"
     if status in PASSING or status >= 500:
         raise Interrupted(text, retry_after_seconds(response.headers))
-    raise Refused(text)
+    raise Dead(text) if status in LASTING else Refused(text)
 
 
 def next_block(response: requests.Response, decode: bool = False) -> bytes:

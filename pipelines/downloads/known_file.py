@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+from pipelines.music_files import file_sha256
+
 
 class DownloadError(OSError):
     """A file could not be got; says from where, what happened and what to do."""
+
+
+class DeadAddressError(DownloadError):
+    """An address answers that it does not give the file, today or on another day."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +59,7 @@ def fault_of(known: Download, size_bytes: int, sha256: Callable[[], str]) -> str
 
 def fault_of_file(known: Download, path: Path) -> str:
     """Says how a file on the disk differs from what is known of it; "" where it does not."""
-
-    def sha256() -> str:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    return fault_of(known, path.stat().st_size, sha256)
+    return fault_of(known, path.stat().st_size, lambda: file_sha256(path))
 
 
 def record_path(path: Path) -> Path:

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pipelines.atomic_file import sync_folder
+
 KEEP_SECONDS = 1.0  # Between writes of the note: what a `kill -9` can cost.
 BLOCK_BYTES = 1 << 20
 
@@ -160,12 +162,3 @@ def write_alone(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes sure that the names in a folder survive whatever happens to the machine."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import hashlib
 import json
 import os
 import re
@@ -20,10 +19,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipelines.atomic_file import sync_folder
 from pipelines.downloads.archives import Member, UnpackError, members
 from pipelines.downloads.byte_progress import ByteProgress, megabytes
-from pipelines.downloads.partial_file import sync_folder
 from pipelines.file_lock import locked
+from pipelines.music_files import file_sha256
 
 __all__ = ["UnpackError", "is_unpacked", "unpack"]
 
@@ -76,7 +76,7 @@ def unpack(
       OSError: the archive cannot be read, or the disk is full or may not be written.
     """
     archive, folder = Path(archive), Path(folder).resolve()
-    digest = _sha256(archive)
+    digest = file_sha256(archive)
     wanted = {"archive_sha256": digest, "suffixes": sorted(suffixes)}
     if _holds(folder, wanted):
         return
@@ -115,11 +115,6 @@ def _holds(folder: Path, wanted: dict[str, Any]) -> bool:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     return isinstance(stamp, dict) and all(stamp.get(name) == wanted[name] for name in wanted)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -12,8 +12,15 @@ from fractions import Fraction
 
 from pipelines.formats import abc_fields
 from pipelines.formats.abc_fields import AbcError, Key, Meter
-from pipelines.formats.abc_sounds import SPREADS, Sounds
-from pipelines.formats.abc_tokens import FIELD_LINE, TOKEN, Tune, Voice
+from pipelines.formats.abc_sounds import Sounds
+from pipelines.formats.abc_tokens import (
+    FIELD_LINE,
+    TOKEN,
+    Tune,
+    Voice,
+    lines_outside_blocks,
+    spread_said,
+)
 
 MOST_VOICES = 256
 
@@ -24,7 +31,6 @@ _LEFT_OUT = {
     "w": "lines of lyrics",
     "W": "lines of lyrics",
     "s": "symbol lines",
-    "I": "directives",
     "m": "macros",
     "U": "redefined symbols",
 }
@@ -54,10 +60,9 @@ class _Reader:
         self.unit: Fraction | None = None
         self.tempo: int | None = None
         self.tempo_text = self.order_text = self.other_order_text = ""
-        self.block = ""  # The name of %%beginNAME, up to %%endNAME.
 
     def read(self, text: str) -> Tune:
-        for number, line in enumerate(text.split("\n"), start=1):
+        for number, line in lines_outside_blocks(text):
             try:
                 self._line(line, number)
             except AbcError as error:
@@ -79,8 +84,6 @@ class _Reader:
     def _line(self, line: str, number: int) -> None:
         if line.startswith("%%"):
             return self._directive(line[2:])
-        if self.block:
-            return None
         if "%" in line:
             line = _COMMENT.split(line, maxsplit=1)[0]
         line = line.rstrip()
@@ -95,15 +98,9 @@ class _Reader:
         return self._music(line, number)
 
     def _directive(self, text: str) -> None:
-        name, *words = text.split() or [""]
-        if self.block:
-            self.block = "" if name == f"end{self.block}" else self.block
-        elif name == "propagate-accidentals" and words and words[0] in SPREADS:
-            self.sounds.spread = words[0]
-        elif name:
-            self.tune.left_out["directives"] += 1
-            if name.startswith("begin"):
-                self.block = name.removeprefix("begin")
+        spread = spread_said(text)
+        self.sounds.spread = spread or self.sounds.spread
+        self.tune.left_out["directives"] += bool(text.strip()) and not spread
 
     def _music(self, line: str, number: int) -> None:
         if not self.is_body:
@@ -154,7 +151,7 @@ class _Reader:
     def _field(self, name: str, text: str) -> None:
         if name in _SET:
             _SET[name](self, text.strip())
-        elif name == "I" and text.split()[:1] == ["propagate-accidentals"]:
+        elif name == "I":
             self._directive(text)
         elif name in _LEFT_OUT:
             self.tune.left_out[_LEFT_OUT[name]] += 1

@@ -47,7 +47,7 @@ LARGEST_TUNE = 2**18  # Characters.
 MOST_NOTES = 100_000  # Of a tune with its repeats; rests and bar lines count.
 PARTS = 2**20  # Of a tick, in sums of lengths that no tick holds.
 
-_FIRST_LINE = re.compile(r"(?m)^X:[ \t]*(\d*)")
+_FIRST_LINE = re.compile(r"(?m)^X:(?![|:])")  # X:| is a rest and a repeat.
 _BLANK_LINE = re.compile(r"\n[ \t]*(?=\n)")
 _KEY_LINE = re.compile(r"(?m)^K:")
 

@@ -27,7 +27,6 @@ from pipelines.formats.abc_tokens import (
 )
 from pipelines.formats.music21_stream import LEVELS
 
-SPREADS = ("not", "octave", "pitch")  # Of accidentals: %%propagate-accidentals.
 MEANINGLESS = "characters without a meaning"
 MOST_PASSES = 16  # Highest number of an ending, and most times that a section is played.
 
@@ -43,7 +42,7 @@ class Sounds:
     """Adds what tokens say to voices of a tune.
 
     Attributes:
-      spread: one of `SPREADS`.
+      spread: one of `abc_tokens.SPREADS`.
       part: the label of the part that the next sound belongs to.
     """
 

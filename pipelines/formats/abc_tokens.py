@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -39,8 +40,32 @@ TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-# A note at the beginning of a line, before ":|", is no field.
-FIELD_LINE = re.compile(r"(?![A-Ga-g]:[|:])([A-Za-z+]):(.*)")
+# A note, a rest or space at the beginning of a line, before ":|" or "::", is no field.
+FIELD_LINE = re.compile(r"(?![A-Ga-gxyzXZ]:[|:])([A-Za-z+]):(.*)")
+
+
+SPREADS = ("not", "octave", "pitch")  # Of accidentals, section 11.3.
+
+
+def lines_outside_blocks(text: str) -> Iterator[tuple[int, str]]:
+    """Gives the lines of a tune, and their numbers from 1, without what blocks of text hold.
+
+    A block goes from %%beginNAME, which is given, to %%endNAME or the end, which are not.
+    """
+    block = ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        name = (line[2:].split() or [""])[0] if line.startswith("%%") else ""
+        if block:
+            block = "" if name == f"end{block}" else block
+            continue
+        yield number, line
+        block = name.removeprefix("begin") if name.startswith("begin") else ""
+
+
+def spread_said(directive: str) -> str:
+    """Gives how far a directive, without its %% or I:, spreads accidentals; "" of all others."""
+    name, spread, *_ = [*directive.split(), "", ""]
+    return spread if name == "propagate-accidentals" and spread in SPREADS else ""
 
 
 class State(NamedTuple):

@@ -128,6 +128,7 @@ class _Writer:
         self.stops = sorted({*changes, *bars})
         self.words: list[str] = []
         self.bars_written = 0
+        self.tied: set[tuple[int, int]] = set()  # (letter, half tones) of notes that go on.
         self._set_key(key)
 
     def lines(self, moments: list[_Moment], end: int) -> list[str]:
@@ -150,6 +151,7 @@ class _Writer:
             chord = names[0] if len(names) == 1 else f"[{''.join(names)}]"
             tie = "-" if moment.pitches and end < moment.end else ""
             self.words.append(f"{chord}{_length(Fraction(end - start, GRID))}{tie}")
+            self.tied = {self.spelling[pitch % 12] for pitch in moment.pitches} if tie else set()
 
     def _write_stop(self, tick: int) -> None:
         if tick in self.bars:
@@ -176,8 +178,10 @@ class _Writer:
         octave = (pitch - half_tones) // 12 - 5
         letter = LETTERS[place] if octave <= 0 else LETTERS[place].lower()
         marks = "," * -octave if octave < 0 else "'" * (octave - 1)
+        # A tie carries the accidental of its letter, of which [F^F]- has two.
+        is_doubtful = any(other == place and half != half_tones for other, half in self.tied)
         sign = ""
-        if place in self.signed or half_tones != self.alterations[place]:
+        if is_doubtful or place in self.signed or half_tones != self.alterations[place]:
             self.signed.add(place)
             sign = _SIGNS[half_tones]
         return f"{sign}{letter}{marks}"

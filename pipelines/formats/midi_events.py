@@ -61,9 +61,9 @@ def merged_pedals(pedals: list[np.ndarray]) -> np.ndarray:
 def one_after_another(sequences: Sequence[Events]) -> Events:
     """Joins pieces in time: each begins where the last note or event before it ends.
 
-    Nothing that a piece sets lasts into the next. Where one does not begin with a tempo, a
-    meter or a key and others have some, what a MIDI file begins with is written there: 120
-    quarters a minute, 4/4, C major. Pedals that a piece leaves down go up at its end.
+    Nothing that a piece sets lasts into the next. Where any of several has a tempo, a meter or
+    a key, and one does not begin with its own, what a MIDI file begins with is written there:
+    120 quarters a minute, 4/4, C major. Pedals that a piece leaves down go up at its end.
 
     Raises:
       MidiError: together they have too many voices.
@@ -81,9 +81,9 @@ def one_after_another(sequences: Sequence[Events]) -> Events:
         pedals += [_moved(events.pedal, "tick", start), _lifts(events.pedal, end)]
 
     def one_map(maps: list[np.ndarray], *default: int) -> np.ndarray:
-        parts = [maps[0]]
-        for events, start in zip(maps[1:], starts[1:], strict=False):
-            if any(map(len, maps)) and not (events["tick"] == 0).any():
+        parts = []
+        for events, start in zip(maps, starts, strict=False):
+            if len(maps) > 1 and any(map(len, maps)) and not (events["tick"] == 0).any():
                 parts.append(np.array([(start, *default)], events.dtype))
             parts.append(_moved(events, "tick", start))
         return np.concatenate(parts)

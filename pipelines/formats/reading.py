@@ -21,19 +21,19 @@ def read(path: str | os.PathLike[str], number: int | None = None) -> Score:
       number: the tune to read from an ABC file of several.
 
     Raises:
-      ValueError: the file cannot be read, or its suffix is none of `SUFFIXES`.
+      ValueError: the file cannot be read, or its suffix is none of `SUFFIXES`. Its `reason`
+        where it has one, or else its text, does not hold the path: prepared data keeps it.
       OSError: the path cannot be read.
     """
     suffix = Path(path).suffix.lower()
     if suffix in ABC_SUFFIXES:
         return abc_notation.read(path, number).score
     if number is not None:
-        raise ValueError(f"{os.fspath(path)}: only ABC files have numbers; asked for {number}")
+        raise ValueError(f"only ABC files have numbers; asked for {number}")
     if suffix in MIDI_SUFFIXES:
         return midi.read_score(path)
     if suffix in MUSIC21_SUFFIXES:
         return music21_stream.read(path)
     raise ValueError(
-        f"{os.fspath(path)}: {suffix or 'no suffix'} is not read; give a file that ends in "
-        f"{', '.join(SUFFIXES)}"
+        f"{suffix or 'no suffix'} is not read; give a file that ends in {', '.join(SUFFIXES)}"
     )

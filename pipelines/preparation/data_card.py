@@ -1,7 +1,8 @@
 """The data card: what a prepared directory holds, in words, tables and plots.
 
-`data_card.md` and `data_card.png` are made of the manifest, of the rows of pieces, and of
-the sums of `data_counts.counts` over each split. What is not known is said to be unknown.
+`data_card.md` and `data_card.png` are made of the manifest and the tables that it names: the
+rows of pieces, and the sums of `data_counts.counts` over each split. So no music is read
+again. What is not known is said to be unknown.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import numpy as np
 from pipelines import records
 from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import Codec, Spec
-from pipelines.preparation import data_plots
+from pipelines.preparation import data_counts, data_plots
 from pipelines.preparation.data_counts import BLOCKS
-from pipelines.preparation.duplicates import COPY_OF
+from pipelines.preparation.duplicates import kind_of
 from pipelines.records import Manifest
 from pipelines.shaping import Shaping
 from pipelines.split import SPLITS
@@ -44,13 +45,17 @@ class Totals:
     licences: collections.Counter[str]
 
 
-def write(data_dir: Path, manifest: Manifest, counts: Mapping[str, np.ndarray]) -> list[Path]:
+def is_there(data_dir: Path) -> bool:
+    """Tells whether a directory has the card and its plots."""
+    return (data_dir / CARD).is_file() and (data_dir / PLOTS).is_file()
+
+
+def write(data_dir: Path, manifest: Manifest) -> list[Path]:
     """Writes the card and its plots beside the records; gives their paths.
 
     Args:
       data_dir: holds the tables that the manifest names.
       manifest: of what was prepared.
-      counts: for each split the sum of `data_counts.counts` of its pieces: int64 [COUNTS].
 
     Raises:
       ValueError: the tables are damaged.
@@ -59,7 +64,9 @@ def write(data_dir: Path, manifest: Manifest, counts: Mapping[str, np.ndarray]) 
     totals = total(records.read_pieces(data_dir, manifest))
     reasons = collections.Counter[str]()
     for row in records.read_skipped(data_dir, manifest):
-        reasons[COPY_OF + "another" if row["reason"].startswith(COPY_OF) else row["reason"]] += 1
+        reasons[kind_of(row["reason"])] += 1
+    rows = records.read_counts(data_dir, manifest)
+    counts = {row["split"]: data_counts.from_names(row) for row in rows}
     hours: dict[str, dict[str, float]] = {
         composer: {split: sums[split] / 3600 for split in SPLITS}
         for composer, sums in totals.composers.items()
@@ -94,9 +101,10 @@ def card(
     """Gives the text of the card, Markdown.
 
     Args:
-      manifest, counts: as for `write`.
+      manifest: as for `write`.
       totals: of the pieces.
       reasons: why pieces were left out -> how many.
+      counts: for each split the sum of `data_counts.counts` of its pieces: int64 [COUNTS].
     """
     codec = manifest.build_codec()
     lines = [f"# {manifest.source['name']} as {codec.name}", ""]

@@ -8,6 +8,8 @@ before the codec's grid; so a note ends with its key unless shaping has applied 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +54,16 @@ def counts(score: Score) -> np.ndarray:
     out[BLOCKS["drum_notes"]] = is_drum.sum()
     out[BLOCKS["pieces_with_sustain"]] = (score.pedal["controller"] == SUSTAIN).any()
     return out
+
+
+def by_name(counted: np.ndarray) -> dict[str, list[int]]:
+    """Gives the parts of counts by their names, as plain JSON values."""
+    return {name: counted[block].tolist() for name, block in BLOCKS.items()}
+
+
+def from_names(parts: Mapping[str, Any]) -> np.ndarray:
+    """Gives back what `by_name` was given: int64 [COUNTS]."""
+    return np.concatenate([np.array(parts[name], np.int64) for name in BLOCKS])
 
 
 def packed(counted: np.ndarray) -> bytes:

@@ -47,6 +47,11 @@ _MULTIPLIERS = _CONSTANTS[:HASHES, None].astype(np.uint32) | np.uint32(1)
 _SUMMANDS = _CONSTANTS[HASHES:, None].astype(np.uint32)
 
 
+def kind_of(reason: str) -> str:
+    """Gives a reason why a piece was left out, without the name of what a copy is like."""
+    return f"{COPY_OF}another piece" if reason.startswith(COPY_OF) else reason
+
+
 def digest(score: Score) -> bytes:
     """Gives `DIGEST_BYTES` that exact copies have in common, and other pieces do not."""
     notes = score.notes

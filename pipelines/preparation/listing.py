@@ -33,7 +33,7 @@ def _size(cls: type[Source]) -> str:
     if cls.download_bytes is None:
         return "size unknown"
     if not cls.download_bytes:
-        return "no download"
+        return "no download needed"
     for unit, size in (("GB", 10**9), ("MB", 10**6)):
         if cls.download_bytes >= size:
             return f"{cls.download_bytes / size:.1f} {unit}"
@@ -43,7 +43,7 @@ def _size(cls: type[Source]) -> str:
 def _presence(cls: type[Source]) -> str:
     """Says whether the source, with its default flags, is on this machine."""
     if not cls.download_bytes and cls.download_bytes is not None:
-        return "-"
+        return ""  # Its size says that already.
     return "present" if cls().is_present() else "not present"
 
 

@@ -4,38 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pipelines import records
-from pipelines.atomic_file import write_atomically
+from pipelines.atomic_file import sync_folder, write_atomically
 from pipelines.preparation import data_card, data_counts, duplicates, plan, pool, shards, tasks
 from pipelines.preparation.parts import Skipped
 from pipelines.preparation.plan import Plan
 from pipelines.preparation.tasks import Recipe, Task
-from pipelines.records import PIECES, SKIPPED, Manifest
+from pipelines.records import COUNTS, PIECES, SKIPPED, Manifest
 from pipelines.sources.source import Piece
 from pipelines.split import RULES, SPLITS, Fractions
 
 LIBRARIES = ("music21", "numpy", "symusic")  # Whose versions may change what is read.
 CLASSES = ("composer", "genre")
-COPY = duplicates.COPY_OF
-
-
-class Made(NamedTuple):
-    """What `make` made.
-
-    Attributes:
-      manifest: to be written last.
-      counts: for each split the sum of `data_counts.counts` of its pieces.
-    """
-
-    manifest: Manifest
-    counts: dict[str, np.ndarray]
 
 
 def make(
@@ -45,8 +31,8 @@ def make(
     folder: Path,
     runner: pool.Runner,
     configuration: str,
-) -> Made:
-    """Writes parts, then shards and tables, in a folder.
+) -> Manifest:
+    """Writes parts, then shards and tables, in a folder; gives the manifest, to be written last.
 
     Raises:
       ValueError: no piece can be read, or none falls in training.
@@ -64,12 +50,12 @@ def make(
     places = places_of(todo, kept, classes)
     by_split = shards.shards_of(made, folder, places, facts.array_bytes, CLASSES)
     shards.run([shard for those in by_split.values() for shard in those], runner)
-    splits, tables, sums = _write_tables(folder, todo, made)
+    splits, tables = _write_tables(folder, todo, made)
     for name, those in by_split.items():
         splits[name]["shards"] = [shards.facts(shard) for shard in those]
     counts = np.bincount(made.rules[kept], minlength=len(RULES)).tolist()
     source, codec = recipe.source, recipe.codec
-    manifest = Manifest(
+    return Manifest(
         configuration=configuration,
         source={
             "name": source.name,
@@ -87,7 +73,6 @@ def make(
         tables=tables,
         versions=versions(),
     )
-    return Made(manifest, sums)
 
 
 def versions() -> dict[str, str]:
@@ -130,11 +115,8 @@ def places_of(
 
 def _write_tables(
     folder: Path, todo: Sequence[Task], made: Plan
-) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]], dict[str, np.ndarray]]:
-    """Writes the rows of all pieces; gives `Manifest.splits` but the shards, and `.tables`.
-
-    The third is for each split the sum of `data_counts.counts`.
-    """
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Writes the tables; gives `Manifest.splits` but the shards, and `.tables`."""
     splits: dict[str, dict[str, Any]]
     splits = {split: {"pieces": 0, "steps": 0, "notes": 0} for split in SPLITS}
     sums: dict[str, np.ndarray]
@@ -142,6 +124,7 @@ def _write_tables(
     with (
         records.open_table(folder, PIECES) as kept,
         records.open_table(folder, SKIPPED) as skipped,
+        records.open_table(folder, COUNTS) as counts,
     ):
         for piece, entry in plan.entries(todo):
             if isinstance(entry, Skipped):
@@ -149,7 +132,7 @@ def _write_tables(
                 continue
             key = entry.row["key"]
             if key in made.copies:
-                skipped.add({"key": key, "reason": COPY + made.copies[key]})
+                skipped.add({"key": key, "reason": duplicates.COPY_OF + made.copies[key]})
                 continue
             split = SPLITS[made.splits[piece]]
             shard, index = made.shard_name(piece), int(made.indices[piece])
@@ -158,7 +141,10 @@ def _write_tables(
             sums[split] += data_counts.unpacked(entry.counts)
             for name, count in (("pieces", 1), *((n, entry.row[n]) for n in ("steps", "notes"))):
                 splits[split][name] += count
-    return splits, {PIECES: kept.facts(), SKIPPED: skipped.facts()}, sums
+        for split, counted in sums.items():
+            counts.add({"split": split, **data_counts.by_name(counted)})
+    tables = {PIECES: kept, SKIPPED: skipped, COUNTS: counts}
+    return splits, {name: table.facts() for name, table in tables.items()}
 
 
 def install(folder: Path, data_dir: Path, manifest: Manifest) -> None:
@@ -180,15 +166,6 @@ def install(folder: Path, data_dir: Path, manifest: Manifest) -> None:
         (data_dir / name).unlink(missing_ok=True)
         if (folder / name).exists():
             (folder / name).replace(data_dir / name)
-    _flush(data_dir)
+    sync_folder(data_dir)
     write_atomically(data_dir / records.MANIFEST, manifest.to_bytes())
-    _flush(data_dir)
-
-
-def _flush(directory: Path) -> None:
-    """Sees to it that the names of a directory are on the disk."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(data_dir)

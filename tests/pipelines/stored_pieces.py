@@ -1,6 +1,7 @@
 """Prepared directories of known arrays, for tests of what reads them."""
 
 import itertools
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,19 @@ def counted_arrays(*steps: int) -> list[np.ndarray]:
         np.stack([np.full(n, p), np.arange(n)], axis=1).astype(np.float32)
         for p, n in enumerate(steps)
     ]
+
+
+def write_tables(
+    folder: Path, **tables: Iterable[Mapping[str, object]]
+) -> dict[str, dict[str, object]]:
+    """Writes the tables "pieces", "skipped" and "counts", empty where no rows are given."""
+    facts = {}
+    for name in (records.PIECES, records.SKIPPED, records.COUNTS):
+        with records.open_table(folder, name) as table:
+            for row in tables.get(name, ()):
+                table.add(row)
+        facts[name] = table.facts()
+    return facts
 
 
 def store(
@@ -49,7 +63,7 @@ def store(
     totals = {"pieces": len(rows), "steps": 0, "notes": 0}
     splits = {name: {"pieces": 0, "steps": 0, "notes": 0, "shards": []} for name in records.SPLITS}
     splits[split] = {**totals, "shards": written}
-    tables = records.write_tables(folder, rows, [])
+    tables = write_tables(folder, pieces=rows)
     spec = Spec.from_json({**spec.to_json(), "classes": classes})
     manifest = Manifest("", {}, {}, {}, spec, {}, {}, splits, tables, {})
     (folder / records.MANIFEST).write_bytes(manifest.to_bytes())

@@ -1,5 +1,6 @@
 """Tests of pipelines/abc_notation and the files below it: what ABC text means, by hand."""
 
+import random
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from pipelines.formats import abc_notation, abc_writing, midi
 from pipelines.formats.abc_notation import AbcError, read_tune
-from pipelines.score import NOTE, Score
+from pipelines.score import KEY, METER, NOTE, Score
 
 ABC = Path(__file__).parents[2].parent / "shared" / "data" / "abc"
 SETS = {  # Tunes of each, and those with an error in the notation that nobody can mend.
@@ -241,6 +242,18 @@ def test_repeats_and_endings_are_played_out(body, played):
     assert pitches_of(body, head) == [pitches[letter] for letter in played]
 
 
+@pytest.mark.parametrize("first", ["E", "g", "z", "x", "Z", "X", "y"])
+def test_a_note_or_rest_before_a_repeat_at_the_beginning_of_a_line_is_no_field(first):
+    own = {"E": [64], "g": [79]}.get(first, [])
+    assert pitches_of(f"CD|\n{first}:|\nE|") == [60, 62, *own, 60, 62, *own, 64]
+    assert pitches_of(f"CD|\n{first}::\nE:|") == [60, 62, *own, 60, 62, *own, 64, 64]
+
+
+@pytest.mark.parametrize("line", ["w:|la", "s:|!p!", "r:|", "N:|", "Z:by me", "X:1"])
+def test_fields_that_begin_with_a_bar_line_or_are_no_rest_stay_fields(line):
+    assert pitches_of(f"CD|\n{line}\nE|") == [60, 62, 64]
+
+
 def test_without_repeats_all_is_played_once_as_it_stands():
     assert pitches_of("|:A|1B:|2C|]D", plays_repeats=False) == [69, 71, 60, 62]
 
@@ -402,6 +415,13 @@ def test_any_line_end_and_latin_1_are_read(tmp_path, ends):
         assert reading.score.abc == "X:1\nT:Fête\nK:C\nA"
 
 
+def test_a_rest_before_a_repeat_at_the_beginning_of_a_file_s_line_begins_no_tune(tmp_path):
+    path = tmp_path / "one.abc"
+    path.write_text("X:1\nM:1/4\nL:1/4\nK:C\nC|\nX:|\nE|\n")
+    assert abc_notation.tune_numbers(path) == [1]
+    assert abc_notation.read(path).score.notes["pitch"].tolist() == [60, 60, 64]
+
+
 def test_a_tune_is_read_by_its_number_and_a_wrong_number_says_which_there_are(tmp_path):
     path = tmp_path / "two.abc"
     path.write_text("X:4\nK:C\nA\n\nX:7\nK:C\nB\n")
@@ -449,6 +469,45 @@ def test_a_written_tune_by_hand():
     keys = read_tune("X:1\nM:3/4\nK:D\nA").score.keys
     score = Score(480, notes, meters=meters, keys=keys, title="T", composer="C")
     assert abc_writing.to_abc(score) == ("X:1\nT:T\nC:C\nM:3/4\nL:1/4\nK:D\nCz[FA]-|[FA]|]")
+
+
+def test_both_spellings_of_a_letter_are_signed_where_their_chord_goes_on():
+    # F4 and F#4 for four quarters, over a bar line of 2/4: its tie carries one accidental only.
+    notes = np.array([(0, 96, 65, 64, 0, 0, 0), (0, 96, 66, 64, 0, 0, 0)], NOTE)
+    meters = np.array([(0, 2, 4)], METER)
+    text = abc_writing.to_abc(Score(24, notes, meters=meters))
+    assert text == "X:1\nT:\nM:2/4\nL:1/4\nK:none\n[F^F]2-|[=F^F]2|]"
+    assert read_tune(text).score.quantized(24).notes.tolist() == [
+        (0, 96, 65, 72, 0, 0, 0),
+        (0, 96, 66, 72, 0, 0, 0),
+    ]
+
+
+def semitone_chords(chance):
+    """Gives a Score of chords in semitones, over bar lines and changes of key and meter."""
+    rows, now = [], 0
+    for _ in range(chance.randrange(1, 12)):
+        duration = chance.choice([6, 8, 12, 24, 36, 48, 96, 144])
+        lowest = chance.randrange(30, 90)
+        for pitch in sorted(chance.sample(range(lowest, lowest + 14), chance.randrange(1, 7))):
+            rows.append((now, duration, pitch, 72, 0, 0, 0))
+        now += duration + chance.choice([0, 0, 0, 12])
+    ticks = [0, *sorted(chance.sample(range(1, 40), 4))]
+    keys = [(12 * t, chance.randrange(-7, 8), chance.random() < 0.5) for t in ticks]
+    meters = [(12 * t, chance.randrange(1, 5), chance.choice([4, 8])) for t in ticks]
+    meters, keys = [row for row in meters if row[0] < now], [row for row in keys if row[0] < now]
+    return Score(24, np.array(rows, NOTE), meters=np.array(meters, METER), keys=np.array(keys, KEY))
+
+
+def test_chords_in_semitones_are_read_again_as_the_same_notes():
+    chance, ties = random.Random(8), 0
+    for _ in range(300):
+        score = semitone_chords(chance)
+        text = abc_writing.to_abc(score)
+        ties += text.count("-")
+        again = read_tune(text).score.quantized(24)
+        assert again.notes.tolist() == score.notes.tolist(), text
+    assert ties > 1000
 
 
 def test_scores_that_are_no_plain_voices_are_not_written():

@@ -64,6 +64,66 @@ def test_headers_that_are_kept(headers, kept):
     np.testing.assert_array_equal(codec.encode(score), array)
 
 
+@pytest.mark.parametrize(
+    ("before", "body", "pitches"),
+    [
+        ("%%propagate-accidentals not\n", "^F F", [66, 65]),
+        ("%%propagate-accidentals not % all\n", "^F F", [66, 65]),
+        ("I:propagate-accidentals octave\n", "^F f", [66, 77]),
+        ("I:propagate-accidentals octave% all\n", "^F f", [66, 77]),
+        ("", "^F f|[I:propagate-accidentals octave] ^F f", [66, 78, 66, 77]),
+        ("", "^F F|\n%%propagate-accidentals not\n^F F", [66, 66, 66, 65]),
+        ("%%begintext\nABC\n%%propagate-accidentals not\n%%endtext\n", "^F F", [66, 66]),
+        ("%%propagate-accidentals some\nI:linebreak $\n", "^F F", [66, 66]),
+        ("", "CD|\nz:|\nE|", [60, 62, 60, 62, 64]),
+    ],
+)
+def test_what_changes_the_notes_is_kept(before, body, pitches):
+    tune = f"X:1\n{before}L:1/4\nK:C\n{body}"
+    assert abc_notation.read_tune(tune).score.notes["pitch"].tolist() == pitches
+    array = Codec().encode(with_text(tune))
+    score, dropped = Codec().decode(array)
+    assert (score.notes["pitch"].tolist(), dropped) == (pitches, 0)
+    np.testing.assert_array_equal(Codec().encode(score), array)
+    assert "some" not in Codec().text(array) and "ABC" not in Codec().text(array)
+    assert not set("%") & set(Codec(headers="none").stripped(tune))
+
+
+LINES = [
+    "%%propagate-accidentals not",
+    "%%propagate-accidentals octave",
+    "I:propagate-accidentals pitch % back",
+    "%%begintext",
+    "%%endtext",
+    "%%begins",
+    "%%scale 0.7",
+    "% ABC",
+    "w:la la",
+    "N:note",
+    "K:D",
+    "M:3/4",
+    "^F F f|",
+    "_B A- A b % B",
+    "[I:propagate-accidentals not] ^c c c'",
+    "z:|",
+    "c::",
+    "Z:|",
+    "|:G2 A>B:|",
+    "",
+]
+
+
+def test_tunes_of_any_lines_sound_the_same_without_their_titles():
+    chance = random.Random(4)
+    for _ in range(300):
+        tune = "\n".join(["X:1", "T:One", "L:1/8", "K:C", *chance.choices(LINES, k=12)])
+        expected = abc_notation.read_tune(tune).score
+        array = Codec().encode(with_text(tune))
+        score = Codec().decode(array).score
+        np.testing.assert_array_equal(score.notes, expected.notes, tune)
+        np.testing.assert_array_equal(Codec().encode(score), array)
+
+
 def test_headers_are_restored():
     array = Codec().encode(with_text(TUNE))
     assert Codec().text(array).startswith("X:1\nT:\nM:6/8\nL:1/8\nQ:1/4=90\nK:G\nA>B")

@@ -1,5 +1,6 @@
 """The codec audio: mu-law by hand, and what comes out of a Score."""
 
+import json
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from random_scores import scores
 
 from pipelines import rendering
 from pipelines.codecs import audio
+from pipelines.codecs.codec import codec_from_json
 from pipelines.score import NOTE, Score
 
 
@@ -85,6 +87,36 @@ def test_the_record_depends_on_the_flags_alone():
     # Refused where the piece is rendered; the additive piano is no stand-in.
     with pytest.raises(ValueError, match=r"there is no soundfont 'none\.sf2'"):
         audio.Codec(renderer="fluidsynth", soundfont="none.sf2").encode(score((0, 1, 60, 64)))
+
+
+def with_soundfont(path):
+    return audio.Codec(renderer="fluidsynth", soundfont=str(path))
+
+
+def test_what_is_in_the_soundfont_stands_in_the_manifest_and_not_where_it_lies(tmp_path):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "piano.sf2").write_bytes(b"abc")
+    # The SHA-256 of abc: FIPS 180-2, appendix B.1.
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    values = with_soundfont(tmp_path / "here" / "piano.sf2").to_json()
+    assert values["soundfont"] == f"piano.sf2, SHA-256 {digest}"
+    assert with_soundfont(tmp_path / "there" / "piano.sf2").to_json() == values
+    (tmp_path / "there" / "piano.sf2").write_bytes(b"another font")
+    assert with_soundfont(tmp_path / "there" / "piano.sf2").to_json() != values
+    with pytest.raises(ValueError, match=r"there is no soundfont '.*gone\.sf2'; give --sound"):
+        with_soundfont(tmp_path / "gone.sf2").to_json()
+
+
+def test_a_codec_from_a_manifest_gives_samples_without_the_soundfont_but_encodes_nothing(tmp_path):
+    (tmp_path / "piano.sf2").write_bytes(b"abc")
+    values = with_soundfont(tmp_path / "piano.sf2").to_json()
+    (tmp_path / "piano.sf2").unlink()
+    codec = codec_from_json(json.loads(json.dumps(values)))
+    assert codec.to_json() == values and codec == codec_from_json(values)
+    assert codec.samples(np.array([255], np.uint8)).tolist() == [1]
+    with pytest.raises(ValueError, match=r"what it is \(piano\.sf2, SHA-256 ba78.*not where it"):
+        codec.encode(score((0, 1, 60, 64)))
 
 
 @pytest.mark.parametrize("sample_rate", [3999, 16001])

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import scipy.io
 from loopback_server import file, serving
+from rolls_of_scores import roll_of_score, voices_of_score
 
 from pipelines.collection import Archive, Collection
 from pipelines.downloads.download import DownloadError
-from pipelines.formats import rolls
 from pipelines.sources import (
     atepp,
     bach_student_corpus,
@@ -450,6 +450,65 @@ def test_a_damaged_set_of_rolls_is_refused(tmp_path):
         polyphonic_benchmark.Source(path=str(tmp_path), dataset="nottingham").fetch()
 
 
+KEYS_OF_SET = ["jsb_chorales/test/000", "jsb_chorales/train/000", "jsb_chorales/validation/000"]
+
+
+@pytest.mark.parametrize(
+    ("name", "duration"), [("mine", 960), ("jsb-chorales-8th", 480), ("jsb-chorales-16th", 240)]
+)
+def test_a_json_file_is_read_as_the_set_it_is_given_for(tmp_path, name, duration):
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps({split: [[[60], [60]]] for split in ("train", "valid", "test")}))
+    source = polyphonic_benchmark.Source(path=str(path))
+    source.fetch()
+    pieces = source.pieces()
+    assert [piece.key for piece in pieces] == KEYS_OF_SET
+    assert {piece.fingerprint for piece in pieces} == {sha256(path.read_bytes())}
+    # Two frames: of a quarter, 480 ticks, where the name does not say otherwise.
+    notes = source.read(pieces[0]).notes
+    assert notes[["onset", "duration", "pitch"]].tolist() == [(0, duration, 60)]
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="does not hold lists of frames"):
+        source.pieces()
+
+
+def test_a_numpy_file_gives_the_set_that_the_flag_names(tmp_path):
+    arrays = {}
+    for name, pitch in (("JSB_Chorales", 60), ("Nottingham", 62)):
+        roll = np.zeros((2, 88), np.uint8)
+        roll[:, pitch - 21] = 1
+        for split in ("train", "valid", "test"):
+            arrays[f"{name}/{split}/lengths"] = np.array([2])
+            arrays[f"{name}/{split}/frames"] = np.packbits(roll, axis=1)
+    np.savez(tmp_path / "rolls.npz", **arrays)
+    for dataset, found in (("jsb_chorales", (0, 960, 60)), ("nottingham", (0, 480, 62))):
+        source = polyphonic_benchmark.Source(path=str(tmp_path / "rolls.npz"), dataset=dataset)
+        first, *_ = source.pieces()
+        assert (first.key, first.split) == (f"{dataset}/test/000", "test")
+        assert source.read(first).notes[["onset", "duration", "pitch"]].tolist() == [found]
+    source = polyphonic_benchmark.Source(path=str(tmp_path / "rolls.npz"), dataset="muse_data")
+    with pytest.raises(ValueError, match="no packed rolls named 'MuseData'"):
+        source.pieces()
+
+
+def test_the_real_sets_are_the_same_pieces_from_every_format(capsys):
+    places = ("polyphonic_benchmark_packed.npz",)
+    places += ("czhuang_JSB-Chorales-dataset/jsb-chorales-quarter.json",)
+    known = polyphonic_benchmark.Source(path=real_rolls())
+    listed = [(piece.key, piece.split) for piece in known.pieces()]
+    for place in places:
+        other = polyphonic_benchmark.Source(path=f"{real_rolls()}/{place}")
+        assert [(piece.key, piece.split) for piece in other.pieces()] == listed
+        for one, same in list(zip(known.pieces(), other.pieces(), strict=True))[::40]:
+            assert known.read(one).notes_digest() == other.read(same).notes_digest()
+    frames = "czhuang_JSB-Chorales-dataset/jsb-chorales-16th.json"
+    finer = polyphonic_benchmark.Source(path=f"{real_rolls()}/{frames}")
+    assert len(finer.pieces()) == 382 and capsys.readouterr().err == ""
+    # The same chorales in their own keys, and in another order: 4,602 quarters in validation.
+    chosen = [piece for piece in finer.pieces() if piece.split == "validation"]
+    assert sum(finer.read(piece).length_ticks for piece in chosen) == 4602 * 480
+
+
 def real_rolls():
     if not (DATA / "pianoroll").is_dir():
         pytest.skip("the benchmark sets are not here")
@@ -476,7 +535,7 @@ def test_the_real_sets_have_the_published_sequences_and_frames(dataset, sequence
     # Silence at the end is lost: in one sequence of MuseData and two of Nottingham.
     counts = {
         split: sum(
-            len(rolls.roll_of_score(source.read(piece), frames_per_quarter))
+            len(roll_of_score(source.read(piece), frames_per_quarter))
             for piece in pieces
             if piece.split == split
         )
@@ -492,7 +551,7 @@ def test_the_real_chorales_at_16ths_have_the_published_sequences_and_frames():
     pieces = source.pieces()
     frames = {"train": 0, "validation": 0, "test": 0}
     for piece in pieces:
-        frames[piece.split] += len(rolls.voices_of_score(source.read(piece), 4, 4))
+        frames[piece.split] += len(voices_of_score(source.read(piece), 4, 4))
     assert frames == {"train": 55228, "validation": 18408, "test": 18900}
     assert len(pieces) == 382
     known = json.loads(
@@ -501,7 +560,7 @@ def test_the_real_chorales_at_16ths_have_the_published_sequences_and_frames():
         .read_text()
     )
     first = source.read(next(piece for piece in pieces if piece.key == "train/000"))
-    assert rolls.voices_of_score(first, 4, 4).tolist() == known["train"][0]
+    assert voices_of_score(first, 4, 4).tolist() == known["train"][0]
 
 
 def test_a_collection_needs_no_more_than_its_facts(tmp_path):

@@ -4,7 +4,7 @@ import io
 
 import mido
 import pytest
-from loopback_server import file, serving
+from loopback_server import file, serving, status
 
 from pipelines.composer_page_list import PAGES
 from pipelines.downloads.web_links import is_midi, links_in, same_file
@@ -190,14 +190,92 @@ def test_no_page_at_all_is_an_error_and_buries_nothing(server, tmp_path):
         source.pieces()
 
 
-def test_a_host_that_fails_again_and_again_is_left_alone(server, tmp_path):
+def failing():
+    """A server that is out of order, and asks to come back in 10,000 seconds."""
+    return status(503, Retry_After="10000")
+
+
+def rows_of(path):
+    """{last part of the address: reason} of a list of addresses; {} where there is none."""
+    lines = path.read_text().splitlines()[1:] if path.exists() else []
+    return {line.split("\t")[0].rsplit("/", 1)[1]: line.split("\t")[2] for line in lines}
+
+
+def test_a_host_that_fails_again_and_again_is_left_alone_until_the_next_run(
+    server, tmp_path, capsys
+):
     pages = [(f"composer{index:02d}", f"/{index:02d}.htm") for index in range(15)]
     server.at("/00.htm", page("one.mid"))
+    for _, path in pages[1:]:
+        server.at(path, failing())
     source = source_of(server, tmp_path, *pages)
     source.fetch()
     assert sum(asked(server).values()) == 1 + composer_pages.GIVEN_UP_AFTER
-    dead = (source.home / "dead_links.tsv").read_text()
-    assert dead.count("not asked for: 127.0.0.1") == 5  # Four pages and the file.
+    failed = rows_of(source.home / "failed_links.tsv")
+    assert len(failed) == 15 and "HTTP 503" in failed["01.htm"]
+    left = [name for name, why in failed.items() if why.startswith("not asked for: 127.0.0.1")]
+    assert left == ["11.htm", "12.htm", "13.htm", "14.htm", "one.mid"]
+    assert rows_of(source.home / "dead_links.tsv") == {} and not source.is_present()
+    assert "15 addresses failed (the last: not asked for" in capsys.readouterr().err
+    # The server is mended: all come, and the list of failures goes.
+    for index, (_, path) in enumerate(pages[1:], start=1):
+        server.at(path, page(f"{index}.mid"))
+        server.at(f"/{index}.mid", file(midi_bytes(60)))
+    server.at("/one.mid", file(midi_bytes(60)))
+    source.fetch()
+    assert len(source.pieces()) == 15 and source.is_present()
+    assert not (source.home / "failed_links.tsv").exists()
+
+
+def test_files_that_cannot_be_reached_today_come_tomorrow(server, tmp_path):
+    names = [f"{index}.mid" for index in range(40)]
+    server.at("/bach.htm", page(*names))
+    for name in names:
+        server.at(f"/{name}", failing())
+    source = source_of(server, tmp_path, ("bach", "/bach.htm"))
+    source.fetch()
+    assert sum(asked(server).values()) == 1 + composer_pages.GIVEN_UP_AFTER
+    assert rows_of(source.home / "dead_links.tsv") == {}
+    assert rows_of(source.home / "failed_links.tsv").keys() == set(names)
+    for name in names:
+        server.at(f"/{name}", file(midi_bytes(60)))
+    source.fetch()
+    assert len(source.pieces()) == 40 and asked(server)["/bach.htm"] == 1
+
+
+@pytest.mark.parametrize("code", [403, 404, 410])
+def test_many_refusals_are_no_failure_of_the_host(server, tmp_path, code):
+    names = [f"{index}.mid" for index in range(15)]
+    server.at("/bach.htm", page(*names))
+    server.at("/haydn.htm", page("here.mid"))
+    for name in names:
+        server.at(f"/{name}", status(code))
+    server.at("/here.mid", file(midi_bytes(60)))
+    source = source_of(server, tmp_path, ("bach", "/bach.htm"), ("haydn", "/haydn.htm"))
+    source.fetch()
+    assert [piece.title for piece in source.pieces()] == ["here"]
+    dead = rows_of(source.home / "dead_links.tsv")
+    assert dead.keys() == set(names) and all(f"HTTP {code}" in why for why in dead.values())
+    before = asked(server)
+    source.fetch()
+    assert asked(server) == before
+
+
+def test_a_page_whose_frame_fails_is_read_again_in_the_next_run(server, tmp_path):
+    frameset = file(b"<a href=one.mid>x</a><frame src=left.htm>")
+    for name in ("bach", "haydn"):  # The second asks for no frame that failed before.
+        server.at(f"/{name}.htm", frameset)
+    server.at("/left.htm", failing())
+    server.at("/one.mid", file(midi_bytes(60)))
+    source = source_of(server, tmp_path, ("bach", "/bach.htm"), ("haydn", "/haydn.htm"))
+    source.fetch()
+    assert [piece.title for piece in source.pieces()] == ["one", "one"]
+    assert not source.is_present() and asked(server)["/left.htm"] == 1
+    server.at("/left.htm", page("two.mid"))
+    server.at("/two.mid", file(midi_bytes(62)))
+    source.fetch()
+    assert [piece.title for piece in source.pieces()] == ["one", "two"] * 2
+    assert source.is_present()
 
 
 def test_frames_are_part_of_a_page_and_a_circle_of_them_ends(server, tmp_path):

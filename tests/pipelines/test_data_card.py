@@ -2,12 +2,14 @@
 
 import dataclasses
 import io
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from PIL import Image
 from random_scores import scores
+from stored_pieces import write_tables
 
 from pipelines import prepare, records
 from pipelines.codecs.codec import Spec
@@ -18,7 +20,9 @@ from pipelines.preparation.data_counts import (
     BLOCKS,
     COUNTS,
     DURATION_EDGES,
+    by_name,
     counts,
+    from_names,
     packed,
     unpacked,
 )
@@ -89,6 +93,7 @@ def test_counts_of_any_piece_add_up(score):
     assert seconds == pytest.approx(float(score.seconds_at(last)), abs=1e-5)
     assert counted[BLOCKS["length"]].sum() == 1 and counted.min() >= 0
     np.testing.assert_array_equal(unpacked(packed(counted)), counted)
+    np.testing.assert_array_equal(from_names(json.loads(json.dumps(by_name(counted)))), counted)
 
 
 def row(key, composer, split, notes, seconds, licence="as the collection"):
@@ -108,13 +113,14 @@ SKIPPED = [
 NO_COUNTS = {split: np.zeros(COUNTS, np.int64) for split in SPLITS}
 
 
-def prepared(data_dir, rows=ROWS, skipped=SKIPPED, **fields):
+def prepared(data_dir, rows=ROWS, skipped=SKIPPED, counted=NO_COUNTS, **fields):
     """Writes tables; gives the manifest of a directory that holds them."""
     splits = {split: {"pieces": 0, "steps": 0, "notes": 0, "shards": []} for split in SPLITS}
     for piece in rows:
         for name, count in (("pieces", 1), ("steps", piece["steps"]), ("notes", piece["notes"])):
             splits[piece["split"]][name] += count
     codec = Codec()
+    sums = [{"split": split, **by_name(values)} for split, values in counted.items()]
     values = {
         "configuration": "c0ffee",
         "source": {
@@ -130,7 +136,7 @@ def prepared(data_dir, rows=ROWS, skipped=SKIPPED, **fields):
         "fractions": Fractions()._asdict(),
         "split_rules": dict(zip(RULES, (2, 0, 1), strict=True)),
         "splits": splits,
-        "tables": records.write_tables(data_dir, rows, skipped),
+        "tables": write_tables(data_dir, pieces=rows, skipped=skipped, counts=sums),
         "versions": {"numpy": "2.4.6"},
         **fields,
     }
@@ -138,8 +144,10 @@ def prepared(data_dir, rows=ROWS, skipped=SKIPPED, **fields):
 
 
 def test_the_card_says_what_is_there(tmp_path):
-    manifest = prepared(tmp_path)
-    written = data_card.write(tmp_path, manifest, {**NO_COUNTS, "train": counts(CHORD)})
+    manifest = prepared(tmp_path, counted={**NO_COUNTS, "train": counts(CHORD)})
+    assert not data_card.is_there(tmp_path)
+    written = data_card.write(tmp_path, manifest)
+    assert data_card.is_there(tmp_path)
     assert [path.name for path in written] == ["data_card.md", "data_card.png"]
     text = written[0].read_text()
     for line in (
@@ -161,7 +169,7 @@ def test_the_card_says_what_is_there(tmp_path):
         r"| a\|b $x$ 楽 | 1 | 1.50 | 200 |",
         "| bach | 2 | 0.75 | 150 |",
         "None: pieces are as the source has them.",
-        "| 3 | copy of another |",
+        "| 3 | copy of another piece |",
         "| 1 | it has no notes |",
         "4 pieces; `skipped.jsonl` names each.",
         "note_tuples: a piece as a sequence of notes, each a handful of real numbers.",
@@ -174,7 +182,7 @@ def test_the_card_says_what_is_there(tmp_path):
     assert "a step of it (note) is a vector of 6 numbers, as float32." in text
     assert "Beside each array stand its composer (2)." in text
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        *("data_card.md", "data_card.png", "pieces.jsonl", "skipped.jsonl")
+        *("counts.jsonl", "data_card.md", "data_card.png", "pieces.jsonl", "skipped.jsonl")
     ]
 
 
@@ -183,7 +191,7 @@ def test_shaping_is_said_in_words_and_long_tables_end(tmp_path):
     rows = [row(f"{index:02d}.mid", f"composer {index}", "train", 1, 36.0) for index in range(25)]
     skipped = [{"key": "x", "reason": f"reason {index}"} for index in range(22)]
     manifest = prepared(tmp_path, rows, skipped, shaping={**dataclasses.asdict(shaping)})
-    text = data_card.write(tmp_path, manifest, NO_COUNTS)[0].read_text()
+    text = data_card.write(tmp_path, manifest)[0].read_text()
     assert "- kept: pieces that have no other meter than 3/4\n- transposed: each piece" in text
     assert "| composer 4 | 1 | 0.01 | 1 |\n| 5 others | 5 | 0.05 | 5 |\n" in text
     assert "| 2 | 2 other reasons |" in text
@@ -191,7 +199,7 @@ def test_shaping_is_said_in_words_and_long_tables_end(tmp_path):
 
 
 def test_nothing_left_out_is_said_too(tmp_path):
-    text = data_card.write(tmp_path, prepared(tmp_path, skipped=[]), NO_COUNTS)[0].read_text()
+    text = data_card.write(tmp_path, prepared(tmp_path, skipped=[]))[0].read_text()
     assert "## Left out\n\nNo piece.\n" in text
 
 
@@ -200,7 +208,7 @@ def test_damaged_tables_are_refused_and_an_older_card_stays(tmp_path):
     (tmp_path / "data_card.md").write_text("older")
     (tmp_path / "pieces.jsonl").write_text("{}")
     with pytest.raises(ValueError, match="not what was written"):
-        data_card.write(tmp_path, manifest, NO_COUNTS)
+        data_card.write(tmp_path, manifest)
     assert (tmp_path / "data_card.md").read_text() == "older"
 
 
@@ -248,6 +256,8 @@ def test_prepare_writes_the_card_of_what_it_made(tmp_path):
     text = (tmp_path / "data" / "data_card.md").read_text()
     assert "| train | 1 | 0.00 | 3 | 2 |" in text  # note_tuples leaves drums out.
     assert "- MIDI pitches: 60 to 64." in text and "- Notes of drums: 1;" in text
-    assert "- left out: copies of a piece, exact" in text and "| 2 | copy of another |" in text
+    assert (
+        "- left out: copies of a piece, exact" in text and "| 2 | copy of another piece |" in text
+    )
     with Image.open(tmp_path / "data" / "data_card.png") as image:
         assert image.format == "PNG"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from random_scores import scores
 
-from pipelines.keys import PROFILES, Key, find_key, pitch_class_ticks
+from pipelines.keys import PROFILES, Key, best_keys, find_key, pitch_class_ticks
 from pipelines.score import NOTE, Score
 from pipelines.sources import corpus
 
@@ -46,6 +46,10 @@ def test_of_equal_fits_the_lowest_tonic_is_taken():
     diminished = melody([60, 63, 66, 69])  # Looks alike from each of its four notes.
     tonic, is_minor = find_key(diminished)
     assert tonic < 3
+    best = best_keys(diminished)
+    assert [key.tonic for key in best] == [tonic, tonic + 3, tonic + 6, tonic + 9]
+    assert {key.is_minor for key in best} == {is_minor}
+    assert best_keys(melody(C_MAJOR)) == [Key(0, False)]
     assert find_key(diminished.transpose(3)) == (tonic, is_minor)
 
 

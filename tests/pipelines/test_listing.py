@@ -26,8 +26,9 @@ def test_the_list_names_every_source_with_size_and_licence_and_needs_no_data_dir
     words = " ".join(text.split())
     for name in source_names():
         assert " ".join(source_class(name).licence.split()) in words
-    assert "no download" in heads(text)["folder"]
-    assert heads(text)["jsb_chorales_16th"].endswith(" 1.7 MB        not present")
+    for name in ("corpus", "folder"):
+        assert heads(text)[name].split() == [name, "no", "download", "needed"]
+    assert heads(text)["jsb_chorales_16th"].endswith(" 1.7 MB              not present")
     assert "any directory of music files" in words
 
 

@@ -209,6 +209,13 @@ def test_sequences_of_format_2_follow_each_other_and_share_nothing():
     assert reading.score.meters.tolist() == [(0, 3, 4), (192, 4, 4), (384, 4, 4)]
     assert reading.score.keys.tolist() == [(0, -2, False), (192, 0, False), (384, 0, False)]
     assert reading.score.pedal.tolist() == [(192, 64, 127), (192, 64, 0)]
+    # With the second in front, and the first piece to begin with no meter, key or tempo.
+    turned = midi.read(file_of(second + END, first + END, form=2)).score
+    assert turned.tempi.tolist() == [(0, 500_000), (192, 1_000_000)]
+    assert turned.meters.tolist() == [(0, 4, 4), (192, 3, 4)]
+    assert turned.keys.tolist() == [(0, 0, False), (192, -2, False)]
+    assert not len(midi.read(file_of(second + END, second + END, form=2)).score.meters)
+    assert not len(midi.read(file_of(second + END, form=2)).score.meters)
     alone = midi.read(file_of(first + END, form=2))
     assert alone.sequences_appended == 0 and rows_of(alone.score) == [(0, 96, 60, 64)]
 

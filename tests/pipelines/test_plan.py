@@ -4,6 +4,8 @@ import hashlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines import records
 from pipelines.preparation import plan
@@ -30,11 +32,66 @@ def facts_of(notes, sizes=None, made=None):
     )
 
 
-def test_the_group_of_a_piece_is_its_own_or_that_of_the_first_piece_of_equal_notes_or_its_notes():
-    pieces = [piece("1"), piece("2", "x"), piece("3", "y"), piece("4"), piece("5")]
-    groups = plan.Groups(pieces, facts_of("aaaba", made=[True, True, True, True, False]))
-    of_b = hashlib.sha256(b"b").hexdigest()
-    assert [groups[place] for place in range(4)] == ["x", "x", "y", f"notes: {of_b}"]
+def groups_of(notes, *names):
+    """The groups of pieces with these notes, and named so by the collection."""
+    pieces = [piece(str(place), name) for place, name in enumerate(names)]
+    groups = plan.Groups(pieces, facts_of(notes))
+    return [groups[place] for place in range(len(names))]
+
+
+def of_notes(letter):
+    return f"notes: {hashlib.sha256(letter.encode()).hexdigest()}"
+
+
+def test_the_group_of_a_piece_is_its_own_or_that_of_a_piece_of_equal_notes_or_its_notes():
+    assert groups_of("aabb", "", "x", "", "") == ["x", "x", of_notes("b"), of_notes("b")]
+    assert groups_of("ab", "x", "y") == ["x", "y"]
+    assert groups_of("", *[]) == []
+    pieces = [piece("1"), piece("2", "x")]
+    assert plan.Groups(pieces, facts_of("aa", made=[True, False]))[0] == of_notes("a")
+
+
+def test_named_groups_with_a_piece_in_common_are_one_with_the_name_that_comes_first():
+    assert groups_of("aaa", "w1", "w2", "") == ["w1", "w1", "w1"]
+    # b is in z and y, c in y and x: all are one, and so is who has the notes of one of them.
+    assert groups_of("abbccdd", "z", "z", "y", "y", "x", "x", "") == ["z"] * 7
+    assert groups_of("abcb", "b", "a", "b", "c") == ["b", "a", "b", "a"]
+
+
+def test_groups_joined_in_a_long_chain_are_one_whatever_their_order():
+    random = np.random.default_rng(0)
+    for count in (2, 3, 50, 400):
+        # Group k has the notes k and k + 1.
+        links = [(name, note) for name in range(count) for note in (name, name + 1)]
+        links = [links[place] for place in random.permutation(len(links)).tolist()]
+        pieces = [piece(f"{place:04d}", f"group {name}") for place, (name, _) in enumerate(links)]
+        groups = plan.Groups(pieces, facts_of([str(note) for _, note in links]))
+        assert {groups[place] for place in range(len(links))} == {pieces[0].group}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", *"uvwxyz"]), st.sampled_from("abcdefgh"))))
+def test_groups_are_those_that_a_walk_from_piece_to_piece_finds(drawn):
+    names, notes = [name for name, _ in drawn], [letter for _, letter in drawn]
+    found = groups_of(notes, *names)
+    for start in range(len(drawn)):
+        reached = {start}
+        while True:
+            more = {
+                place
+                for place, (name, letter) in enumerate(drawn)
+                if any(letter == notes[one] or (name and name == names[one]) for one in reached)
+            }
+            if more <= reached:
+                break
+            reached |= more
+        named = [names[place] for place in sorted(reached) if names[place]]
+        assert found[start] == (named[0] if named else of_notes(notes[start]))
+
+
+def test_published_splits_stand_where_groups_are_joined_and_others_follow_the_first():
+    pieces = [piece("1", "x", "test"), piece("2", "y", "train"), piece("3", "y")]
+    made = plan.make(pieces, facts_of("aab"), Shaping(), Fractions(1.0, 0.0))
+    assert made.splits.tolist() == [2, 0, 2] and made.rules.tolist() == [0, 0, 1]
 
 
 def test_a_piece_that_became_no_array_goes_nowhere_and_lends_nobody_its_group():

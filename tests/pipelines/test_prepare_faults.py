@@ -148,12 +148,12 @@ def write_shard(path, examples, whole=records.write_shard):
     return whole(path, then_strike(examples, "shard") if "00001-of" in path.name else examples)
 
 
-def flush(directory, whole=making._flush):
+def flush(directory, whole=making.sync_folder):
     strike("install")
     whole(directory)
 
 
-parts.write, records.write_shard, making._flush = write_part, write_shard, flush
+parts.write, records.write_shard, making.sync_folder = write_part, write_shard, flush
 if __name__ == "__main__":
     sys.exit(prepare.run())
 """
@@ -256,7 +256,7 @@ def test_files_that_may_not_grow_end_the_run_in_words_and_it_goes_on(
 ):
     data_dir = tmp_path / "data"
     process = command.run(data_dir, "full")
-    assert process.returncode == 1 and "error: [Errno 27] File too large" in process.error
+    assert process.returncode == 1 and "error: file too large; files may not" in process.error
     assert not (data_dir / "manifest.json").exists()
     assert not list(data_dir.glob(".parts/*/*.receipt"))
     assert command.run(data_dir).returncode == 0
@@ -287,7 +287,7 @@ def test_a_full_disk_ends_the_run_in_words_and_it_goes_on_when_there_is_room(
     with tiny_disk(disk, 2**19):
         filler.write_bytes(bytes(2**19 - 12 * os.sysconf("SC_PAGE_SIZE")))
         process = command.run(disk / "data")
-        assert process.returncode == 1 and "No space left on device" in process.error
+        assert process.returncode == 1 and "error: no space left on device;" in process.error
         assert not (disk / "data" / "manifest.json").exists()
         filler.unlink()
         assert command.run(disk / "data").returncode == 0

@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.codecs import abc_text
 from pipelines.formats import music21_stream, reading
+from pipelines.preparation.parts import Skipped
+from pipelines.preparation.tasks import Recipe, encode_piece
+from pipelines.shaping import Shaping
 from pipelines.sources import corpus, folder
+from pipelines.sources.source import Piece
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 MIDI = (
@@ -58,10 +63,36 @@ def test_abc_is_read_by_number(tmp_path):
         reading.read(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("a.txt", None),
+        ("a.mid", 3),
+        ("a.mid", None),
+        ("a.abc", None),
+        ("a.abc", 3),
+        ("a.musicxml", None),
+        ("a.krn", None),
+        ("gone.mid", None),
+        ("gone.mxl", None),
+    ],
+)
+def test_the_reason_why_a_file_is_not_read_does_not_say_where_it_lies(tmp_path, name, number):
+    if not name.startswith("gone"):
+        (tmp_path / name).write_bytes(b"no music")
+    recipe = Recipe(folder.Source(path=str(tmp_path)), abc_text.Codec(), Shaping())
+    piece = Piece("a", "", "", "", "", "", path=str(tmp_path / name), number=number)
+    skipped = encode_piece(recipe, piece)
+    assert isinstance(skipped, Skipped) and not skipped.is_fault
+    assert skipped.reason and str(tmp_path) not in skipped.reason
+
+
 def test_other_files_are_refused_with_those_that_are_read(tmp_path):
     for name in ("a.txt", "a"):
         (tmp_path / name).write_text(ABC)
-        with pytest.raises(ValueError, match=r"is not read; give a file that ends in \.mid"):
+        with pytest.raises(
+            ValueError, match=r"^(\.txt|no suffix) is not read; give a file that ends"
+        ):
             reading.read(tmp_path / name)
     for suffix in reading.SUFFIXES:
         with pytest.raises(OSError, match="No such file"):

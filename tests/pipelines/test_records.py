@@ -6,18 +6,24 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from stored_pieces import write_tables
 
 from pipelines import records, tfrecord
 from pipelines.codecs.codec import Spec
-from pipelines.records import Manifest, Record
+from pipelines.records import SPLITS, Manifest
 
 CLASSES = {"composer": ("bach", "haydn"), "genre": ("baroque",)}
 
 
-def record(key, array, split="train", composer="bach"):
-    row = {"key": key, "split": split, "composer": composer, "genre": "baroque"}
-    row |= {"steps": len(array), "notes": 2 * len(array)}
-    return Record(row, array.shape, records.array_bytes(array))
+def write_split(folder, split, pieces):
+    """Writes {key: (array, composer)} as the one shard of a split; gives its `Manifest.splits`."""
+    examples = []
+    for key, (array, composer) in pieces.items():
+        classes = {"composer": CLASSES["composer"].index(composer), "genre": 0}
+        examples.append(records.example_of(key, array.shape, tfrecord.array_bytes(array), classes))
+    shard = records.write_shard(folder / records.shard_name(split, 0, 1), examples)
+    empty = {name: {"pieces": 0, "steps": 0, "notes": 0, "shards": []} for name in SPLITS}
+    return {**empty, split: {"pieces": len(pieces), "steps": 0, "notes": 0, "shards": [shard]}}
 
 
 def manifest(splits, tables=None):
@@ -87,37 +93,37 @@ def test_a_shard_is_byte_for_byte_what_tensorflow_writes(tmp_path):
     assert tfrecord.frames(contents) == (tmp_path / "theirs").read_bytes()
 
 
-def test_records_come_back_from_their_shards_by_split(tmp_path):
-    arrays = [np.full((n, 2), n, np.float32) for n in (3, 1, 2)]
-    made = [
-        record("a", arrays[0]),
-        record("b", arrays[1], split="test", composer="haydn"),
-        record("c", arrays[2]),
-    ]
-    splits = records.write_records(tmp_path, made, CLASSES)
-    assert splits["validation"] == {"pieces": 0, "steps": 0, "notes": 0, "shards": []}
-    train = splits["train"]
-    assert (train["pieces"], train["steps"], train["notes"]) == (2, 5, 10)
-    assert [shard["file"] for shard in train["shards"]] == ["train-00000-of-00001.tfrecord"]
-    read = list(tf.data.TFRecordDataset(str(tmp_path / splits["test"]["shards"][0]["file"])))
-    features = tf.train.Example.FromString(read[0].numpy()).features.feature
+def test_records_come_back_from_their_shard(tmp_path):
+    arrays = [np.full((n, 2), n, np.float32) for n in (3, 1)]
+    splits = write_split(tmp_path, "test", {"a": (arrays[0], "bach"), "b": (arrays[1], "haydn")})
+    (shard,) = splits["test"]["shards"]
+    assert (shard["file"], shard["records"]) == ("test-00000-of-00001.tfrecord", 2)
+    read = list(tf.data.TFRecordDataset(str(tmp_path / shard["file"])))
+    features = tf.train.Example.FromString(read[1].numpy()).features.feature
     assert features["key"].bytes_list.value[0] == b"b"
     assert features["composer"].int64_list.value[0] == 1
+    assert list(features["shape"].int64_list.value) == [1, 2]
     assert features["array"].bytes_list.value[0] == arrays[1].tobytes()
     records.verify(tmp_path, manifest(splits))
 
 
+def test_a_shard_larger_than_what_is_framed_at_once_holds_every_record(tmp_path, monkeypatch):
+    examples = [bytes([n]) * n for n in range(20)]
+    whole = records.write_shard(tmp_path / "whole", examples)
+    monkeypatch.setattr(records, "BYTES_AT_ONCE", 30)
+    parted = records.write_shard(tmp_path / "parted", examples)
+    assert (tmp_path / "parted").read_bytes() == tfrecord.frames(examples)
+    assert {**whole, "file": "parted"} == parted and parted["records"] == 20
+
+
 def test_a_split_is_cut_in_shards_where_a_record_begins_past_a_multiple_of_their_size(
-    tmp_path, monkeypatch
+    monkeypatch,
 ):
     monkeypatch.setattr(records, "SHARD_BYTES", 100)
     # They begin at byte 0, 40, 80, 200, 220: in the hundreds 0, 0, 0, 2, 2.
     assert records.shards_of(np.array([40, 40, 120, 20, 500])).tolist() == [0, 0, 0, 1, 1]
     assert records.shards_of(np.zeros(0, np.int64)).tolist() == []
-    made = [record(str(n), np.ones((5, 2), np.float32)) for n in range(5)]  # 40 bytes each.
-    shards = records.write_records(tmp_path, made, CLASSES)["train"]["shards"]
-    assert [shard["records"] for shard in shards] == [3, 2]
-    assert shards[1]["file"] == "train-00001-of-00002.tfrecord"
+    assert records.shard_name("train", 1, 2) == "train-00001-of-00002.tfrecord"
 
 
 def test_a_shard_of_small_records_holds_no_more_than_so_many(monkeypatch):
@@ -127,10 +133,14 @@ def test_a_shard_of_small_records_holds_no_more_than_so_many(monkeypatch):
 
 def test_rows_come_back_as_they_were_written_and_a_damaged_file_of_them_is_refused(tmp_path):
     rows = [{"key": "a", "title": "Für\u2028Elise\n"}, {"key": "b", "title": '"'}]
-    tables = records.write_tables(tmp_path, rows, [{"key": "c", "reason": "it has no notes"}])
+    counts = [{"split": "train", "pitch": [0, 1]}]
+    tables = write_tables(
+        tmp_path, pieces=rows, skipped=[{"key": "c", "reason": "it has no notes"}], counts=counts
+    )
     written = manifest({}, tables)
     assert tables["pieces"]["rows"] == 2 and tables["skipped"]["rows"] == 1
     assert list(records.read_pieces(tmp_path, written)) == rows
+    assert list(records.read_counts(tmp_path, written)) == counts
     assert list(records.read_skipped(tmp_path, written)) == [
         {"key": "c", "reason": "it has no notes"}
     ]
@@ -146,11 +156,11 @@ def test_rows_come_back_as_they_were_written_and_a_damaged_file_of_them_is_refus
 
 def test_arrays_are_stored_little_endian_and_in_rows():
     array = np.array([[1, 2], [3, 4]], ">i2").T
-    assert records.array_bytes(array) == bytes([1, 0, 3, 0, 2, 0, 4, 0])
+    assert tfrecord.array_bytes(array) == bytes([1, 0, 3, 0, 2, 0, 4, 0])
 
 
 def test_the_manifest_comes_back_as_it_was_written(tmp_path):
-    written = manifest(records.write_records(tmp_path, [], CLASSES))
+    written = manifest(write_split(tmp_path, "train", {"a": (np.ones((1, 2), "f4"), "bach")}))
     (tmp_path / "manifest.json").write_bytes(written.to_bytes())
     assert records.read_manifest(tmp_path) == written
 
@@ -160,7 +170,7 @@ def test_a_directory_that_is_not_prepared_is_refused_with_what_to_run(tmp_path):
         records.read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2}', '{"format": 1}', "\x00"])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 3}', '{"format": 2}', "\x00"])
 def test_a_manifest_of_another_version_or_none_at_all_is_refused(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(ValueError, match=r"no manifest of this version.*pipelines.prepare"):
@@ -168,8 +178,8 @@ def test_a_manifest_of_another_version_or_none_at_all_is_refused(tmp_path, conte
 
 
 def test_a_shard_that_is_damaged_or_gone_is_named(tmp_path):
-    made = [record("a", np.ones((4, 2), np.float32))]
-    written = manifest(records.write_records(tmp_path, made, CLASSES))
+    made = {"a": (np.ones((4, 2), np.float32), "bach")}
+    written = manifest(write_split(tmp_path, "train", made))
     path = tmp_path / "train-00000-of-00001.tfrecord"
     content = bytearray(path.read_bytes())
     content[20] ^= 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+from rolls_of_scores import roll_of_score, voices_of_score
 
 from pipelines.formats import rolls
 from pipelines.score import NOTE, Score
@@ -55,7 +56,7 @@ def test_a_voice_that_sings_on_is_one_note_and_voices_keep_their_track():
         (240, 240, 71, 0, 64),
         (240, 360, 71, 1, 64),
     ]
-    np.testing.assert_array_equal(rolls.voices_of_score(score, 2, 4), voices)
+    np.testing.assert_array_equal(voices_of_score(score, 2, 4), voices)
 
 
 @pytest.mark.parametrize("frames_per_quarter", [1, 2, 4, 8])
@@ -64,13 +65,13 @@ def test_a_roll_comes_back_from_its_score_whatever_it_holds(frames_per_quarter):
     for frames in (1, 2, 50):
         roll = random.random((frames, 88)) < 0.3
         score = rolls.score_of_roll(roll, frames_per_quarter)
-        np.testing.assert_array_equal(rolls.roll_of_score(score, frames_per_quarter, frames), roll)
+        np.testing.assert_array_equal(roll_of_score(score, frames_per_quarter, frames), roll)
 
 
 def test_silence_at_the_end_is_lost_and_in_front_is_kept():
     roll = roll_of([], [60], [], [])
     score = rolls.score_of_roll(roll, 1)
-    np.testing.assert_array_equal(rolls.roll_of_score(score, 1), roll[:2])
+    np.testing.assert_array_equal(roll_of_score(score, 1), roll[:2])
     assert len(rolls.score_of_roll(roll[:0], 1).notes) == 0
 
 
@@ -78,9 +79,9 @@ def test_notes_that_no_roll_can_hold_are_refused():
     between = Score(480, np.array([(0, 100, 60, 64, 0, 0, False)], NOTE))
     low = Score(480, np.array([(0, 480, 20, 64, 0, 0, False)], NOTE))
     with pytest.raises(ValueError, match="between two of 1 frames a quarter"):
-        rolls.roll_of_score(between, 1)
+        roll_of_score(between, 1)
     with pytest.raises(ValueError, match="not on the 88 keys"):
-        rolls.roll_of_score(low, 1)
+        roll_of_score(low, 1)
     with pytest.raises(ValueError, match="divisor of 480"):
         rolls.score_of_roll(roll_of([60]), 7)
 
@@ -182,7 +183,7 @@ def test_real_rolls_are_the_same_in_every_file_and_come_back_from_their_scores(n
         for roll, other in zip(sequences, packed[split], strict=True):
             np.testing.assert_array_equal(roll, other)
             score = rolls.score_of_roll(roll, frames_per_quarter)
-            back = rolls.roll_of_score(score, frames_per_quarter, len(roll))
+            back = roll_of_score(score, frames_per_quarter, len(roll))
             np.testing.assert_array_equal(back, roll)
 
 
@@ -201,5 +202,5 @@ def test_the_voices_of_the_chorales_come_back_from_their_scores():
     for sequences in rolls.read_json_voices(path).values():
         for voices in sequences:
             score = rolls.score_of_voices(voices, 4)
-            back = rolls.voices_of_score(score, 4, 4)
+            back = voices_of_score(score, 4, 4)
             np.testing.assert_array_equal(back, voices)

@@ -6,11 +6,14 @@ import json
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from random_scores import scores
 
 from pipelines.command_line import parse
+from pipelines.keys import best_keys
 from pipelines.score import KEY, METER, NOTE, PEDAL, Score
 from pipelines.shaping import (
+    COMMON_TONIC,
     Shaping,
     in_meters,
     solo_piano,
@@ -208,6 +211,43 @@ def test_each_step_gives_a_valid_score_or_a_reason(score):
         else:
             assert dataclasses.replace(shaped).notes is shaped.notes  # Checked as any Score.
             assert len(shaped.notes) == len(score.notes)
+
+
+def test_of_keys_that_fit_equally_well_the_nearest_to_c_major_or_a_minor_is_taken():
+    # C E G sharp looks alike from each of its notes; one of its keys may be C major or A minor
+    # already, else the piece moves by less than the four semitones from one to the next.
+    once = to_common_key_by_profile(melody(56, 60, 64))
+    assert to_common_key_by_profile(once) is once
+    assert all(abs(ours - 60) <= 6 for ours in pitches(once))
+    best = best_keys(melody(56, 60, 64))
+    assert len(best) == 3
+    ways = [(COMMON_TONIC[key.is_minor] - key.tonic + 6) % 12 - 6 for key in best]
+    assert pitches(once)[0] - 56 == min(ways, key=abs)
+
+
+@st.composite
+def symmetric_melodies(draw):
+    """Pitch classes that look alike from several tonics, or nearly so."""
+    turn = draw(st.sampled_from([2, 3, 4, 6]))
+    durations = draw(st.lists(st.integers(0, 2**20), min_size=turn, max_size=turn))
+    nearly = draw(st.sampled_from([0, 0, 1]))
+    notes = np.zeros(12, NOTE)
+    notes["onset"], notes["velocity"] = np.arange(12), 64
+    notes["pitch"] = 60 + np.arange(12)
+    notes["duration"] = np.tile(durations, 12 // turn)
+    notes["duration"][draw(st.integers(0, 11))] += nearly
+    return Score(4, notes[notes["duration"] > 0])
+
+
+@any_score
+@given(symmetric_melodies())
+def test_a_common_key_of_a_symmetric_piece_done_again_changes_nothing(score):
+    try:
+        once = to_common_key_by_profile(score)
+    except ValueError as error:
+        assert "it has no key" in str(error)
+        return
+    assert to_common_key_by_profile(once) is once
 
 
 @any_score

@@ -121,6 +121,18 @@ def test_off_the_grid_halves_go_up_and_a_note_that_would_vanish_lasts_a_16th():
     assert rows(CODEC.decode(CODEC.encode(piece)).score) == [(1, 1, 60, 0), (2, 2, 62, 0)]
 
 
+def test_of_two_notes_of_a_voice_in_a_16th_the_longer_stays_and_of_two_as_long_the_lower():
+    codec = sixteenths.Codec(voices=1)
+
+    def kept(*notes: tuple[int, int, int, int]) -> list[tuple[int, int, int, int]]:
+        return rows(codec.decode(codec.encode(score(*notes, ticks_per_quarter=480))).score)
+
+    # A tick is 1/120 of a 16th; each pair is struck in the first 16th and as long in 16ths.
+    assert kept((0, 120, 72, 0), (1, 120, 60, 0)) == [(0, 1, 60, 0)]
+    assert kept((0, 120, 60, 0), (1, 130, 72, 0)) == [(0, 1, 60, 0)]
+    assert kept((0, 240, 72, 0), (1, 120, 60, 0)) == [(0, 2, 72, 0)]
+
+
 def test_frames_with_too_few_or_too_many_characters_follow_the_rule_and_are_counted():
     def decoded(*tokens: int) -> tuple[list[tuple[int, int, int, int]], int]:
         result = CODEC.decode(np.array(tokens, np.uint8))

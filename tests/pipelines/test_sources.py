@@ -326,6 +326,18 @@ def test_folk_songs_are_read_without_music21_and_its_cache(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_every_tune_of_a_file_of_folk_songs_is_a_piece_that_can_be_read(tmp_path):
+    # A number that stands twice, and a tune without one: the reader's numbers are the pieces'.
+    volume = tmp_path / "ryansMammoth" / "volume.abc"
+    volume.parent.mkdir()
+    heads = ("X:5\n", "X:5\n", "X:\n", "X:2\n")
+    volume.write_text("\n".join(f"{head}T:T\nK:C\n{'C' * 8}\n" for head in heads))
+    pieces = list(corpus._pieces_of(tmp_path, "ryansMammoth"))
+    assert [piece.number for piece in pieces] == [5, 6, 7, 2]
+    source = corpus.Source(cache_dir=str(tmp_path))
+    assert [len(source.read(piece).notes) for piece in pieces] == [8] * 4
+
+
 def test_folk_songs_of_one_volume_are_no_group(tmp_path):
     pieces = corpus.Source(collection="oneills_1850", cache_dir=str(tmp_path)).pieces()
     assert {piece.group for piece in pieces} == {""}
