@@ -42,6 +42,7 @@ from pipelines.split import RULES, SPLITS, Fractions
 USAGE = """python -m pipelines.prepare: turns a collection of music into records to train on.
 --list says which collections there are."""
 PARTS = ".parts"
+MOST_WORKERS = 512  # Each is a process; a machine with more cores than that runs Beam.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +90,15 @@ def prepare(
       OSError: a download fails, the disk is full, or `data_dir` cannot be written.
     """
     fractions = Fractions(flags.train_fraction, flags.validation_fraction).check()
-    if flags.workers is not None and flags.workers < 1:
-        raise ValueError(f"workers is {flags.workers}; give 1 or more")
+    if flags.workers is not None and not 1 <= flags.workers <= MOST_WORKERS:
+        raise ValueError(
+            f"workers is {flags.workers}; give 1 to {MOST_WORKERS}, such as the "
+            f"{pool.cpu_cores()} cores here"
+        )
+    if flags.beam_options and flags.runner != "beam":
+        raise ValueError(
+            "beam_options is for Apache Beam; add --runner=beam or leave the options out"
+        )
     data_dir = Path(flags.data_dir).expanduser()
     if data_dir.exists() and not data_dir.is_dir():
         raise ValueError(f"{data_dir} is a file; --data_dir takes a directory")
@@ -212,7 +220,7 @@ def summary(manifest: Manifest, data_dir: str) -> str:
     lines = [f"{pieces} pieces, {notes} notes, {len(composers)} composers: {shown}"]
     for split in SPLITS:
         part = manifest.splits[split]
-        empty = "" if part["pieces"] else "; empty, the groups of pieces are too few"
+        empty = "" if part["pieces"] else f"; {_why_empty(manifest, split)}"
         counts = ", ".join(f"{part[name]} {name}" for name in ("pieces", "notes", "steps"))
         lines.append(f"  {split}: {counts}{empty}")
     if manifest.split_rules[RULES[0]]:
@@ -224,6 +232,12 @@ def summary(manifest: Manifest, data_dir: str) -> str:
         lines.append(f"  skipped: {reasons.total()} pieces, named in {records.SKIPPED}.jsonl")
         lines += [f"    {count} x {reason}" for reason, count in reasons.most_common(5)]
     return "\n".join([*lines, f"in {data_dir}"])
+
+
+def _why_empty(manifest: Manifest, split: str) -> str:
+    shares = manifest.fractions
+    share = shares.get(split, 1 - shares["train"] - shares["validation"])
+    return "none was asked for" if share < 1e-9 else "empty, the groups of pieces are too few"
 
 
 def main(argv: list[str]) -> None:

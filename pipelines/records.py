@@ -194,14 +194,21 @@ class Manifest:
     def to_bytes(self) -> bytes:
         """Gives the text of `manifest.json`."""
         values = {"format": FORMAT, **dataclasses.asdict(self), "spec": self.spec.to_json()}
+        values["sha256"] = _sha256_of(values)
         return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _sha256_of(values: Mapping[str, Any]) -> str:
+    """Gives the SHA-256 of JSON values, whatever the order and the spaces they are written in."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(data_dir: str | Path) -> Manifest:
     """Reads the manifest of a prepared directory.
 
     Raises:
-      ValueError: the directory is not prepared, or by another version of this program.
+      ValueError: the directory is not prepared, or by another version of this program, or its
+        manifest has been changed.
     """
     path = Path(data_dir) / MANIFEST
     again = f"run: python -m pipelines.prepare --data_dir={data_dir} --source=... --codec=..."
@@ -211,6 +218,8 @@ def read_manifest(data_dir: str | Path) -> Manifest:
         values = json.loads(path.read_bytes())
         if values.pop("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
+        if values.pop("sha256") != _sha256_of({"format": FORMAT, **values}):
+            raise ValueError("it is not as it was written: its SHA-256 differs")
         values["spec"] = Spec.from_json(values["spec"])
         manifest = Manifest(**values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

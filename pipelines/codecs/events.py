@@ -101,7 +101,7 @@ class Codec(codec.NoteCodec):
 
     @functools.cached_property
     def _levels(self) -> np.ndarray:
-        """The level of each velocity, int64 [128]; of 32 levels the last has three, the others four."""
+        """The level of each velocity, int64 [128]; of 32 the last has three, the others four."""
         return np.maximum(np.arange(128) - 1, 0) * self.velocity_levels // 127
 
     @functools.cached_property

@@ -85,7 +85,7 @@ def _refuse_nothing(todo: Sequence[Task], made: Plan, fractions: Fractions) -> N
     if not kept:
         first = next(entry for _, entry in plan.entries(todo) if isinstance(entry, Skipped))
         raise ValueError(
-            f"none of the {len(made.splits)} pieces could be read; the first, {first.key}: "
+            f"none of the {len(made.splits)} pieces gave a record; the first, {first.key}: "
             f"{first.reason}"
         )
     if not (made.splits == SPLITS.index("train")).any():

@@ -58,7 +58,8 @@ class Task:
 def encode_piece(recipe: Recipe, piece: Piece) -> Encoded | Skipped:
     """Reads, shapes and encodes one piece. Raises SourceError alone."""
     try:
-        score = recipe.shaping.apply(recipe.source.read(piece))
+        as_read = recipe.source.read(piece)
+        score = recipe.shaping.apply(as_read)
         array = recipe.codec.encode(score)
     except SourceError:
         raise
@@ -83,7 +84,8 @@ def encode_piece(recipe: Recipe, piece: Piece) -> Encoded | Skipped:
         "seconds": round(score.length_seconds, 3),
     }
     digest, sketch = _copy_marks(recipe.shaping, score)
-    notes_digest = bytes.fromhex(score.notes_digest())
+    # As it was read: whatever the shaping, a piece stays in its split.
+    notes_digest = bytes.fromhex(as_read.notes_digest())
     counts = data_counts.packed(data_counts.counts(score))
     return Encoded(row, notes_digest, digest, sketch, counts, array.shape, array_bytes(array))
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import mido
@@ -363,13 +364,13 @@ def test_what_cannot_be_read_is_skipped_and_counted_with_the_reason(tmp_path):
     assert str(tmp_path).encode() not in written
     text = prepare.summary(manifest, str(tmp_path / "data"))
     assert "6 pieces" in text and "skipped: 3 pieces" in text and "1 x it has no notes" in text
-    assert "test: 0 pieces, 0 notes, 0 steps; empty" in text
+    assert "test: 0 pieces, 0 notes, 0 steps; none was asked for" in text
 
 
 def test_no_piece_that_can_be_read_is_an_error(tmp_path):
     (tmp_path / "midi").mkdir()
     (tmp_path / "midi" / "text.mid").write_text("this is no MIDI")
-    with pytest.raises(ValueError, match=r"none of the 1 pieces could be read; .*text.mid: "):
+    with pytest.raises(ValueError, match=r"none of the 1 pieces gave a record; .*text.mid: "):
         prepare.prepare(
             flags(tmp_path / "data"), folder.Source(path=str(tmp_path / "midi")), Codec()
         )
@@ -391,10 +392,34 @@ def test_wrong_flags_are_refused_in_words(tmp_path, collection):
     for wrong, said in [
         (flags(tmp_path / "file"), "is a file; --data_dir takes a directory"),
         (flags(tmp_path, workers=0), "workers is 0"),
+        (flags(tmp_path, workers=10**20), f"workers is {10**20}; give 1 to 512"),
+        (flags(tmp_path, beam_options="--runner=FlinkRunner"), "add --runner=beam"),
         (flags(tmp_path, train_fraction=0.0), "train_fraction"),
     ]:
         with pytest.raises(ValueError, match=said):
             prepare.prepare(wrong, collection, Codec())
+
+
+def test_the_shaping_of_a_piece_does_not_move_it_to_another_split(tmp_path, collection):
+    plain = prepare.prepare(flags(tmp_path / "plain"), collection, Codec())
+    shaping = Shaping(common_key="profile")
+    moved = prepare.prepare(flags(tmp_path / "moved"), collection, Codec(), shaping)
+    rows = [
+        {(row["key"], row["group"], row["split"]) for row in records.read_pieces(folder, manifest)}
+        for folder, manifest in ((tmp_path / "plain", plain), (tmp_path / "moved", moved))
+    ]
+    assert len(rows[1]) > 5 and rows[1] <= rows[0]
+
+
+def test_a_changed_byte_of_the_manifest_is_noticed(tmp_path, prepared, collection, capsys):
+    data_dir = shutil.copytree(prepared[0], tmp_path / "data")
+    path = data_dir / "manifest.json"
+    path.write_text(path.read_text().replace('"haydn"', '"haydm"', 1))
+    with pytest.raises(ValueError, match="not as it was written"):
+        records.read_manifest(data_dir)
+    prepare.prepare(flags(data_dir), collection, Codec())
+    assert "preparing again" in capsys.readouterr().out
+    assert everything_in(data_dir) == everything_in(prepared[0])
 
 
 def test_the_command_prepares_and_says_what_it_made(tmp_path, capsys):
@@ -404,6 +429,7 @@ def test_the_command_prepares_and_says_what_it_made(tmp_path, capsys):
     prepare.main(argv)
     out = capsys.readouterr().out
     assert "4 pieces, 46 notes, 2 composers: bach, haydn" in out
+    assert "validation: 0 pieces, 0 notes, 0 steps; none was asked for" in out
     assert f"in {tmp_path / 'data'}" in out
     written = json.loads((tmp_path / "data" / "manifest.json").read_text())
     assert written["codec"] == Codec(tones_per_cell=2).to_json()

@@ -202,4 +202,4 @@ def test_a_seal_opens_only_on_what_was_sealed():
 def test_the_manifest_is_json_without_time_or_path(tmp_path):
     values = json.loads(manifest({}).to_bytes())
     fields = {field.name for field in dataclasses.fields(Manifest)}
-    assert set(values) == {"format", *fields}
+    assert set(values) == {"format", *fields, "sha256"}
