@@ -293,5 +293,6 @@ def test_fifty_epochs_leave_no_memory_behind(tmp_path: Path):
         sample.on_epoch_end(epoch, {"loss": 1.0})
     gc.collect()
     sample.on_train_end()
-    # Megabytes. One picture is 2 and its canvas 3: kept ones would be 250.
-    assert resident_megabytes() - before < 6
+    # One picture is 2 MB and its canvas 3: kept ones would be 250. Other tests of this process
+    # still give and take some.
+    assert resident_megabytes() - before < 50
