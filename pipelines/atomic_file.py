@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # The errno where no room is left.
 
 
 def sync_folder(folder: Path) -> None:

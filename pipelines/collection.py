@@ -16,13 +16,12 @@ from typing import Any, ClassVar
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
 from pipelines.command_line import flag
 from pipelines.downloads import download, unpacking
-from pipelines.formats import midi
+from pipelines.formats import midi, reading
 from pipelines.music_files import file_sha256, files_below, printable
 from pipelines.score import Score
 from pipelines.sources import source
-from pipelines.sources.source import UNKNOWN, Piece
+from pipelines.sources.source import UNKNOWN, Piece, with_notes
 
-MIDI = (".mid", ".midi")
 UNPACKED_HERE = (".zip", ".tar.gz", ".tgz", ".tar")  # By `unpacking`.
 
 
@@ -76,14 +75,12 @@ class Collection(source.Source):
       archives: all there are; `wanted` gives those that the flags choose.
       suffixes: of the pieces, in lower case.
       metadata_suffixes: of other files to unpack.
-      by_hand: how to get it, where no address is stable or no licence clear; else "".
       genre: of every piece that is not described otherwise.
     """
 
     archives: ClassVar[tuple[Archive, ...]] = ()
-    suffixes: ClassVar[tuple[str, ...]] = MIDI
+    suffixes: ClassVar[tuple[str, ...]] = reading.MIDI_SUFFIXES
     metadata_suffixes: ClassVar[tuple[str, ...]] = ()
-    by_hand: ClassVar[str] = ""
     genre: ClassVar[str] = UNKNOWN
     download_bytes: ClassVar[int | None] = None
 
@@ -148,10 +145,7 @@ class Collection(source.Source):
 
     def read(self, piece: Piece) -> Score:
         """Reads a MIDI file. See `source.Source.read`."""
-        score = midi.read(piece.path).score
-        if not len(score.notes):
-            raise ValueError("it has no notes")
-        return score
+        return with_notes(midi.read_score(piece.path))
 
     def flags(self) -> dict[str, Any]:
         """See `source.Source.flags`; where the music lies decides nothing."""

@@ -2,8 +2,9 @@
 
 The group, never the file, is hashed: copies, arrangements and movements of a work stand
 together, so nothing that is trained on is tested on. A split does not change when pieces
-are added or taken away. With few groups a split can come out empty; the manifest shows it.
-Where a collection publishes a split, that goes before the hash.
+are added or taken away, but where a new piece joins two groups. With few groups a split can
+come out empty; the manifest shows it. Where a collection publishes a split, that goes before
+the hash.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from crnn_gan import metrics, piano_roll
 from crnn_gan.metrics.bands import Band, in_words, mean_statistics, number, side
 from crnn_gan.metrics.originality import repeated_pieces
 from pipelines.atomic_file import write_atomically
+from pipelines.command_line import duration
 from pipelines.formats import midi
 from pipelines.score import Score
 
@@ -325,14 +326,3 @@ class Progress(keras.callbacks.Callback):
         ends = self._ends[1:] if len(self._ends) > 2 else self._ends
         ends = ends[-11:]
         return (ends[-1] - ends[0]) / (len(ends) - 1)
-
-
-def duration(seconds: float) -> str:
-    """Writes a time in words: "45 s", "3 min 20 s", "2 h 05 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min"

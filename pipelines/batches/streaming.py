@@ -154,26 +154,6 @@ def rows(plan: Plan, start_step: int, slots: np.ndarray, class_names: list[str])
             del pieces  # TensorFlow shares its memory, and shall be the last to let it go.
             yield music, facts
 
-    def rows_of(step: tf.Tensor, slots: np.ndarray, kept: Rows, music: Music, facts: dict) -> Rows:
-        """Some rows of a step's batch, of which those before this group's first are kept."""
-        row = step * sampling.batch_size + slots
-        before = tf.reduce_sum(tf.cast(row < facts["row"], tf.int64))
-        seed = tf.random.fold_in(
-            sampling.seed_of(VISITS, facts["epoch"]), facts["group"], alg="philox"
-        )
-        pieces = tf.size(music.sizes, tf.int64)
-        last = pieces * sampling.windows_per_piece - 1
-        visit = tf.minimum(row[before:] - facts["row"] + facts["first_visit"], last)
-        # The operation refuses an empty vector.
-        visit = tf.random.experimental.index_shuffle(tf.pad(visit, [[0, 1]]), seed, last)[:-1]
-        mine = tf.constant(slots)
-        here = cut(sampling, music, visit % pieces, step, mine[before:])
-        own = tf.nest.map_structure(lambda part: tf.gather(part, mine[:before]), kept)
-        joined = tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), own, here)
-        return tf.nest.map_structure(
-            lambda part: tf.ensure_shape(part, [len(slots), *part.shape[1:]]), joined
-        )
-
     @tf.autograph.experimental.do_not_convert
     def keep(kept: Rows, portion: Any) -> Any:
         """Gives the first rows of the batch that a group begins and does not fill, for the next.
@@ -183,7 +163,7 @@ def rows(plan: Plan, start_step: int, slots: np.ndarray, class_names: list[str])
         music, facts = portion
         unfilled = (facts["row"] + facts["visits"]) // sampling.batch_size
         slots = np.arange(sampling.batch_size)
-        return rows_of(unfilled, slots, kept, music, facts), (music, facts, kept)
+        return _rows_of(sampling, unfilled, slots, kept, music, facts), (music, facts, kept)
 
     @tf.autograph.experimental.do_not_convert
     def batches(music: Music, facts: dict, kept: Rows) -> tf.data.Dataset:
@@ -192,7 +172,7 @@ def rows(plan: Plan, start_step: int, slots: np.ndarray, class_names: list[str])
         end = (facts["row"] + facts["visits"]) // sampling.batch_size
         return tf.data.Dataset.range(first, end).map(
             tf.autograph.experimental.do_not_convert(
-                lambda step: (step, rows_of(step, slots, kept, music, facts))
+                lambda step: (step, _rows_of(sampling, step, slots, kept, music, facts))
             ),
             num_parallel_calls=2,
             deterministic=True,
@@ -207,3 +187,24 @@ def rows(plan: Plan, start_step: int, slots: np.ndarray, class_names: list[str])
         {name: tf.zeros([size], tf.int32) for name in class_names},
     )
     return portions.scan(nothing, keep).flat_map(batches)
+
+
+def _rows_of(
+    sampling: Sampling, step: tf.Tensor, slots: np.ndarray, kept: Rows, music: Music, facts: dict
+) -> Rows:
+    """Gives some rows of a step's batch, of which those before this group's first are kept."""
+    row = step * sampling.batch_size + slots
+    before = tf.reduce_sum(tf.cast(row < facts["row"], tf.int64))
+    seed = tf.random.fold_in(sampling.seed_of(VISITS, facts["epoch"]), facts["group"], alg="philox")
+    pieces = tf.size(music.sizes, tf.int64)
+    last = pieces * sampling.windows_per_piece - 1
+    visit = tf.minimum(row[before:] - facts["row"] + facts["first_visit"], last)
+    # The operation refuses an empty vector.
+    visit = tf.random.experimental.index_shuffle(tf.pad(visit, [[0, 1]]), seed, last)[:-1]
+    mine = tf.constant(slots)
+    here = cut(sampling, music, visit % pieces, step, mine[before:])
+    own = tf.nest.map_structure(lambda part: tf.gather(part, mine[:before]), kept)
+    joined = tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), own, here)
+    return tf.nest.map_structure(
+        lambda part: tf.ensure_shape(part, [len(slots), *part.shape[1:]]), joined
+    )

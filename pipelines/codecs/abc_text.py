@@ -53,8 +53,8 @@ class Codec(codec.Codec):
     )
 
     def __post_init__(self) -> None:
-        if self.headers not in ("music", "none", "whole"):
-            raise ValueError("codec abc_text: headers is one of music, none, whole")
+        choices = ("music", "none", "whole")
+        self.require(self.headers in choices, f"headers is one of {', '.join(choices)}")
 
     @property
     def blocks(self) -> tuple[tuple[str, int, int], ...]:

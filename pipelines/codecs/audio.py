@@ -50,22 +50,15 @@ class Codec(codec.Codec):
     soundfont: str = flag("", "an SF2 file, for renderer=fluidsynth")
 
     def __post_init__(self) -> None:
-        def require(fact: bool, text: str) -> None:
-            if not fact:
-                raise ValueError(f"codec audio: {text}")
-
-        require(
-            4000 <= self.sample_rate <= 16000,
-            f"sample_rate is {self.sample_rate}; give 4000 to 16000",
-        )
-        require(
+        self.require_ranges(sample_rate=(4000, 16000))
+        self.require(
             self.renderer in ("additive", "fluidsynth"), "renderer is one of additive, fluidsynth"
         )
-        require(
+        self.require(
             self.renderer == "additive" or bool(self.soundfont),
             "renderer=fluidsynth needs a soundfont; add --soundfont=FILE.sf2",
         )
-        require(
+        self.require(
             self.renderer == "fluidsynth" or not self.soundfont,
             "a soundfont is for renderer=fluidsynth; add that or leave it out",
         )

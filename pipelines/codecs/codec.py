@@ -100,6 +100,17 @@ class Codec(abc.ABC):
     def encode(self, score: Score) -> np.ndarray:
         """Gives the array of a Score, as `spec` says; never fails on a valid Score."""
 
+    def require(self, fact: bool, text: str) -> None:
+        """Raises ValueError, the codec's name before the text, where the fact does not hold."""
+        if not fact:
+            raise ValueError(f"codec {self.name}: {text}")
+
+    def require_ranges(self, **ranges: tuple[float, float]) -> None:
+        """Raises ValueError where a field is not within its (lowest, highest)."""
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            self.require(low <= value <= high, f"{name} is {value}; give {low} to {high}")
+
     def dequantize(self, arrays: Any, uniform: Any) -> Any:
         """Spreads each value evenly over what decodes alike; see the codecs that can.
 
@@ -149,7 +160,8 @@ class Codec(abc.ABC):
           ValueError: this codec's arrays do not say which notes begin where.
         """
         raise ValueError(
-            f"codec {self.name!r} does not say which notes begin where; add --conditions="
+            f"codec {self.name!r} does not say which notes begin where, so nothing can be "
+            "conditioned on them; prepare with another codec"
         )
 
     def to_json(self) -> dict[str, Any]:

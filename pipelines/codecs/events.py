@@ -53,15 +53,9 @@ class Codec(codec.NoteCodec):
     )
 
     def __post_init__(self) -> None:
-        ranges = {"step_milliseconds": (1, 1000), "shift_steps": (10, 10_000)}
-        ranges |= {"velocity_levels": (1, 127), "pedal_levels": (0, 128)}
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(
-                    f"codec events: {name} is {getattr(self, name)}; give {low} to {high}"
-                )
-        if self.pedal_levels == 1:
-            raise ValueError("codec events: pedal_levels is 1; give 0 for none, or 2 to 128")
+        self.require_ranges(step_milliseconds=(1, 1000), shift_steps=(10, 10_000))
+        self.require_ranges(velocity_levels=(1, 127), pedal_levels=(0, 128))
+        self.require(self.pedal_levels != 1, "pedal_levels is 1; give 0 for none, or 2 to 128")
 
     @property
     def ticks_per_quarter(self) -> int:

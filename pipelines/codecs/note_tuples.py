@@ -24,7 +24,7 @@ import numpy as np
 
 from pipelines.codecs import codec
 from pipelines.command_line import flag
-from pipelines.grid import longest_of_equal_keys, round_ratio, until_struck_again
+from pipelines.grid import one_at_a_time, round_ratio
 from pipelines.note_tensors import single_voice_a_pitch, whole
 from pipelines.score import LAST_TICK, Score
 
@@ -33,7 +33,6 @@ CIRCLE_RADIUS = 0.7
 CIRCLE_NOISE = 0.18  # Half the distance between neighbours on the circle: 0.7 * sin(pi / 12).
 VELOCITY_SCALE = 64.0
 PRESENCE = 0.7  # Of a tone that sounds; its negative of an empty slot.
-LAST_ONSET = 2**28  # Ticks; a MIDI file can hold no longer gap, and int32 much more.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,34 +68,22 @@ class Codec(codec.NoteCodec):
     quarters_per_minute: float = flag(100.0, "tempo of decoded pieces")
 
     def __post_init__(self) -> None:
-        def require(fact: bool, text: str) -> None:
-            if not fact:
-                raise ValueError(f"codec note_tuples: {text}")
-
-        require(
+        self.require(
             self.tones_per_cell >= 1, f"tones_per_cell is {self.tones_per_cell}; give 1 or more"
         )
-        require(
-            1 <= self.ticks_per_quarter <= 960,
-            f"ticks_per_quarter is {self.ticks_per_quarter}; give 1 to 960",
-        )
-        require(
-            1 <= self.longest_quarters <= 64,
-            f"longest_quarters is {self.longest_quarters}; give 1 to 64",
-        )
-        require(
+        self.require_ranges(ticks_per_quarter=(1, 960), longest_quarters=(1, 64))
+        self.require_ranges(quarters_per_minute=(10, 1000))
+        self.require(
             self.longest_ticks >= 2,
             "longest_quarters x ticks_per_quarter is 1 tick, which has no logarithm to divide by; "
             "give more of either",
         )
-        require(
-            10 <= self.quarters_per_minute <= 1000,
-            f"quarters_per_minute is {self.quarters_per_minute}; give 10 to 1000",
-        )
         choices = ("circle_of_fifths", "number")
-        require(self.pitch_features in choices, f"pitch_features is one of {', '.join(choices)}")
-        require(self.scaling in ("unit", "raw"), "scaling is one of unit, raw")
-        require(
+        self.require(
+            self.pitch_features in choices, f"pitch_features is one of {', '.join(choices)}"
+        )
+        self.require(self.scaling in ("unit", "raw"), "scaling is one of unit, raw")
+        self.require(
             self.scaling == "unit" or self.pitch_features == "number",
             "scaling=raw has no circle of fifths; add --pitch_features=number",
         )
@@ -183,10 +170,8 @@ class Codec(codec.NoteCodec):
         onset = notes["onset"].copy()
         end = round_ratio(onset + notes["duration"], grid, ticks)
         onset = round_ratio(onset, grid, ticks)
-        length = np.maximum(end - onset, 1)
-        order = longest_of_equal_keys(onset * 128 + notes["pitch"], length)
-        onset, length, pitch = onset[order], length[order], notes["pitch"][order]
-        return onset, until_struck_again(onset, length, pitch), pitch, notes["velocity"][order]
+        order, length = one_at_a_time(onset, end, notes["pitch"])
+        return onset[order], length, notes["pitch"][order], notes["velocity"][order]
 
     def _slots(self, time: np.ndarray) -> np.ndarray:
         """Gives cell * tones_per_cell + place in the cell of each note, from the gap before it."""

@@ -79,31 +79,20 @@ class Codec(codec.NoteCodec):
     quarters_per_minute: float = flag(100.0, "tempo of decoded pieces, where steps have no seconds")
 
     def __post_init__(self) -> None:
-        def require(fact: bool, text: str) -> None:
-            if not fact:
-                raise ValueError(f"codec piano_roll: {text}")
-
         choices = ("onset", "frame", "velocity")
         names = tuple(name for name in choices if name in self.planes.split(","))
-        require(
+        self.require(
             bool(names) and self.planes == ",".join(names),
             f"planes is {self.planes!r}; give one or more of onset, frame, velocity, in this order",
         )
-        require(
+        self.require(
             self.lowest_pitch >= 0 and 1 <= self.pitches <= 128 - self.lowest_pitch,
             f"lowest_pitch is {self.lowest_pitch}, pitches {self.pitches}; give a range in 0..127",
         )
-        require(
-            1 <= self.steps_per_quarter <= 960,
-            f"steps_per_quarter is {self.steps_per_quarter}; give 1 to 960",
-        )
-        require(
+        self.require_ranges(steps_per_quarter=(1, 960), quarters_per_minute=(10, 1000))
+        self.require(
             self.step_seconds == 0 or 0.001 <= self.step_seconds <= 2,
             f"step_seconds is {self.step_seconds}; give 0.001 to 2, or 0 for a note value",
-        )
-        require(
-            10 <= self.quarters_per_minute <= 1000,
-            f"quarters_per_minute is {self.quarters_per_minute}; give 10 to 1000",
         )
 
     @property

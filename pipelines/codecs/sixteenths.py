@@ -86,22 +86,15 @@ class Codec(codec.NoteCodec):
     quarters_per_minute: float = flag(80.0, "tempo of decoded pieces")
 
     def __post_init__(self) -> None:
-        def require(fact: bool, text: str) -> None:
-            if not fact:
-                raise ValueError(f"codec sixteenths: {text}")
-
-        require(
+        self.require(
             0 <= self.voices <= MOST_VOICES,
             f"voices is {self.voices}; give 1 to {MOST_VOICES}, or 0 for those of the piece",
         )
-        require(
+        self.require(
             self.lowest_pitch >= 0 and 1 <= self.pitches <= 128 - self.lowest_pitch,
             f"lowest_pitch is {self.lowest_pitch}, pitches {self.pitches}; give a range in 0..127",
         )
-        require(
-            10 <= self.quarters_per_minute <= 1000,
-            f"quarters_per_minute is {self.quarters_per_minute}; give 10 to 1000",
-        )
+        self.require_ranges(quarters_per_minute=(10, 1000))
 
     @property
     def ticks_per_quarter(self) -> int:

@@ -85,17 +85,12 @@ class Codec(codec.NoteCodec):
     spread: float = flag(1.16, "standard deviation of the logarithm of lengths")
 
     def __post_init__(self) -> None:
-        ranges = {"chunk_seconds": (0.05, 10), "events_per_chunk": (1, 1000)}
-        ranges |= {"pedal_levels": (2, 128), "median_seconds": (0.01, 10), "spread": (0.1, 10)}
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(
-                    f"codec time_chunks: {name} is {getattr(self, name)}; give {low} to {high}"
-                )
-        if abs(self.chunk_seconds * 1000 - self._chunk) > 1e-6:
-            raise ValueError(
-                f"codec time_chunks: chunk_seconds is {self.chunk_seconds}; give whole milliseconds"
-            )
+        self.require_ranges(chunk_seconds=(0.05, 10), events_per_chunk=(1, 1000))
+        self.require_ranges(pedal_levels=(2, 128), median_seconds=(0.01, 10), spread=(0.1, 10))
+        self.require(
+            abs(self.chunk_seconds * 1000 - self._chunk) <= 1e-6,
+            f"chunk_seconds is {self.chunk_seconds}; give whole milliseconds",
+        )
 
     @property
     def ticks_per_quarter(self) -> int:

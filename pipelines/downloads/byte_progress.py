@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from pipelines.command_line import duration
+
 LINE_SECONDS = 5.0  # Between lines of progress where they do not overwrite each other.
 OVERWRITE_SECONDS = 0.2
 ERASE = "\r\033[K"  # To the start of the line, and delete it.
@@ -71,11 +73,3 @@ def described(name: str, count: int, total: int | None, new: int, seconds: float
 def megabytes(count: int) -> str:
     """Gives a number of bytes as MB, or as bytes where it is small."""
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count} bytes"
-
-
-def duration(seconds: float) -> str:
-    """Gives a length of time as hours and minutes, minutes and seconds, or seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -9,7 +9,6 @@ download is written down beside the file, and every later one has to be equal to
 
 from __future__ import annotations
 
-import errno
 import functools
 import json
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import requests
 
+from pipelines.atomic_file import FULL_DISK
 from pipelines.downloads.byte_progress import ByteProgress, megabytes
 from pipelines.downloads.http_answers import (
     Dead,
@@ -49,7 +49,6 @@ from pipelines.music_files import file_sha256
 
 LARGEST_BYTES = 8 << 30
 LARGEST_TEXT_BYTES = 16 << 20
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def fetch(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipelines.atomic_file import sync_folder
+from pipelines.atomic_file import FULL_DISK, sync_folder
 from pipelines.downloads.archives import Member, UnpackError, members
 from pipelines.downloads.byte_progress import ByteProgress, megabytes
 from pipelines.file_lock import locked
@@ -32,7 +31,6 @@ LARGEST_BYTES = 32 << 30
 LARGEST_FILE_BYTES = 512 << 20
 MOST_FILES = 2_000_000
 LONGEST_NAME_BYTES, LONGEST_PATH_BYTES = 255, 1000
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclasses.dataclass(frozen=True)

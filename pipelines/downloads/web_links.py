@@ -7,7 +7,7 @@ import re
 import urllib.parse
 from html.parser import HTMLParser
 
-MIDI = (".mid", ".midi")
+from pipelines.formats.reading import MIDI_SUFFIXES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ def links_in(page: str, address: str) -> Links:
 def is_midi(url: str) -> bool:
     """Tells whether an address names a MIDI file, in whatever case, before any query."""
     path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
-    return path.lower().endswith(MIDI)
+    return path.lower().endswith(MIDI_SUFFIXES)
 
 
 def same_file(url: str) -> str:

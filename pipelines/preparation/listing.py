@@ -28,7 +28,7 @@ def sources() -> str:
 
 
 def _size(cls: type[Source]) -> str:
-    if getattr(cls, "by_hand", ""):  # A Collection that has no addresses.
+    if cls.by_hand:
         return "by hand"
     if cls.download_bytes is None:
         return "size unknown"

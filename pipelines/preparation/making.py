@@ -42,8 +42,8 @@ def make(
     tasks.run(todo, runner)
     facts = plan.read_facts(todo)
     made = plan.make(pieces, facts, recipe.shaping, fractions)
-    _refuse_nothing(todo, made, fractions)
     kept = np.flatnonzero(made.splits >= 0).tolist()
+    _refuse_nothing(todo, made, kept, fractions)
     classes = {
         name: tuple(sorted({getattr(pieces[piece], name) for piece in kept})) for name in CLASSES
     }
@@ -80,8 +80,9 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
-def _refuse_nothing(todo: Sequence[Task], made: Plan, fractions: Fractions) -> None:
-    kept = np.flatnonzero(made.splits >= 0).tolist()
+def _refuse_nothing(
+    todo: Sequence[Task], made: Plan, kept: Sequence[int], fractions: Fractions
+) -> None:
     if not kept:
         first = next(entry for _, entry in plan.entries(todo) if isinstance(entry, Skipped))
         raise ValueError(

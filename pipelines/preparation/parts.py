@@ -30,8 +30,8 @@ class Skipped:
 
 
 @dataclasses.dataclass(frozen=True)
-class Encoded:
-    """What reading and encoding a piece gives.
+class Described:
+    """What is known of a piece that became an array.
 
     Attributes:
       row: what is known so far of the row of `records.read_pieces`.
@@ -39,7 +39,6 @@ class Encoded:
       digest, sketch: see `duplicates`; b"" where copies of that kind are kept.
       counts: as `data_counts.packed` gives them.
       shape: of the array.
-      array: as `array_bytes` gives it.
     """
 
     row: dict[str, Any]
@@ -48,12 +47,18 @@ class Encoded:
     sketch: bytes
     counts: bytes
     shape: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded(Described):
+    """What reading and encoding a piece gives: `array` as `array_bytes` gives it."""
+
     array: bytes
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
-    """A piece in a part: as `Encoded`, and where its array is.
+class Entry(Described):
+    """A piece in a part, and where its array is.
 
     Attributes:
       first: the byte of the part where the array begins.
@@ -61,12 +66,6 @@ class Entry:
       sha256: of the array.
     """
 
-    row: dict[str, Any]
-    notes_digest: bytes
-    digest: bytes
-    sketch: bytes
-    counts: bytes
-    shape: tuple[int, ...]
     first: int
     size: int
     sha256: bytes

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, Self, TypeVar
 
+from pipelines.command_line import duration
+
 PROGRESS_SECONDS = 5.0  # Between lines of progress where they do not overwrite each other.
 
 
@@ -179,7 +181,7 @@ class Progress:
             self.said = now
             share = 1 - self.bytes_left / self.bytes
             left = (now - self.started) * (1 / share - 1)
-            line = f"{self.doing}: {share:4.0%}, {left:.0f} s left"
+            line = f"{self.doing}: {share:4.0%}, {duration(left)} left"
             print(f"\r{line} " if self.overwrites else line, end="", file=sys.stderr)
             print("", end="" if self.overwrites else "\n", file=sys.stderr, flush=True)
 

@@ -29,7 +29,7 @@ from pipelines.formats import abc_notation, music21_stream
 from pipelines.records import seal, unseal
 from pipelines.score import Score
 from pipelines.sources import source
-from pipelines.sources.source import Piece
+from pipelines.sources.source import Piece, with_notes
 from pipelines.split import spread_sample
 
 READER_VERSION = 1  # Raise it when `music21_stream` gives other Scores: the cache follows.
@@ -285,17 +285,13 @@ def _tunes(path: Path) -> list[int | None]:
 
 
 def _read_abc(piece: Piece) -> Score:
-    score = abc_notation.read(piece.path, piece.number).score
-    if not len(score.notes):
-        raise ValueError("it has no notes")
+    score = with_notes(abc_notation.read(piece.path, piece.number).score)
     return dataclasses.replace(score, title=score.title or piece.title, composer=piece.composer)
 
 
 def parse(piece: Piece) -> Score:
     """Parses a piece with music21. ValueError where music21 gives no score with notes."""
-    score = music21_stream.read(piece.path, piece.number)
-    if not len(score.notes):
-        raise ValueError("it has no notes")
+    score = with_notes(music21_stream.read(piece.path, piece.number))
     return dataclasses.replace(score, title=score.title or piece.title, composer=piece.composer)
 
 

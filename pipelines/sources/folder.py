@@ -28,7 +28,7 @@ from pipelines.formats import abc_notation, reading
 from pipelines.music_files import file_sha256, printable
 from pipelines.score import Score
 from pipelines.sources import source
-from pipelines.sources.source import UNKNOWN, Piece
+from pipelines.sources.source import UNKNOWN, Piece, with_notes
 
 SUFFIXES = reading.SUFFIXES
 PIECES = "pieces.tsv"
@@ -69,10 +69,7 @@ class Source(source.Source):
 
     def read(self, piece: Piece) -> Score:
         """Reads a piece. See `source.Source.read`."""
-        score = reading.read(piece.path, piece.number)
-        if not len(score.notes):
-            raise ValueError("it has no notes")
-        return score
+        return with_notes(reading.read(piece.path, piece.number))
 
     def flags(self) -> dict[str, Any]:
         """See `source.Source.flags`; where the music lies decides nothing, its files do."""

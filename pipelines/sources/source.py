@@ -49,6 +49,13 @@ class Piece:
     split: str = ""
 
 
+def with_notes(score: Score) -> Score:
+    """Gives the Score itself. ValueError where it has no notes, as `Source.read` promises."""
+    if not len(score.notes):
+        raise ValueError("it has no notes")
+    return score
+
+
 class SourceError(OSError):
     """What stops all reading, such as a full disk: not the fault of one piece."""
 
@@ -61,6 +68,7 @@ class Source(abc.ABC):
       licence, citation, homepage: of the collection as a whole.
       pieces_per_task: pieces a worker process takes at once; more where one is quick.
       download_bytes: what `fetch` gets at most; None where nobody knows.
+      by_hand: how to get it, where no address is stable or no licence clear; else "".
     """
 
     name: ClassVar[str]
@@ -69,6 +77,7 @@ class Source(abc.ABC):
     homepage: ClassVar[str]
     pieces_per_task: ClassVar[int] = 32
     download_bytes: ClassVar[int | None] = 0
+    by_hand: ClassVar[str] = ""
 
     def fetch(self) -> None:  # noqa: B027 - most sources are there already.
         """Downloads, verifies and unpacks what is not here yet; does nothing where all is.

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_prepare import everything_in, flags, write_collection, write_midi
+from small_midi import write_midi
+from test_prepare import everything_in, flags, write_collection
 
 from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec

@@ -8,12 +8,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-import mido
 import numpy as np
 import pytest
 import scipy.io
 from loopback_server import file, serving
 from rolls_of_scores import roll_of_score, voices_of_score
+from small_midi import midi_bytes
 
 from pipelines.collection import Archive, Collection
 from pipelines.downloads.download import DownloadError
@@ -32,16 +32,6 @@ from pipelines.sources import (
 )
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
-
-
-def midi_bytes(*pitches):
-    out = io.BytesIO()
-    track = mido.MidiTrack()
-    for pitch in pitches:
-        track.append(mido.Message("note_on", note=pitch, velocity=64, time=0))
-        track.append(mido.Message("note_off", note=pitch, time=240))
-    mido.MidiFile(ticks_per_beat=480, tracks=[track]).save(file=out)
-    return out.getvalue()
 
 
 def zip_bytes(**members):
@@ -205,7 +195,10 @@ def test_what_is_not_there_yet_is_asked_for_in_words(tmp_path):
         with pytest.raises(ValueError, match=said):
             step()
     (tmp_path / "empty").mkdir()
-    for path, words in (("gone", "there is no"), ("empty", r"no file of .* \(\.mid, \.midi\)")):
+    for path, words in (
+        ("gone", "there is no"),
+        ("empty", r"no file of .* \(\.mid, \.midi, \.kar, \.rmi\)"),
+    ):
         with pytest.raises(ValueError, match=words):
             giantmidi_piano.Source(path=str(tmp_path / path)).fetch()
 

@@ -1,10 +1,8 @@
 """Tests of pipelines/sources/composer_pages.py and downloads/web_links.py, on loopback."""
 
-import io
-
-import mido
 import pytest
 from loopback_server import file, serving, status
+from small_midi import midi_bytes
 
 from pipelines.composer_page_list import PAGES
 from pipelines.downloads.web_links import is_midi, links_in, same_file
@@ -84,16 +82,6 @@ def test_frames_refreshes_and_a_base_are_followed():
 
 
 # The pages.
-
-
-def midi_bytes(*pitches):
-    out = io.BytesIO()
-    track = mido.MidiTrack()
-    for pitch in pitches:
-        track.append(mido.Message("note_on", note=pitch, velocity=64, time=0))
-        track.append(mido.Message("note_off", note=pitch, time=240))
-    mido.MidiFile(ticks_per_beat=480, tracks=[track]).save(file=out)
-    return out.getvalue()
 
 
 def page(*links):

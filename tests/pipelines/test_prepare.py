@@ -5,9 +5,9 @@ import json
 import shutil
 from pathlib import Path
 
-import mido
 import numpy as np
 import pytest
+from small_midi import write_midi
 
 from pipelines import prepare, records
 from pipelines.codecs.note_tuples import Codec
@@ -15,18 +15,6 @@ from pipelines.command_line import UsageError
 from pipelines.shaping import Shaping
 from pipelines.sources import corpus, folder
 from pipelines.split import Fractions, split_of
-
-
-def write_midi(path, *pitches):
-    """Writes eighths, one after the other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = mido.MidiFile(ticks_per_beat=480)
-    track = mido.MidiTrack()
-    for pitch in pitches:
-        track.append(mido.Message("note_on", note=pitch, velocity=64, time=0))
-        track.append(mido.Message("note_off", note=pitch, time=240))
-    file.tracks.append(track)
-    file.save(path)
 
 
 def write_collection(root, count=12):

@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+from small_midi import write_midi
 from test_prepare import (
     everything_in,
     flags,
     pieces_in,
     reasons_in,
     write_collection,
-    write_midi,
 )
 
 from pipelines import prepare

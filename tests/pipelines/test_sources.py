@@ -5,27 +5,15 @@ import shutil
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-import mido
 import numpy as np
 import pytest
+from small_midi import write_midi
 
 from pipelines.cache_folder import cache_folder
 from pipelines.sources import corpus, folder
 from pipelines.sources.source import SourceError
 
 DATA = Path("../shared/data")
-
-
-def write_midi(path, *pitches, velocity=64):
-    """Writes quarters, one after the other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = mido.MidiFile(ticks_per_beat=480)
-    track = mido.MidiTrack()
-    for pitch in pitches:
-        track.append(mido.Message("note_on", note=pitch, velocity=velocity, time=0))
-        track.append(mido.Message("note_off", note=pitch, time=480))
-    file.tracks.append(track)
-    file.save(path)
 
 
 # folder
@@ -59,7 +47,7 @@ def test_reading_gives_the_notes(tmp_path):
     source = folder.Source(path=str(tmp_path))
     score = source.read(source.pieces()[0])
     assert score.notes["pitch"].tolist() == [60, 62, 64]
-    assert score.notes["onset"].tolist() == [0, 480, 960]
+    assert score.notes["onset"].tolist() == [0, 240, 480]
 
 
 def test_a_file_without_notes_or_that_is_no_midi_cannot_be_read(tmp_path):
