@@ -1,9 +1,8 @@
 """Array operations: one name for what NumPy and TensorFlow call differently.
 
 A function written with `operations_on` its input is one piece of code for a NumPy array and
-for a tensor in an exported graph. To decode a performance of some thousand notes takes
-TensorFlow's ops, called one by one, some sixteen times as long as NumPy's, and a compiled
-graph of them more than twice as long.
+for a tensor in an exported graph. TensorFlow's ops, called one by one, take many times as
+long as NumPy's (docs/decisions/0023).
 """
 
 from __future__ import annotations
