@@ -46,6 +46,16 @@ class Piece:
     seconds: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Sampled:
+    """A piece in memory: its seed, its MIDI file, its notes, and the seconds that it lasts."""
+
+    seed: int
+    midi_bytes: bytes
+    notes: int
+    seconds: float
+
+
 def main(argv: list[str]) -> None:
     """Samples as the command line says, and prints a line a piece."""
     run_dir, exported = peek(argv, "run_dir", ""), peek(argv, "saved_model", "")
@@ -141,6 +151,18 @@ def sample(
       OSError: a file cannot be written.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
+    for made in sampled(sampler, values):
+        path = out_dir / f"{name}-{made.seed}.mid"
+        write_atomically(path, made.midi_bytes)
+        yield Piece(path, made.notes, made.seconds)
+
+
+def sampled(sampler: Sampler, values: Mapping[str, Any]) -> Iterator[Sampled]:
+    """Makes pieces, some at once, so that many take no more memory than a few.
+
+    Args:
+      sampler, values: as for `sample`.
+    """
     at_once = max(16, STEPS_AT_ONCE // values["length"])  # Rows are made 16 at a time anyway.
     for first in range(0, values["count"], at_once):
         seed, count = values["seed"] + first, min(at_once, values["count"] - first)
@@ -148,9 +170,7 @@ def sample(
         ends = (made["notes"][:, :, 0] + made["notes"][:, :, 1]).numpy().max(axis=1, initial=0)
         columns = (made["midi_bytes"].numpy(), made["note_count"].numpy(), ends)
         for row, (content, notes, end) in enumerate(zip(*columns, strict=True)):
-            path = out_dir / f"{name}-{seed + row}.mid"
-            write_atomically(path, content)
-            yield Piece(path, int(notes), sampler.interface.seconds(int(end)))
+            yield Sampled(seed + row, content, int(notes), sampler.interface.seconds(int(end)))
 
 
 def run() -> int:
