@@ -56,7 +56,7 @@ def export(run_dir: Path, export_dir: Path) -> Path:
     saved_model.refuse_target(export_dir)
     run, sampler = build_from_run(run_dir)
     config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
-    card = _card(export_dir.resolve().name, run_dir, run, sampler)
+    card = card_of(export_dir.resolve().name, run_dir, run, sampler)
     saved_model.save(sampler, export_dir, {**config, "epoch": run.epoch}, card)
     return export_dir
 
@@ -97,7 +97,8 @@ def training_length(config: RunConfig) -> int:
     return config.config["songlength"]
 
 
-def _card(name: str, run_dir: Path, run: Run, sampler: Sampler) -> str:
+def card_of(name: str, run_dir: Path, run: Run, sampler: Sampler) -> str:
+    """Gives the card of a run's model, Markdown, under the name it is or would be exported as."""
     config, source = run.config, run.config.data
     known = {field.name for field in dataclasses.fields(DataSource)}
     learned = DataSource(**{key: value for key, value in source.items() if key in known})

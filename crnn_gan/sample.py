@@ -64,7 +64,7 @@ def main(argv: list[str]) -> None:
         raise UsageError("give either --run_dir or --saved_model")
     interface = Interface.read(Path(exported)) if exported else interface_of_run(Path(run_dir))
     flags, controls = parse(argv, USAGE, Flags, controls_of(interface))
-    values = asked(flags, dataclasses.asdict(controls), interface)
+    values = arguments(dataclasses.asdict(flags), dataclasses.asdict(controls), interface)
     sampler = load(Path(exported)) if exported else sampler_of_run(Path(run_dir))
     name = Path(exported or run_dir).resolve().name
     for piece in sample(sampler, values, Path(flags.out_dir), name):
@@ -87,17 +87,24 @@ def controls_of(interface: Interface) -> type:
     return cls
 
 
-def asked(flags: Flags, controls: Mapping[str, float], interface: Interface) -> dict[str, Any]:
+def arguments(
+    wanted: Mapping[str, Any], controls: Mapping[str, float], interface: Interface
+) -> dict[str, Any]:
     """Gives the arguments of `Sampler.generate`, after a check of each.
+
+    Args:
+      wanted: seed, count and length; a length of None is that of training.
+      controls: what else the model takes.
+      interface: of the model.
 
     Raises:
       ValueError: a value is out of its range.
     """
-    values: dict[str, Any] = {"seed": flags.seed, "count": flags.count, **controls}
+    values: dict[str, Any] = {name: wanted[name] for name in ("seed", "count")} | dict(controls)
     default = interface.arguments["length"].default
-    values["length"] = default if flags.length is None else flags.length
+    values["length"] = default if wanted["length"] is None else wanted["length"]
     interface.refuse(values)
-    interface.refuse({"seed": flags.seed + flags.count - 1})  # That of the last piece.
+    interface.refuse({"seed": values["seed"] + values["count"] - 1})  # That of the last piece.
     return values
 
 
