@@ -2,19 +2,99 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+from collections.abc import Callable
+
+from crnn_gan.metrics.expression import (
+    mean_velocity,
+    pedal_changes_per_second,
+    pedal_share,
+    velocity_standard_deviation,
+)
 from crnn_gan.metrics.extent import intensity_span, tone_span, unique_tones
+from crnn_gan.metrics.pitch import (
+    key_clarity,
+    key_obedience,
+    mean_pitch,
+    mean_pitch_interval,
+    pitch_class_entropy,
+    pitch_classes_used,
+    pitch_entropy,
+)
 from crnn_gan.metrics.polyphony import polyphony
 from crnn_gan.metrics.repetition import repetitions
+from crnn_gan.metrics.rhythm import (
+    empty_beat_rate,
+    empty_measure_rate,
+    groove_consistency,
+    mean_inter_onset_interval,
+    mean_note_length,
+    note_count,
+    notes_per_quarter,
+    notes_per_second,
+)
 from crnn_gan.metrics.scale import scale_consistency
+from crnn_gan.metrics.texture import mean_polyphony, polyphony_rate
 from pipelines.score import Score
 
-STATISTICS = (  # In the order of every row, table and chart.
-    polyphony,
-    scale_consistency,
-    repetitions,
-    tone_span,
-    unique_tones,
-    intensity_span,
+THE_PAPERS = "the paper's"  # The group that C-RNN-GAN's paper and its reference code have.
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistic:
+    """A statistic of a piece.
+
+    Attributes:
+      function: Score -> float; total: no piece gives NaN or infinity. Those of the paper take
+        `as_coded` too.
+      group: what it is about: "the paper's", "pitch", "rhythm", "texture", "expression".
+      unit: in words, "" for a plain number.
+    """
+
+    function: Callable[..., float]
+    group: str
+    unit: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the function."""
+        return self.function.__name__
+
+    @property
+    def description(self) -> str:
+        """One line: the first of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+
+STATISTICS: tuple[Statistic, ...] = (  # In the order of every row, table and chart.
+    Statistic(polyphony, THE_PAPERS, "share"),
+    Statistic(scale_consistency, THE_PAPERS, "share"),
+    Statistic(repetitions, THE_PAPERS, "pairs"),
+    Statistic(tone_span, THE_PAPERS, "half tones"),
+    Statistic(unique_tones, THE_PAPERS, "pitches"),
+    Statistic(intensity_span, THE_PAPERS, "velocity"),
+    Statistic(pitch_classes_used, "pitch", "pitch classes"),
+    Statistic(pitch_entropy, "pitch", "bits"),
+    Statistic(pitch_class_entropy, "pitch", "bits"),
+    Statistic(mean_pitch, "pitch", "MIDI key number"),
+    Statistic(mean_pitch_interval, "pitch", "half tones"),
+    Statistic(key_obedience, "pitch", "share"),
+    Statistic(key_clarity, "pitch", "correlation"),
+    Statistic(note_count, "rhythm", "tones"),
+    Statistic(notes_per_second, "rhythm", "tones a second"),
+    Statistic(notes_per_quarter, "rhythm", "tones a quarter"),
+    Statistic(mean_inter_onset_interval, "rhythm", "seconds"),
+    Statistic(mean_note_length, "rhythm", "quarters"),
+    Statistic(empty_beat_rate, "rhythm", "share"),
+    Statistic(empty_measure_rate, "rhythm", "share"),
+    Statistic(groove_consistency, "rhythm", "share"),
+    Statistic(mean_polyphony, "texture", "pitches"),
+    Statistic(polyphony_rate, "texture", "share"),
+    Statistic(mean_velocity, "expression", "velocity"),
+    Statistic(velocity_standard_deviation, "expression", "velocity"),
+    Statistic(pedal_share, "expression", "share"),
+    Statistic(pedal_changes_per_second, "expression", "changes a second"),
 )
 
 
@@ -23,6 +103,10 @@ def statistics(score: Score, as_coded: bool = False) -> dict[str, float]:
 
     Args:
       score: any piece; an empty one has 0 everywhere, none ever has NaN.
-      as_coded: what the reference code of C-RNN-GAN computes, not what its paper says.
+      as_coded: what the reference code of C-RNN-GAN computes, not what its paper says; it has
+        the paper's statistics alone.
     """
-    return {function.__name__: function(score, as_coded=as_coded) for function in STATISTICS}
+    if not as_coded:
+        return {statistic.name: statistic.function(score) for statistic in STATISTICS}
+    coded = [statistic for statistic in STATISTICS if statistic.group == THE_PAPERS]
+    return {statistic.name: statistic.function(score, as_coded=True) for statistic in coded}

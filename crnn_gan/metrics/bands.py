@@ -42,10 +42,11 @@ def bands(scores: Sequence[Score], as_coded: bool = False) -> dict[str, Band]:
     if not scores:
         raise ValueError("bands need real windows to be made from; none was given")
     rows = [statistics(score, as_coded) for score in scores]
-    return {name: _band([row[name] for row in rows]) for name in rows[0]}
+    return {name: band([row[name] for row in rows]) for name in rows[0]}
 
 
-def _band(values: Sequence[float]) -> Band:
+def band(values: Sequence[float]) -> Band:
+    """Gives the band of one statistic over real windows, one or more."""
     low, median, high = np.percentile(values, [5, 50, 95]).tolist()
     return Band(float(np.mean(values)), low, median, high)
 

@@ -1,4 +1,4 @@
-"""The tones that the statistics look at, in their order."""
+"""The tones that the statistics look at, in their order, and how long they go on."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def tones(score: Score, as_coded: bool = False) -> np.ndarray:
     if as_coded:
         return notes[np.lexsort((notes["pitch"], notes["onset"], notes["track"]))]
     return notes[~notes["is_drum"]]
+
+
+def end_tick(tones: np.ndarray) -> int:
+    """Gives the end of the last of [tone] of `pipelines.score.NOTE`, ticks; 0 where none is."""
+    return int((tones["onset"] + tones["duration"]).max(initial=0))

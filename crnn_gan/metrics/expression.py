@@ -1,0 +1,58 @@
+"""How a piece is played: loudness and the sustain pedal.
+
+Drums are left out; a piece lasts from tick 0 to the end of its last tone, and what the pedal
+does later is not looked at. An empty piece gives 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crnn_gan.metrics.tones import end_tick, tones
+from pipelines.score import PEDAL_DOWN, SUSTAIN, Score
+
+
+def mean_velocity(score: Score) -> float:
+    """Gives the mean velocity of the tones, 1..127."""
+    velocities = tones(score)["velocity"]
+    return float(velocities.mean()) if len(velocities) else 0.0
+
+
+def velocity_standard_deviation(score: Score) -> float:
+    """Gives the standard deviation of the velocities of the tones, 0..63.
+
+    Of the tones themselves (division by their number). 0 where all are equally loud.
+    """
+    velocities = tones(score)["velocity"]
+    return float(velocities.std()) if len(velocities) else 0.0
+
+
+def pedal_share(score: Score) -> float:
+    """Gives the part of the time, in seconds, in which the sustain pedal is down, 0..1.
+
+    Down is a value of 64 or more, as in `pipelines.score`. A piece without pedal gives 0.
+    """
+    end = end_tick(tones(score))
+    ticks, is_down = _sustain(score, end)
+    seconds = score.seconds_at(np.append(ticks, end))
+    # The lengths add up to the whole but for rounding.
+    return min(1.0, float(np.diff(seconds)[is_down].sum() / seconds[-1])) if end else 0.0
+
+
+def pedal_changes_per_second(score: Score) -> float:
+    """Gives how often a second the sustain pedal goes down or up.
+
+    Down is a value of 64 or more; movements on one side of that do not count. A piece without
+    pedal gives 0.
+    """
+    end = end_tick(tones(score))
+    _, is_down = _sustain(score, end)
+    changes = int(np.count_nonzero(np.diff(is_down, prepend=False)))
+    return changes / float(score.seconds_at(end)) if end else 0.0
+
+
+def _sustain(score: Score, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """The events of the sustain pedal before `end`: ticks, and whether it is down from there."""
+    pedal = score.pedal
+    pedal = pedal[(pedal["controller"] == SUSTAIN) & (pedal["tick"] < end)]
+    return pedal["tick"], pedal["value"] >= PEDAL_DOWN

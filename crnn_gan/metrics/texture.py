@@ -1,0 +1,50 @@
+"""How many pitches of a piece sound at once, and for how long.
+
+Every tick is a step of time, so the figures do not depend on a grid. A pitch that several
+tones hold at once counts once. Drums are left out; an empty piece gives 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crnn_gan.metrics.intervals import union
+from crnn_gan.metrics.tones import end_tick, tones
+from pipelines.score import LAST_TICK, Score
+
+
+def mean_polyphony(score: Score) -> float:
+    """Gives how many pitches sound at once, the mean over the time in which any does.
+
+    `polyphony` of muspy. A single tone gives 1.
+    """
+    lengths, pitches = _layers(score)
+    sounding = int(lengths[pitches > 0].sum())
+    return int(lengths @ pitches) / sounding if sounding else 0.0
+
+
+def polyphony_rate(score: Score) -> float:
+    """Gives the part of the time in which two pitches or more sound, 0..1.
+
+    Of the time from tick 0 to the end of the last tone. `polyphony_rate` of muspy by its text;
+    its program, by default, asks for three pitches or more: ours is its `threshold=1`.
+    """
+    lengths, pitches = _layers(score)
+    end = end_tick(tones(score))
+    return int(lengths[pitches > 1].sum()) / end if end else 0.0
+
+
+def _layers(score: Score) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts a piece wherever a pitch comes or goes.
+
+    Returns:
+      Length, ticks, and how many pitches sound, both int64 [stretch].
+    """
+    played = tones(score)
+    # Each pitch far from the others in time, so that one union serves all.
+    onsets = played["onset"] + played["pitch"].astype(np.int64) * (LAST_TICK + 1)
+    starts, ends = union(onsets, onsets + played["duration"])
+    ticks = np.concatenate([starts, ends]) % (LAST_TICK + 1)
+    changes = np.repeat([1, -1], len(starts))
+    order = np.argsort(ticks)
+    return np.diff(ticks[order]), np.cumsum(changes[order])[:-1]
