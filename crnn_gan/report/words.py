@@ -1,0 +1,213 @@
+"""The findings as sentences, made of the figures and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+from crnn_gan.evaluation.evaluation import Evaluation, Figure, PieceRow, StatisticRow
+from crnn_gan.metrics.bands import in_words, side
+from crnn_gan.originality.originality import Match, PieceOriginality, SetOriginality
+from crnn_gan.report.numbers import EN_DASH, count, duration, number, percent
+
+NOT_SAID = (
+    "Nothing here says that it is good music: these are counts and distances, and listening "
+    "comes first."
+)
+MOST_NAMED = 3
+NEARLY = 0.1  # Figures that differ by less are called as good.
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A part of the summary: what it is about, in a word or two, and its sentences."""
+
+    topic: str
+    text: str
+
+
+def sentences(evaluation: Evaluation) -> list[str]:
+    """Gives the summary: how much, how close, how varied, how original, what stands out."""
+    found = [finding.text for finding in findings(evaluation)]
+    return [beginning(evaluation), *found, NOT_SAID]
+
+
+def beginning(evaluation: Evaluation) -> str:
+    """Says what was laid beside what."""
+    made, real = evaluation.generated, evaluation.reference
+    return (
+        f"{count(made.pieces, 'piece')} of {made.name} ({count(made.notes, 'note')}, "
+        f"{duration(made.seconds)}) {'was' if made.pieces == 1 else 'were'} laid beside "
+        f"{count(real.pieces, 'window')} of real music from {real.name}."
+    )
+
+
+def findings(evaluation: Evaluation) -> Iterator[Finding]:
+    """Gives what was found, a topic each."""
+    if evaluation.statistics and evaluation.generated.pieces:
+        yield Finding("Close", _close(evaluation.statistics))
+        yield Finding("Stands out", _outstanding(evaluation.statistics))
+    if evaluation.generated.pieces > 1:
+        yield Finding("Varied", _varied(evaluation))
+    if text := _figures(evaluation.figures):
+        yield Finding("As a set", text)
+    if evaluation.originality is None:
+        yield Finding("Original", "Nobody looked whether the pieces are copies of known music.")
+    elif evaluation.originality.pieces:
+        yield Finding("Original", _original(evaluation, evaluation.originality))
+    if evaluation.training is not None and evaluation.training.alarms:
+        lines = count(len(evaluation.training.alarms), "line")
+        yield Finding("Trained", f"Training raised alarms ({lines}, below).")
+
+
+def _close(rows: tuple[StatisticRow, ...]) -> str:
+    inside = sum(not side(row.mean, row.band) for row in rows)
+    share = sum(row.inside for row in rows) / len(rows)
+    return (
+        f"In {inside} of {count(len(rows), 'statistic')} the mean of the pieces lies where the "
+        f"middle {percent(0.9)} of the real windows lie. A single piece does so in "
+        f"{percent(share)} of them on average, a real window in about {percent(0.9)}."
+    )
+
+
+def _outstanding(rows: tuple[StatisticRow, ...]) -> str:
+    outside = sorted((row for row in rows if side(row.mean, row.band)), key=_distance)[::-1]
+    if not outside:
+        least = min(rows, key=lambda row: row.inside)
+        return (
+            f"No mean does; {in_words(least.name)} has the fewest pieces inside "
+            f"({percent(least.inside)})."
+        )
+    named = [
+        f"{in_words(row.name)} ({number(row.mean)}, {side(row.mean, row.band)} "
+        f"{number(row.band.low)} to {number(row.band.high)})"
+        for row in outside[:MOST_NAMED]
+    ]
+    return f"Furthest from real music: {_listed(named)}."
+
+
+def _distance(row: StatisticRow) -> float:
+    """How many widths of the band the mean lies outside of it."""
+    out = max(row.band.low - row.mean, row.mean - row.band.high)
+    width = row.band.high - row.band.low
+    return out / width if width else math.inf
+
+
+def _varied(evaluation: Evaluation) -> str:
+    repeated = evaluation.repeated
+    equal = (
+        f"{count(repeated, 'piece')} {'repeats' if repeated == 1 else 'repeat'} an earlier one "
+        "note for note"
+        if repeated
+        else "no two pieces are equal note for note"
+    )
+    areas = [
+        (row.overlap.area, row) for row in evaluation.statistics if row.overlap.area is not None
+    ]
+    if not areas:
+        return f"{equal[0].upper()}{equal[1:]}."
+    mean = sum(area for area, _ in areas) / len(areas)
+    area, least = min(areas, key=lambda pair: pair[0])
+    return (
+        f"{equal[0].upper()}{equal[1:]}. The distances between pieces overlap with those to real "
+        f"music by {number(mean)} on average (1 is equal), least in "
+        f"{in_words(least.name)} ({number(area)})."
+    )
+
+
+def _figures(figures: tuple[Figure, ...]) -> str:
+    known = [figure for figure in figures if None not in (figure.value, figure.real)]
+    if not known:
+        return ""
+    worst = max(known, key=_shortfall)
+    good = sum(_shortfall(figure) <= NEARLY for figure in known)
+    text = (
+        f"{good} of {count(len(known), 'figure')} of the whole set "
+        f"{'is' if good == 1 else 'are'} within {percent(NEARLY)} of those of held-out real music "
+        "or better"
+    )
+    if good == len(known):
+        return f"{text}."
+    return (
+        f"{text}; furthest from it is {in_words(worst.name.split(' (')[0])}, "
+        f"{number(worst.value or 0)} "
+        f"against {number(worst.real or 0)}."
+    )
+
+
+def _shortfall(figure: Figure) -> float:
+    """By what share a figure is worse than that of real music; 0 where it is as good."""
+    value, real = figure.value or 0.0, figure.real or 0.0
+    scale = max(abs(value), abs(real)) or 1.0
+    worse = {"low": value - real, "high": real - value, "as real": abs(value - real)}
+    return max(0.0, worse[figure.wanted] / scale)
+
+
+def _original(evaluation: Evaluation, originality: SetOriginality) -> str:
+    known = f"{count(originality.known, 'known piece')}"
+    if not originality.limits:
+        longest = max(piece.longest_row for piece in originality.pieces)
+        return (
+            f"Held against {known}, the longest row of notes that is known has "
+            f"{count(longest, 'note')}; there is no held-out music to say how much that is."
+        )
+    verdicts = originality.verdicts
+    total = len(originality.pieces)
+    within = "all" if verdicts["original"] == total else f"{verdicts['original']} of {total}"
+    text = f"Held against {known}, {within} pieces stay within the limits of held-out real music"
+    if verdicts["borrows"]:
+        text += f", {verdicts['borrows']} {'borrows' if verdicts['borrows'] == 1 else 'borrow'}"
+    if verdicts["copied"]:
+        text += f", {verdicts['copied']} {'is' if verdicts['copied'] == 1 else 'are'} copied"
+    copied = [
+        piece.name
+        for piece, found in zip(evaluation.pieces, originality.pieces, strict=True)
+        if found.verdict == "copied"
+    ]
+    more = f" and {len(copied) - MOST_NAMED} more" if len(copied) > MOST_NAMED else ""
+    return f"{text} (copied: {', '.join(copied[:MOST_NAMED])}{more})." if copied else f"{text}."
+
+
+def match_words(match: Match) -> str:
+    """Says where a row of known notes is: bars 3-5 are bars 17-19 of X, moved up 5 half tones."""
+    moved = match.transposition
+    how = (
+        f"moved {'up' if moved > 0 else 'down'} {count(abs(moved), 'half tone')}"
+        if moved
+        else "in the same key"
+    )
+    plural, known_plural = (first != last for first, last in (match.piece_bars, match.known_bars))
+    verb = "are" if plural else "is in" if known_plural else "is"
+    return (
+        f"{_bars(match.piece_bars)} {verb} {_bars(match.known_bars)} of {match.known}, {how} "
+        f"({count(match.notes, 'note')})"
+    )
+
+
+def _bars(bars: tuple[int, int]) -> str:
+    first, last = bars
+    return f"bar {first}" if first == last else f"bars {first}{EN_DASH}{last}"
+
+
+def verdict_word(piece: PieceOriginality) -> str:
+    """Gives the verdict as a word for a label."""
+    return piece.verdict or "not compared"
+
+
+def piece_outside(piece: PieceRow, rows: tuple[StatisticRow, ...]) -> str:
+    """Says which statistics of a piece lie outside the band of real music."""
+    outside = [
+        f"{in_words(row.name)} {where} ({number(piece.statistics[row.name])})"
+        for row in rows
+        if row.name in piece.statistics and (where := side(piece.statistics[row.name], row.band))
+    ]
+    if not outside:
+        return "All statistics lie in real music's band." if rows and piece.statistics else ""
+    more = len(outside) - MOST_NAMED
+    named = ", ".join(outside[:MOST_NAMED])
+    return f"Outside real music's band: {named}{f' and {more} more' if more > 0 else ''}."
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

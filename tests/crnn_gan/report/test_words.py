@@ -1,0 +1,194 @@
+"""Words, numbers, Markdown and elements: the sentences of the page, letter by letter."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from findings import MATCH, evaluation, originality, random_score, statistic
+
+from crnn_gan.metrics.distances import Overlap
+from crnn_gan.report import numbers, words
+from crnn_gan.report.elements import Markup, element, markup
+from crnn_gan.report.markdown import to_html
+
+DASH, SPACE = "\N{EN DASH}", "\N{NO-BREAK SPACE}"
+TWO = (random_score(40, 10), random_score(60, 12))
+
+
+def said(topic: str, **changed: object) -> str:
+    found = {f.topic: f.text for f in words.findings(evaluation(TWO, **changed))}
+    return found[topic]
+
+
+def test_the_summary_has_five_to_eight_sentences_and_ends_with_what_it_does_not_say():
+    sentences = words.sentences(evaluation(TWO))
+    assert 5 <= len(sentences) <= 8
+    assert sentences[-1].startswith("Nothing here says that it is good music")
+    assert sentences[0].startswith("2 pieces of c_rnn_gan (100 notes, ")
+    assert sentences[0].endswith(") were laid beside 3 windows of real music from corpus.")
+
+
+def test_how_close_is_told_of_means_and_of_single_pieces():
+    # The values are 10 and 30 against 12 to 36: the mean lies inside, and one of two pieces.
+    assert said("Close").startswith("In 1 of 1 statistic the mean of the pieces lies where")
+    assert f"A single piece does so in 50{SPACE}% of them" in said("Close")
+    assert said("Stands out") == (
+        f"No mean does; tone span has the fewest pieces inside (50{SPACE}%)."
+    )
+
+
+def test_what_is_furthest_outside_stands_out_first():
+    # 60 lies one width of the band above it, 0 half a width below.
+    rows = (statistic("low", (0.0,)), statistic("high", (60.0,)), statistic("fine", (20.0,)))
+    assert said("Stands out", statistics=rows) == (
+        "Furthest from real music: high (60, above 12 to 36) and low (0, below 12 to 36)."
+    )
+
+
+def test_repeated_pieces_are_told():
+    assert said("Varied", repeated=1).startswith("1 piece repeats an earlier one note for note.")
+    assert "least in tone span (0.8)" in said("Varied")
+    none = (statistic(overlap=Overlap(None, None, "all distances are 0")),)
+    assert said("Varied", statistics=none) == "No two pieces are equal note for note."
+
+
+def test_figures_are_held_against_those_of_real_music():
+    # Recall is 0.2 against 0.8; BLEU has no value.
+    assert said("As a set") == (
+        f"0 of 1 figure of the whole set are within 10{SPACE}% of those of held-out real music or "
+        "better; furthest from it is recall, 0.2 against 0.8."
+    )
+    figure = dataclasses.replace(evaluation(TWO).figures[0], value=0.9)
+    assert said("As a set", figures=(figure,)).endswith("or better.")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value", "real", "shortfall"),
+    [
+        ("low", 2.0, 1.0, 0.5),
+        ("low", 1.0, 2.0, 0.0),
+        ("high", 1.0, 2.0, 0.5),
+        ("high", 2.0, 1.0, 0.0),
+        ("as real", 2.0, 1.0, 0.5),
+        ("as real", 1.0, 2.0, 0.5),
+        ("low", 0.0, 0.0, 0.0),
+    ],
+)
+def test_what_is_worse_depends_on_what_is_wanted(wanted, value, real, shortfall):
+    figure = dataclasses.replace(evaluation(TWO).figures[0], wanted=wanted, value=value, real=real)
+    assert words._shortfall(figure) == shortfall
+
+
+def test_originality_is_counted_and_copies_are_named():
+    assert said("Original", originality=originality(["original", "original"])) == (
+        "Held against 3 known pieces, all pieces stay within the limits of held-out real music."
+    )
+    assert said("Original", originality=originality(["copied", "borrows"])) == (
+        "Held against 3 known pieces, 0 of 2 pieces stay within the limits of held-out real "
+        "music, 1 borrows, 1 is copied (copied: piece-0.mid)."
+    )
+    assert said("Original", originality=None).startswith("Nobody looked")
+    unknown = dataclasses.replace(originality(["", ""]), limits={})
+    assert "7 notes; there is no held-out music" in said("Original", originality=unknown)
+
+
+def test_a_match_is_told_in_bars():
+    assert words.match_words(MATCH) == (
+        f"bars 3{DASH}5 are bars 17{DASH}19 of bach.mid, moved up 5 half tones (22 notes)"
+    )
+    down = dataclasses.replace(MATCH, transposition=-1, piece_bars=(3, 3), known_bars=(17, 17))
+    assert words.match_words(down) == (
+        "bar 3 is bar 17 of bach.mid, moved down 1 half tone (22 notes)"
+    )
+    same = dataclasses.replace(MATCH, transposition=0, piece_bars=(3, 3))
+    assert words.match_words(same) == (
+        f"bar 3 is in bars 17{DASH}19 of bach.mid, in the same key (22 notes)"
+    )
+
+
+def test_a_piece_says_where_it_leaves_the_band():
+    found = evaluation(TWO)
+    assert words.piece_outside(found.pieces[0], found.statistics) == (
+        "Outside real music's band: tone span below (10)."
+    )
+    assert words.piece_outside(found.pieces[1], found.statistics) == (
+        "All statistics lie in real music's band."
+    )
+    assert words.piece_outside(found.pieces[0], ()) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (0.71, "0.71"), (21.34, "21.3"), (107.4, "107"), (1204, "1,204"),
+        (0.0031, "0.0031"), (-3.5, "\N{MINUS SIGN}3.5"), (2.5e-7, "2.5e-07"),
+    ],
+)  # fmt: skip
+def test_numbers_have_the_digits_they_need(value, text):
+    assert numbers.number(value) == text
+
+
+def test_shares_never_hide_the_few():
+    assert [numbers.percent(share).replace(SPACE, "") for share in (0, 0.001, 0.5, 0.999, 1)] == [
+        *("0%", "<1%", "50%", ">99%", "100%"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(11.6, "11.6 s"), (552, "9 min 12 s"), (12_000, "3 h 20 min")]
+)
+def test_durations_are_told_as_people_do(seconds, text):
+    assert numbers.duration(seconds) == text
+
+
+def test_text_is_escaped_and_markup_is_not():
+    assert element("p", "a < b & c", Markup("<b>d</b>"), ["e", None]) == (
+        "<p>a &lt; b &amp; c<b>d</b>e</p>"
+    )
+    assert element("a", class_="x\"y'", data_piece=3, hidden=True, id=None, open=False) == (
+        '<a class="x&quot;y&#x27;" data-piece="3" hidden=""></a>'
+    )
+    assert element("meta", charset="utf-8") == '<meta charset="utf-8">'
+    assert markup("<", Markup("<")) == "&lt;<"
+
+
+def test_cards_become_html():
+    card = """# Corpus
+
+What was *made*,
+in two lines.
+
+| split | notes |
+| --- | --- |
+| train | `5` |
+
+- one
+- **two**
+
+![Pitch](card.png) and [home](https://example.org)
+
+```python
+a < b
+
+# c
+```
+"""
+    assert to_html(card) == (
+        "<h4>Corpus</h4><p>What was *made*, in two lines.</p>"
+        '<div class="scrolls"><table><thead><tr><th scope="col">split</th>'
+        '<th scope="col">notes</th></tr></thead><tbody><tr><td>train</td>'
+        "<td><code>5</code></td></tr></tbody></table></div>"
+        "<ul><li>one</li><li><strong>two</strong></li></ul>"
+        "<p><em>(picture left out: Pitch)</em> and home (https://example.org)</p>"
+        "<pre><code>a &lt; b\n\n# c</code></pre>"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "```", "| a", "#", "- ", "| a |\n| --- |", "![]()"])
+def test_no_card_is_too_short_for_it(text):
+    assert to_html(text).count("<") % 2 == 0
+
+
+def test_a_line_that_looks_like_a_table_without_being_one_is_text():
+    assert to_html("| a |\nb") == "<p>| a | b</p>"
