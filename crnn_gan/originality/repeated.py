@@ -1,4 +1,4 @@
-"""Originality: whether pieces are other than those already known."""
+"""Repeated pieces: those that a model made more than once."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Originality: how much of a piece is already in the music that is known."""
