@@ -7,6 +7,7 @@ from typing import Any
 
 from crnn_gan.evaluation.evaluation import Evaluation, PieceRow
 from crnn_gan.originality.originality import PieceOriginality
+from crnn_gan.originality.verdicts import place_in_words
 from crnn_gan.report import rolls, words
 from crnn_gan.report.elements import Markup, element
 from crnn_gan.report.music import piece_music
@@ -93,7 +94,7 @@ def _verdict(known: PieceOriginality) -> Markup:
     """The verdict, its reason, and where the known rows are."""
     shown = known.matches[:MOST_MATCHES]
     more = len(known.matches) - len(shown)
-    lines = [element("li", words.match_words(match)) for match in shown]
+    lines = [element("li", place_in_words(match)) for match in shown]
     if more > 0:
         lines.append(element("li", f"and {more} more that are marked"))
     return element(

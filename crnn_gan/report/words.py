@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from crnn_gan.evaluation.evaluation import Evaluation, Figure, PieceRow, StatisticRow
 from crnn_gan.metrics.bands import in_words, side
-from crnn_gan.originality.originality import Match, PieceOriginality, SetOriginality
-from crnn_gan.report.numbers import EN_DASH, count, duration, number, percent
+from crnn_gan.originality.originality import PieceOriginality, SetOriginality
+from crnn_gan.report.numbers import count, duration, number, percent
 
 NOT_SAID = (
     "Nothing here says that it is good music: these are counts and distances, and listening "
@@ -167,27 +167,6 @@ def _original(evaluation: Evaluation, originality: SetOriginality) -> str:
     ]
     more = f" and {len(copied) - MOST_NAMED} more" if len(copied) > MOST_NAMED else ""
     return f"{text} (copied: {', '.join(copied[:MOST_NAMED])}{more})." if copied else f"{text}."
-
-
-def match_words(match: Match) -> str:
-    """Says where a row of known notes is: bars 3-5 are bars 17-19 of X, moved up 5 half tones."""
-    moved = match.transposition
-    how = (
-        f"moved {'up' if moved > 0 else 'down'} {count(abs(moved), 'half tone')}"
-        if moved
-        else "in the same key"
-    )
-    plural, known_plural = (first != last for first, last in (match.piece_bars, match.known_bars))
-    verb = "are" if plural else "is in" if known_plural else "is"
-    return (
-        f"{_bars(match.piece_bars)} {verb} {_bars(match.known_bars)} of {match.known}, {how} "
-        f"({count(match.notes, 'note')})"
-    )
-
-
-def _bars(bars: tuple[int, int]) -> str:
-    first, last = bars
-    return f"bar {first}" if first == last else f"bars {first}{EN_DASH}{last}"
 
 
 def verdict_word(piece: PieceOriginality) -> str:

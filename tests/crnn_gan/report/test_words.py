@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from findings import MATCH, evaluation, originality, random_score, statistic
+from findings import evaluation, originality, random_score, statistic
 
 from crnn_gan.metrics.distances import Overlap
 from crnn_gan.report import numbers, words
@@ -91,20 +91,6 @@ def test_originality_is_counted_and_copies_are_named():
     assert said("Original", originality=None).startswith("Nobody looked")
     unknown = dataclasses.replace(originality(["", ""]), limits={})
     assert "7 notes; there is no held-out music" in said("Original", originality=unknown)
-
-
-def test_a_match_is_told_in_bars():
-    assert words.match_words(MATCH) == (
-        f"bars 3{DASH}5 are bars 17{DASH}19 of bach.mid, moved up 5 half tones (22 notes)"
-    )
-    down = dataclasses.replace(MATCH, transposition=-1, piece_bars=(3, 3), known_bars=(17, 17))
-    assert words.match_words(down) == (
-        "bar 3 is bar 17 of bach.mid, moved down 1 half tone (22 notes)"
-    )
-    same = dataclasses.replace(MATCH, transposition=0, piece_bars=(3, 3))
-    assert words.match_words(same) == (
-        f"bar 3 is in bars 17{DASH}19 of bach.mid, in the same key (22 notes)"
-    )
 
 
 def test_a_piece_says_where_it_leaves_the_band():

@@ -1,0 +1,182 @@
+"""Evaluates generated pieces beside real music, and writes a report that opens in any browser."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from crnn_gan import piano_roll, sample
+from crnn_gan.evaluation.evaluation import Evaluation
+from crnn_gan.evaluation.generated import Generated, from_folder, from_sampler
+from crnn_gan.evaluation.measuring import find_copies, measure
+from crnn_gan.evaluation.reference import learned_from, read_reference
+from crnn_gan.evaluation.training_curves import read_training
+from crnn_gan.metrics.bands import table
+from crnn_gan.report import page
+from crnn_gan.report.words import sentences
+from crnn_gan.signatures.interface import Interface
+from pipelines.atomic_file import write_atomically
+from pipelines.codecs.codec import codec_from_json, note_codec
+from pipelines.command_line import UsageError, flag, parse, peek, run_command
+from pipelines.score import Score
+
+USAGE = """python -m crnn_gan.evaluate --run_dir=DIR | --saved_model=DIR | --midi_dir=DIR
+    --reference=DATA_DIR_OR_FOLDER --out_dir=DIR [settings]
+
+Says how close generated pieces are to real music, how varied they are and how much of them is
+copied. Writes report.html, one page with pictures and sound that needs no network, metrics.json
+with all figures, and a piano roll of each piece that the page shows.
+A run or an exported model is sampled first; what else may be set then, --help lists."""
+
+REPORT, METRICS, PIANO_ROLLS = "report.html", "metrics.json", "piano_rolls"
+
+
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """What to evaluate, beside what, and where the findings go."""
+
+    run_dir: str = flag("", "directory of a run, as python -m crnn_gan.train made it")
+    saved_model: str = flag("", "directory of an exported model")
+    midi_dir: str = flag("", "folder of generated music files")
+    reference: str = flag(
+        "",
+        "real music: prepared data, or a folder of music files; of a run by default the data it "
+        "was trained on",
+    )
+    composer: tuple[str, ...] = flag(
+        (), "of prepared data, these composers alone; of a run by default those it was given"
+    )
+    out_dir: str = flag(help="directory for the findings; made if it is missing")
+    seed: int = flag(0, "seed of the first sampled piece, and of where real windows are cut")
+    shown: int = flag(50, "pieces that the report shows and draws, the first ones")
+    originality: bool = flag(True, "look for copies of the reference")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How many pieces to sample, and how long."""
+
+    count: int = flag(100, "pieces to sample")
+    length: int | None = flag(None, "steps of a piece; by default as many as in training")
+
+
+def main(argv: list[str]) -> None:
+    """Evaluates as the command line says, and prints what was found."""
+    evaluation, _ = evaluated(argv)
+    print("\n".join(sentences(evaluation)), end="\n\n")
+    real = {row.name: row.band for row in evaluation.statistics}
+    print(table([piece.statistics for piece in evaluation.pieces], real), end="\n\n")
+    print(f"report: {Path(peek(argv, 'out_dir', '')) / REPORT}")
+
+
+def evaluated(argv: Sequence[str]) -> tuple[Evaluation, list[Score]]:
+    """Evaluates as the command line says, and writes the findings.
+
+    Returns:
+      What was found, and the generated pieces.
+
+    Raises:
+      ValueError: there is nothing to evaluate, or nothing to compare it with.
+    """
+    given = [name for name in ("run_dir", "saved_model", "midi_dir") if peek(argv, name, "")]
+    if len(given) != 1:
+        parse(argv, USAGE, Flags, Sampling)  # For --help, and so that a wrong flag is named first.
+        raise UsageError("give one of --run_dir, --saved_model and --midi_dir")
+    interface = _interface(given[0], Path(peek(argv, given[0], "")))
+    classes = [] if interface is None else [Sampling, sample.controls_of(interface)]
+    flags, *settings = parse(argv, USAGE, Flags, *classes)
+    reference_dir, composer = _reference_dir(flags)
+    values: dict[str, Any] = {}
+    if interface:
+        sampling, controls = map(dataclasses.asdict, settings)
+        values = sample.arguments({**sampling, "seed": flags.seed}, controls, interface)
+    generated, card = _generated(flags, values)
+    reference = read_reference(reference_dir, composer, generated.codec)
+    evaluation = measure(
+        generated,
+        reference,
+        find_copies(generated, reference, flags.seed) if flags.originality else None,
+        read_training(Path(flags.run_dir)) if flags.run_dir else None,
+        {name: text for name, text in (("model", card), ("data", reference.card)) if text},
+        flags.seed,
+    )
+    scores = [piece.score for piece in generated.pieces]
+    write(evaluation, scores, Path(flags.out_dir), flags.shown)
+    return evaluation, scores
+
+
+def write(evaluation: Evaluation, scores: Sequence[Score], out_dir: Path, shown: int = 50) -> None:
+    """Writes metrics.json, the piano rolls and report.html, each whole or not at all.
+
+    Args:
+      evaluation: what was found.
+      scores: the pieces, in the order of `evaluation.pieces`.
+      out_dir: made if it is missing.
+      shown: pieces that the report shows, the first ones.
+
+    Raises:
+      OSError: a file cannot be written.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    # A number that is not finite would be no JSON: an error here rather than in a reader.
+    text = json.dumps(evaluation.to_json(), allow_nan=False) + "\n"
+    write_atomically(out_dir / METRICS, text.encode())
+    (out_dir / PIANO_ROLLS).mkdir(exist_ok=True)
+    for piece, score in list(zip(evaluation.pieces, scores, strict=True))[:shown]:
+        name = piece.name.replace("/", "_")
+        piano_roll.save_png(score, out_dir / PIANO_ROLLS / f"{name}.png", piece.name)
+    page.write(evaluation, scores, out_dir / REPORT, shown)
+
+
+def _reference_dir(flags: Flags) -> tuple[Path, tuple[str, ...]]:
+    """Where the real music is, and which composers of it are taken.
+
+    Raises:
+      ValueError: nobody says, or it is not there.
+    """
+    if flags.shown < 0:
+        raise UsageError(f"shown is {flags.shown}; give 0 or more")
+    if flags.reference:
+        return Path(flags.reference), flags.composer
+    if not flags.run_dir:
+        raise UsageError("give --reference: prepared data, or a folder of real music")
+    data_dir, composer = learned_from(Path(flags.run_dir))
+    return data_dir, flags.composer or composer
+
+
+def _interface(kind: str, path: Path) -> Interface | None:
+    """What the model takes; None of a folder, which is not sampled."""
+    if kind == "midi_dir":
+        return None
+    return sample.interface_of_run(path) if kind == "run_dir" else Interface.read(path)
+
+
+def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
+    """The pieces, and the model's card, "" where there is none."""
+    if flags.midi_dir:
+        return from_folder(Path(flags.midi_dir)), ""
+    path = Path(flags.run_dir or flags.saved_model)
+    name = path.resolve().name
+    if flags.run_dir:
+        from crnn_gan.export import build_from_run, card_of
+
+        run, sampler = build_from_run(path)
+        card = card_of(name, path, run, sampler)
+        return from_sampler(sampler, values, name, run.codec), card
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    codec = note_codec(codec_from_json(config["codec"]))
+    card = (path / "card.md").read_text(encoding="utf-8")
+    return from_sampler(sample.load(path), values, name, codec), card
+
+
+def run() -> int:
+    """Runs the command; gives its exit status."""
+    return run_command(main)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

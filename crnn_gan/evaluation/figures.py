@@ -1,0 +1,158 @@
+"""Figures about a whole set: distances and BLEU, each beside that of held-out real music."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from crnn_gan import metrics
+from crnn_gan.evaluation.evaluation import Figure, Wanted
+from crnn_gan.evaluation.measured import Measured
+from crnn_gan.metrics import bleu
+from crnn_gan.metrics.distances import Overlap, overlap
+from crnn_gan.metrics.feature_sets import Value
+from crnn_gan.metrics.frechet import frechet_distance, frechet_name
+from crnn_gan.metrics.neighbours import neighbour_figures, neighbours_name
+
+MOST_REFERENCES = 500  # Of BLEU: more references give more, so their number is in the name.
+BLEU_N = 4
+NO_YARDSTICK = Value(None, "there is no held-out real music")
+
+NEIGHBOURS: tuple[tuple[str, Wanted, str], ...] = (
+    ("precision", "as real", "share of the pieces that are near a real one: do they fit in?"),
+    ("recall", "as real", "share of real windows near a piece: is all of real music there?"),
+    ("density", "as real", "how thickly real windows lie around the pieces; 1 is usual"),
+    ("coverage", "as real", "share of real windows that have a piece near them"),
+)
+
+
+def figures(generated: Measured, real: Measured, held_out: Measured) -> tuple[Figure, ...]:
+    """Gives all figures of the generated set, and beside each that of the held-out one.
+
+    Args:
+      generated: one piece or more.
+      real: windows to compare with, one or more.
+      held_out: windows in place of the generated; none where there is no such music.
+    """
+    sets = (generated, real, held_out)
+    return (*_overlaps(*sets), *_distances(*sets), *_bleu(*sets))
+
+
+def _beside(
+    name: str,
+    group: str,
+    wanted: Wanted,
+    description: str,
+    of: Callable[[Measured], Value],
+    generated: Measured,
+    held_out: Measured,
+) -> Figure:
+    """One figure of both sets."""
+    value = of(generated)
+    real = of(held_out) if held_out.scores else NO_YARDSTICK
+    reasons = [
+        f"{what}: {found.reason}"
+        for what, found in (("generated", value), ("real", real))
+        if found.value is None
+    ]
+    return Figure(name, group, value.value, real.value, wanted, description, "; ".join(reasons))
+
+
+def _overlaps(generated: Measured, real: Measured, held_out: Measured) -> Iterable[Figure]:
+    """Mean overlap area of each group of statistics, of the histograms, and of all."""
+    groups = dict.fromkeys(statistic.group for statistic in metrics.STATISTICS)
+    for group in groups:
+        columns = [i for i, s in enumerate(metrics.STATISTICS) if s.group == group]
+
+        def mean_of(pieces: Measured, columns: Sequence[int] = columns) -> Value:
+            return mean_area(
+                overlap(pieces.statistics[:, [i]], real.statistics[:, [i]]) for i in columns
+            )
+
+        name = f"mean overlap area, {group} statistics ({len(columns)}, MGEval)"
+        text = "how far distances between pieces are like those to real ones; 1 is alike"
+        yield _beside(name, "distances", "high", text, mean_of, generated, held_out)
+
+    def mean_of_histograms(pieces: Measured) -> Value:
+        pairs = zip(pieces.histograms, real.histograms, strict=True)
+        return mean_area(overlap(made, known) for made, known in pairs)
+
+    name = f"mean overlap area, histograms ({len(real.histograms)}, MGEval)"
+    text = "the same of pitch classes, note lengths and what follows what"
+    yield _beside(name, "distances", "high", text, mean_of_histograms, generated, held_out)
+
+
+def mean_area(overlaps: Iterable[Overlap]) -> Value:
+    """Gives the mean of the overlap areas that there are."""
+    found = list(overlaps)
+    areas = [one.area for one in found if one.area is not None]
+    if not areas:
+        return Value(None, found[0].reason if found else "there is no statistic")
+    return Value(float(np.mean(areas)))
+
+
+def _distances(generated: Measured, real: Measured, held_out: Measured) -> Iterable[Figure]:
+    """Fréchet distance, precision, recall, density and coverage on the statistics.
+
+    A statistic whose real band has no width, such as the share of empty bars, is left out: on
+    the scale of the few windows that differ it would outweigh all others.
+    """
+    low, high = np.percentile(real.statistics, [5, 95], axis=0)
+    generated, real, held_out = (
+        dataclasses.replace(pieces, statistics=pieces.statistics[:, high > low])
+        for pieces in (generated, real, held_out)
+    )
+    width = real.statistics.shape[1]
+    yield _beside(
+        frechet_name(len(generated.scores), len(real.scores), width),
+        "distances",
+        "low",
+        "how far the sets lie apart in mean and spread of all statistics",
+        lambda pieces: frechet_distance(pieces.statistics, real.statistics),
+        generated,
+        held_out,
+    )
+    found = {
+        id(pieces): neighbour_figures(pieces.statistics, real.statistics)
+        for pieces in (generated, held_out)
+    }
+    for name, wanted, text in NEIGHBOURS:
+
+        def of(pieces: Measured, name: str = name) -> Value:
+            return getattr(found[id(pieces)], name)
+
+        yield _beside(
+            neighbours_name(name, width), "distances", wanted, text, of, generated, held_out
+        )
+
+
+def _bleu(generated: Measured, real: Measured, held_out: Measured) -> Iterable[Figure]:
+    """BLEU against real windows, and of each piece against the others of its set."""
+    references = [bleu.pitch_tokens(score) for score in real.scores[:MOST_REFERENCES]]
+
+    def against_real(pieces: Measured) -> Value:
+        return bleu.bleu([bleu.pitch_tokens(score) for score in pieces.scores], references, BLEU_N)
+
+    def among_themselves(pieces: Measured) -> Value:
+        return bleu.self_bleu([bleu.pitch_tokens(score) for score in pieces.scores], BLEU_N)
+
+    yield _beside(
+        bleu.bleu_name(len(references), BLEU_N),
+        "bleu",
+        "as real",
+        "how many short rows of pitches are in real music; above real is a sign of copying",
+        against_real,
+        generated,
+        held_out,
+    )
+    yield _beside(
+        bleu.self_bleu_name(len(generated.scores), BLEU_N),
+        "bleu",
+        "as real",
+        "how alike the pieces are; above real is a sign of collapse",
+        among_themselves,
+        generated,
+        held_out,
+    )

@@ -1,0 +1,239 @@
+"""The real music that generated pieces are laid beside: prepared data, or a folder of music.
+
+Generated pieces are compared with some real pieces (`compared`); whatever is said of them is
+also said of other real pieces, the yardstick (`held_out`). Copies are looked for in all that a
+model may have learned (`known`). Of prepared data the training split is compared with and known,
+the other splits are held out. A folder has no splits: half of it is compared with, the other
+half held out, all of it known.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines import records
+from pipelines.codecs.codec import NoteCodec
+from pipelines.command_line import UsageError
+from pipelines.music_files import printable
+from pipelines.preparation.data_card import CARD
+from pipelines.score import Score
+from pipelines.sources import folder
+from pipelines.split import Split
+
+
+class NamedScore(NamedTuple):
+    """A piece and what it is called."""
+
+    name: str
+    score: Score
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """Real music.
+
+    Attributes:
+      name: of its folder.
+      compared: pieces that the generated ones are compared with.
+      held_out: pieces that serve as yardstick.
+      known: pieces that a model may have learned from.
+      knows_held_out: whether the held-out pieces are among the known ones.
+      codec: what the pieces went through, None for files as they are.
+      card: the data card, Markdown; "" where there is none.
+      left_out: what could not be read, a line each with the reason.
+    """
+
+    name: str
+    compared: tuple[NamedScore, ...]
+    held_out: tuple[NamedScore, ...]
+    known: tuple[NamedScore, ...]
+    knows_held_out: bool
+    codec: NoteCodec | None = None
+    card: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+def read_reference(
+    path: Path, composer: Sequence[str] = (), codec: NoteCodec | None = None
+) -> Reference:
+    """Reads prepared data or a folder of music files.
+
+    Args:
+      path: a directory that `pipelines.prepare` wrote, or any directory of music.
+      composer: takes the pieces of these composers alone; () takes all. Prepared data only.
+      codec: that of the generated pieces, if they have one: files go through it, so that both
+        lie on one grid. Prepared data went through its own.
+
+    Raises:
+      ValueError: there is no music, or none that can be taken.
+    """
+    if (path / records.MANIFEST).is_file():
+        return _prepared(path, composer)
+    if composer:
+        raise ValueError(f"{path} is a folder of files: composers are known of prepared data only")
+    pieces, left_out = read_folder(path)
+    if codec:
+        pieces, refused = _through(codec, pieces)
+        left_out += refused
+    first, second = halves(pieces)
+    return Reference(path.name, first, second, pieces, True, codec, left_out=left_out)
+
+
+def halves(
+    pieces: tuple[NamedScore, ...],
+) -> tuple[tuple[NamedScore, ...], tuple[NamedScore, ...]]:
+    """Deals the pieces into two, by a draw that depends on their number alone."""
+    order = np.random.Generator(np.random.Philox(len(pieces))).permutation(len(pieces))
+    middle = (len(pieces) + 1) // 2
+    first, second = np.sort(order[:middle]), np.sort(order[middle:])
+    return tuple(pieces[i] for i in first), tuple(pieces[i] for i in second)
+
+
+def learned_from(model_dir: Path) -> tuple[Path, tuple[str, ...]]:
+    """Gives the prepared data that a model was trained on, and the composers it was given of it.
+
+    Args:
+      model_dir: a run directory or an exported model.
+
+    Raises:
+      UsageError: nobody says, or the data is not there.
+    """
+    config = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
+    data_dir = config.get("training", {}).get("data_dir", "")
+    if not data_dir or not Path(data_dir).is_dir():
+        raise UsageError(
+            f"{model_dir} was trained on {data_dir or 'data nobody names'}, which is not there, "
+            "seen from here; say where with --reference=DIR"
+        )
+    return Path(data_dir), tuple(config["training"].get("composer", ()))
+
+
+def read_folder(path: Path) -> tuple[tuple[NamedScore, ...], tuple[str, ...]]:
+    """Reads every music file of a folder and those below it, in the order of their names.
+
+    Returns:
+      The pieces that have notes, and a line with the reason for each that could not be taken.
+
+    Raises:
+      ValueError: no folder, or no music file in it.
+    """
+    source = folder.Source(path=str(path))
+    pieces, left_out = [], []
+    for piece in source.pieces():
+        try:
+            pieces.append(NamedScore(piece.key, source.read(piece)))
+        except (ValueError, OSError) as error:
+            left_out.append(f"{piece.key}: {printable(str(error))}")
+    return tuple(pieces), tuple(left_out)
+
+
+def _through(
+    codec: NoteCodec, pieces: Sequence[NamedScore]
+) -> tuple[tuple[NamedScore, ...], tuple[str, ...]]:
+    """The pieces as they come back from a codec, and a line for each that it refuses."""
+    taken, refused = [], []
+    for name, score in pieces:
+        try:
+            taken.append(NamedScore(name, codec.decode(codec.encode(score)).score))
+        except ValueError as error:
+            refused.append(f"{name}: {error}")
+    return tuple(taken), tuple(refused)
+
+
+def _prepared(data_dir: Path, composer: Sequence[str]) -> Reference:
+    manifest = records.read_manifest(data_dir)
+    codec = manifest.build_codec()
+    if not isinstance(codec, NoteCodec):
+        raise ValueError(
+            f"{data_dir} was prepared with --codec={codec.name}, from which no notes come back; "
+            "give a directory of another codec, or of music files, as the reference"
+        )
+    known = tuple(_decoded(data_dir, codec, "train", composer))
+    held_out = [
+        piece
+        for split in ("validation", "test")
+        if manifest.splits[split]["pieces"]
+        for piece in _decoded(data_dir, codec, split, composer)
+    ]
+    card = data_dir / CARD
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    return Reference(data_dir.name, known, tuple(held_out), known, False, codec, text)
+
+
+def _decoded(
+    data_dir: Path, codec: NoteCodec, split: Split, composer: Sequence[str]
+) -> Iterator[NamedScore]:
+    from pipelines import dataset  # Imports TensorFlow, which a folder of files does without.
+
+    pieces = dataset.load(data_dir, split, composer)
+    for key, array in zip(pieces.keys, pieces.arrays, strict=True):
+        yield NamedScore(key, codec.decode(array).score)
+
+
+# Windows.
+
+
+def windows_of_steps(
+    pieces: Sequence[NamedScore], codec: NoteCodec, steps: int, count: int, seed: int
+) -> list[NamedScore]:
+    """Cuts windows of some steps of a codec: pieces in turn, places at random.
+
+    Args:
+      pieces: real music; what is shorter than a window is taken whole.
+      codec: of the generated pieces, so that both lie on one grid.
+      steps: of a window.
+      count: windows to cut.
+      seed: of order and places.
+    """
+    arrays = [codec.encode(piece.score) for piece in pieces]
+    random = np.random.Generator(np.random.Philox(seed))
+    windows = []
+    for index in _turns(random, len(pieces), count):
+        array = arrays[index]
+        start = random.integers(max(1, len(array) - steps + 1))
+        window = codec.decode(array[start : start + steps]).score
+        windows.append(NamedScore(pieces[index].name, window))
+    return windows
+
+
+def windows_of_notes(
+    pieces: Sequence[NamedScore], notes: Sequence[int], count: int, seed: int
+) -> list[NamedScore]:
+    """Cuts windows of as many notes as the generated pieces have, from places at random.
+
+    Args:
+      pieces: real music; what has fewer notes than a window is taken whole.
+      notes: notes of each generated piece; windows take them in turn.
+      count: windows to cut.
+      seed: of order and places.
+    """
+    random = np.random.Generator(np.random.Philox(seed))
+    windows = []
+    for turn, index in enumerate(_turns(random, len(pieces), count)):
+        score, wanted = pieces[index].score, max(1, notes[turn % len(notes)])
+        start = int(random.integers(max(1, len(score.notes) - wanted + 1)))
+        windows.append(NamedScore(pieces[index].name, _notes_from(score, start, wanted)))
+    return windows
+
+
+def _turns(random: np.random.Generator, pieces: int, count: int) -> np.ndarray:
+    """The piece of each window: all in a random order, then again."""
+    return np.resize(random.permutation(pieces), count) if pieces else np.zeros(0, int)
+
+
+def _notes_from(score: Score, start: int, count: int) -> Score:
+    """Some notes in the order of time, and all else of the piece from where they begin."""
+    if count >= len(score.notes):
+        return score
+    chosen = score.notes[start : start + count]
+    first, last = int(chosen["onset"][0]), int((chosen["onset"] + chosen["duration"]).max())
+    cropped = score.crop(first, last)
+    moved = chosen.copy()
+    moved["onset"] -= first
+    return dataclasses.replace(cropped, notes=moved, abc="")

@@ -1,0 +1,175 @@
+"""The command evaluate: from folders, a run and an exported model to the three findings."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+
+import keras
+import pytest
+from random_music import pieces, write
+
+from crnn_gan import evaluate, export, sample
+from crnn_gan.configuration import RunConfig
+from crnn_gan.models.model import config_class
+from crnn_gan.training import checkpoint
+from pipelines import prepare
+from pipelines.codecs.note_tuples import Codec
+from pipelines.formats import midi
+
+SETTINGS = {"songlength": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4}
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="sampling is done on the TensorFlow backend"
+)
+
+
+@pytest.fixture(name="real", scope="module")
+def folder_of_real_music(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("real"), pieces(24, notes=120))
+
+
+@pytest.fixture(name="run_dir", scope="module")
+def run_of_one_epoch(tmp_path_factory, real):
+    """A run on the real music, whose weights are those it began with."""
+    folder = tmp_path_factory.mktemp("run")
+    data_dir, codec = folder / "data", Codec()
+    flags = ["--source=folder", f"--path={real}", "--codec=note_tuples", "--workers=1"]
+    prepare.main([*flags, f"--data_dir={data_dir}"])
+    config = RunConfig(
+        model="c_rnn_gan",
+        config=dataclasses.asdict(config_class("c_rnn_gan")(**SETTINGS)),
+        codec=codec.to_json(),
+        spec=codec.spec,
+        training={"precision": "float32", "seed": 1, "data_dir": str(data_dir)},
+        data={"name": "folder", "licence": "", "citation": "", "homepage": "", "configuration": ""},
+        versions={},
+    )
+    run_dir = folder / "monday"
+    run_dir.mkdir()
+    config.write(run_dir)
+    checkpoint.save(run_dir, config.build_model(), epoch=1)
+    return run_dir
+
+
+def findings(out_dir):
+    """metrics.json, after a look at what lies beside it."""
+    assert {path.name for path in out_dir.iterdir()} == {
+        *("metrics.json", "piano_rolls", "report.html"),
+    }
+    return json.loads((out_dir / "metrics.json").read_text())
+
+
+def test_a_folder_beside_a_folder_gives_a_report_figures_and_pictures(tmp_path, real, capsys):
+    made = write(tmp_path / "made", pieces(5, 500, notes=60))
+    out_dir = tmp_path / "new" / "findings"
+    evaluate.main([f"--midi_dir={made}", f"--reference={real}", f"--out_dir={out_dir}"])
+    found = findings(out_dir)
+    assert [piece["name"] for piece in found["pieces"]] == [
+        f"piece {n}.mid" for n in range(500, 505)
+    ]
+    assert found["originality"]["known"] == 24
+    pictures = sorted(path.name for path in (out_dir / "piano_rolls").iterdir())
+    assert pictures == [f"piece {n}.mid.png" for n in range(500, 505)]
+    page = (out_dir / "report.html").read_text()
+    assert all(f"piece {n}.mid" in page for n in range(500, 505))
+    printed = capsys.readouterr().out
+    assert "scale consistency" in printed
+    assert f"report: {out_dir / 'report.html'}" in printed
+    assert found["generated"]["made"] == "the files of made"
+
+
+def test_only_as_many_pieces_are_shown_as_asked_but_all_are_measured(tmp_path, real):
+    made = write(tmp_path / "made", pieces(5, 500))
+    out_dir = tmp_path / "findings"
+    words = [f"--midi_dir={made}", f"--reference={real}", f"--out_dir={out_dir}"]
+    evaluate.main([*words, "--shown=2", "--nooriginality"])
+    found = findings(out_dir)
+    assert len(found["pieces"]) == 5 and found["originality"] is None
+    assert len(list((out_dir / "piano_rolls").iterdir())) == 2
+
+
+@on_tensorflow
+def test_a_run_is_evaluated_beside_the_data_it_was_trained_on(tmp_path, run_dir):
+    evaluate.main([f"--run_dir={run_dir}", f"--out_dir={tmp_path / 'out'}", "--count=3"])
+    found = findings(tmp_path / "out")
+    assert [piece["name"] for piece in found["pieces"]] == ["monday-0", "monday-1", "monday-2"]
+    assert found["reference"]["name"] == "data"
+    assert "24 steps, on the grid of the model's codec" in found["reference"]["made"]
+    assert "seeds 0 to 2" in found["generated"]["made"]
+    assert set(found["cards"]) == {"model", "data"}
+    assert found["training"] is None  # No epoch of this run left a row.
+
+
+@on_tensorflow
+def test_the_pieces_of_an_exported_model_are_those_that_sample_writes(tmp_path, run_dir, real):
+    exported = export.export(run_dir, tmp_path / "monday")
+    model = [f"--saved_model={exported}", "--count=3", "--seed=5", "--length=30"]
+    sample.main([*model, "--temperature=1.5", f"--out_dir={tmp_path / 'samples'}"])
+    words = [*model, "--temperature=1.5", f"--reference={real}"]
+    evaluate.main([*words, f"--out_dir={tmp_path / 'out'}"])
+    found = findings(tmp_path / "out")
+    for piece in found["pieces"]:
+        written = midi.read_score(tmp_path / "samples" / f"{piece['name']}.mid")
+        assert piece["notes"] == len(written.notes)
+        assert piece["seconds"] == pytest.approx(written.length_seconds)
+    assert "temperature 1.5" in found["generated"]["made"]
+    assert found["cards"]["model"].startswith("# ")
+    assert found["training"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "give one of --run_dir, --saved_model and --midi_dir"),
+        (["--midi_dir=x", "--run_dir=y"], "give one of"),
+        (["--midi_dir=x"], "give --reference"),
+        (["--midi_dir=x", "--reference=y", "--shown=-1"], "shown is -1; give 0 or more"),
+        (["--midi_dir=x", "--reference=y", "--count=3"], "no flag --count"),
+        (["--midi_dir=gone", "--reference=gone"], "gone"),
+    ],
+)
+def test_wrong_commands_are_refused_in_words(words, said, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        evaluate.main([*words, f"--out_dir={tmp_path / 'out'}"])
+    assert not (tmp_path / "out").exists()
+
+
+@on_tensorflow
+def test_a_run_whose_data_is_gone_asks_for_a_reference(tmp_path, run_dir):
+    moved = tmp_path / "moved"
+    shutil.copytree(run_dir, moved)
+    config = json.loads((moved / "config.json").read_text())
+    config["training"]["data_dir"] = "data/elsewhere"
+    (moved / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        ValueError, match=r"trained on data/elsewhere, which is not there.*--reference"
+    ):
+        evaluate.main([f"--run_dir={moved}", f"--out_dir={tmp_path / 'out'}"])
+
+
+def test_a_folder_without_music_is_refused_in_words(tmp_path, real):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no music file"):
+        evaluate.main(
+            [f"--midi_dir={tmp_path / 'empty'}", f"--reference={real}", f"--out_dir={tmp_path}"]
+        )
+
+
+def test_a_folder_of_files_needs_neither_tensorflow_nor_keras(tmp_path, real):
+    made = write(tmp_path / "made", pieces(2, 500))
+    program = (
+        "import sys; from crnn_gan import evaluate; evaluate.main(sys.argv[1:]); "
+        "print({'tensorflow', 'keras', 'jax'} & set(sys.modules) or 'none')"
+    )
+    words = [f"--midi_dir={made}", f"--reference={real}", f"--out_dir={tmp_path / 'out'}"]
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "none"
+
+
+def test_help_names_the_flags_of_sampling(capsys):
+    with pytest.raises(SystemExit):
+        evaluate.main(["--help"])
+    printed = capsys.readouterr().out
+    assert "--reference" in printed and "--count" in printed

@@ -1,0 +1,150 @@
+"""Tests of crnn_gan/evaluation/reference.py: reading real music and cutting windows."""
+
+import numpy as np
+import pytest
+from random_music import piece, pieces, write
+
+from crnn_gan.evaluation.reference import (
+    NamedScore,
+    halves,
+    read_folder,
+    read_reference,
+    windows_of_notes,
+    windows_of_steps,
+)
+from pipelines import prepare
+from pipelines.codecs.note_tuples import Codec
+from pipelines.score import NOTE, TEMPO, Score
+
+
+@pytest.fixture(name="data_dir", scope="module")
+def prepared(tmp_path_factory):
+    """Thirty pieces of two composers as records of note_tuples."""
+    folder = tmp_path_factory.mktemp("music")
+    write(folder / "bach", pieces(20))
+    write(folder / "haydn", pieces(10, 20))
+    data_dir = tmp_path_factory.mktemp("data") / "tiny"
+    flags = ["--source=folder", f"--path={folder}", "--codec=note_tuples", "--workers=1"]
+    prepare.main(
+        [*flags, f"--data_dir={data_dir}", "--train_fraction=0.6", "--validation_fraction=0.2"]
+    )
+    return data_dir
+
+
+def scale(notes=10):
+    """Quarters upwards from middle C, at 60 quarters a minute from the third on."""
+    rows = [(480 * beat, 480, 60 + beat, 64, 0, 0, False) for beat in range(notes)]
+    tempi = np.array([(0, 500_000), (960, 1_000_000)], TEMPO)
+    return Score(480, np.array(rows, NOTE), tempi=tempi)
+
+
+def test_of_prepared_data_the_training_split_is_known_and_the_rest_is_held_out(data_dir):
+    found = read_reference(data_dir)
+    assert found.known == found.compared and not found.knows_held_out
+    names = {p.name for p in found.known}, {p.name for p in found.held_out}
+    assert not names[0] & names[1]
+    assert len(names[0] | names[1]) == 30 and names[1]
+    assert found.codec == Codec()
+    assert found.card.startswith("# ")
+    for name, score in found.known:
+        original = piece(int(name.removesuffix(".mid").split()[1]))
+        assert set(score.notes["pitch"]) == set(original.notes["pitch"])
+
+
+def test_composers_of_prepared_data_can_be_chosen(data_dir):
+    found = read_reference(data_dir, ["haydn"])
+    assert {p.name.split("/")[0] for p in found.known + found.held_out} == {"haydn"}
+
+
+def test_a_folder_is_dealt_into_halves_and_all_of_it_is_known(tmp_path):
+    write(tmp_path, pieces(9))
+    found = read_reference(tmp_path)
+    names = [[p.name for p in part] for part in (found.compared, found.held_out, found.known)]
+    assert len(names[0]) == 5 and len(names[1]) == 4
+    assert sorted(names[0] + names[1]) == names[2] == [f"piece {i}.mid" for i in range(9)]
+    assert found.knows_held_out and found.codec is None
+    assert read_reference(tmp_path).compared[0].name == names[0][0]  # The same draw each time.
+
+
+def test_what_cannot_be_read_is_left_out_with_its_reason(tmp_path):
+    write(tmp_path, pieces(2))
+    (tmp_path / "broken.mid").write_bytes(b"no MIDI at all")
+    write(tmp_path, (NamedScore("silent", Score(480, np.zeros(0, NOTE))),))
+    found, left_out = read_folder(tmp_path)
+    assert [piece.name for piece in found] == ["piece 0.mid", "piece 1.mid"]
+    assert [line.split(":")[0] for line in left_out] == ["broken.mid", "silent.mid"]
+    assert "MThd" in left_out[0] and "no note" in left_out[1]
+
+
+def test_files_go_through_the_codec_of_the_generated_pieces(tmp_path):
+    codec = Codec(ticks_per_quarter=2)
+    write(tmp_path, (NamedScore("off the grid", Score(480, np.array(
+        [(0, 480, 60, 64, 0, 0, False), (310, 480, 62, 64, 0, 0, False)], NOTE))),))  # fmt: skip
+    [found] = read_reference(tmp_path, codec=codec).known
+    assert found.score.notes["onset"].tolist() == [0, 1]  # 310 of 480 is nearest to an eighth.
+    assert found.score.ticks_per_quarter == 2
+
+
+def test_a_folder_without_music_and_composers_of_files_are_refused_in_words(tmp_path):
+    with pytest.raises(ValueError, match="no music file"):
+        read_reference(tmp_path)
+    write(tmp_path, pieces(1))
+    with pytest.raises(ValueError, match="composers are known of prepared data only"):
+        read_reference(tmp_path, ["bach"])
+
+
+def test_prepared_data_without_notes_is_refused_in_words(tmp_path):
+    write(tmp_path / "music", pieces(3))
+    flags = ["--source=folder", f"--path={tmp_path / 'music'}", "--codec=audio", "--workers=1"]
+    prepare.main([*flags, f"--data_dir={tmp_path / 'data'}", "--nocard"])
+    with pytest.raises(ValueError, match="--codec=audio, from which no notes come back"):
+        read_reference(tmp_path / "data")
+
+
+def test_halves_of_an_odd_number_differ_by_one_and_keep_their_order():
+    first, second = halves(pieces(5))
+    numbers = [[int(piece.name.split()[1]) for piece in half] for half in (first, second)]
+    assert [len(half) for half in numbers] == [3, 2]
+    assert numbers == [sorted(half) for half in numbers]
+    assert halves(()) == ((), ())
+
+
+def test_a_window_of_notes_begins_with_a_note_and_keeps_the_tempo_in_force():
+    cut = {
+        tuple(window.score.notes["pitch"].tolist()): window.score
+        for window in windows_of_notes([NamedScore("scale", scale())], [4], 50, seed=0)
+    }
+    assert set(cut) == {tuple(range(low, low + 4)) for low in range(60, 67)}
+    late = cut[65, 66, 67, 68]
+    assert late.notes["onset"].tolist() == [0, 480, 960, 1440]
+    assert late.onset_seconds.tolist() == [0, 1, 2, 3]
+    early = cut[60, 61, 62, 63]
+    assert early.onset_seconds.tolist() == [0, 0.5, 1, 2]
+
+
+def test_windows_have_the_numbers_of_notes_of_the_generated_pieces_in_turn():
+    windows = windows_of_notes(pieces(3), [5, 7], 6, seed=1)
+    assert [len(window.score.notes) for window in windows] == [5, 7, 5, 7, 5, 7]
+    assert len({window.name for window in windows[:3]}) == 3  # Each piece before any again.
+
+
+def test_a_piece_shorter_than_its_window_is_taken_whole():
+    [window] = windows_of_notes([NamedScore("scale", scale())], [11], 1, seed=0)
+    assert window.score.notes.tolist() == scale().notes.tolist()
+
+
+def test_windows_of_steps_lie_on_the_grid_of_the_codec():
+    codec = Codec(ticks_per_quarter=4)
+    whole = codec.decode(codec.encode(piece(1))).score
+    for window in windows_of_steps([NamedScore("one", piece(1))], codec, 8, 5, seed=0):
+        assert window.score.ticks_per_quarter == 4
+        assert len(window.score.notes) == 8  # A step of this codec is a note.
+        assert set(window.score.notes["pitch"]) <= set(whole.notes["pitch"])
+
+
+def test_the_same_seed_cuts_the_same_windows_and_no_pieces_give_none():
+    def cut(seed):
+        return [w.score.notes.tolist() for w in windows_of_notes(pieces(4), [9], 8, seed)]
+
+    assert cut(3) == cut(3) != cut(4)
+    assert windows_of_notes([], [9], 8, 0) == []
