@@ -179,8 +179,12 @@ def decimated(sound: np.ndarray, factor: int) -> np.ndarray:
     )
 
 
-def _synthesized(score: Score, sample_rate: int, soundfont: str, gain: float) -> np.ndarray | None:
-    """Gives float32 [sample], both sides in one; None where the gain was too much for 16 bits."""
+def synthesizer() -> Any:
+    """Gives the module of pyfluidsynth.
+
+    Raises:
+      ValueError: it or fluidsynth is not installed; the text says what to do.
+    """
     try:
         import fluidsynth
     except ImportError as error:  # Of pyfluidsynth, or of the library that it looks for.
@@ -189,8 +193,13 @@ def _synthesized(score: Score, sample_rate: int, soundfont: str, gain: float) ->
             f"system's library fluidsynth, which are not both here ({error}); install them, or "
             "take --renderer=additive"
         ) from None
+    return fluidsynth
+
+
+def _synthesized(score: Score, sample_rate: int, soundfont: str, gain: float) -> np.ndarray | None:
+    """Gives float32 [sample], both sides in one; None where the gain was too much for 16 bits."""
     dry = {"synth.reverb.active": 0, "synth.chorus.active": 0}
-    synth = fluidsynth.Synth(gain, sample_rate, MOST_CHANNELS, **dry)
+    synth = synthesizer().Synth(gain, sample_rate, MOST_CHANNELS, **dry)
     try:
         channel = _select_programs(synth, score, soundfont)
         calls = (synth.noteoff, synth.cc, synth.noteon)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv and installs this project into it; does nothing when that is already done.
 #
-#   run/setup.sh [extra ...]     extras of setup.cfg beside "test": audio, beam, compare, gpu, jax
+#   run/setup.sh [extra ...]     extras of setup.cfg beside "test": audio, beam, browser, compare, gpu, jax, score
 #
 # KERAS_BACKEND=jax adds the extra "jax". PYTHON names the interpreter to build .venv with.
 # An extra is installed again only when setup.cfg or pyproject.toml changes, or the project
@@ -14,7 +14,7 @@ extras=(test "$@")
 if [[ "${KERAS_BACKEND:-}" == jax ]]; then extras+=(jax); fi
 for extra in "${extras[@]}"; do
     if ! grep -q "^$extra =\$" setup.cfg; then
-        echo "setup: there is no extra '$extra'; setup.cfg lists them: audio, beam, compare, gpu, jax, test" >&2
+        echo "setup: there is no extra '$extra'; setup.cfg lists them: audio, beam, browser, compare, gpu, jax, score, test" >&2
         exit 1
     fi
 done
