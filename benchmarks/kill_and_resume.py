@@ -4,9 +4,9 @@ Trains a tiny C-RNN-GAN (pretraining, a growing length, dropout, Adam, averaged 
 without a break. Then the same in another directory with `kill -9` at random moments: while
 it starts (imports, drawing, tracing), within an epoch, and while it saves a checkpoint;
 started again each time. Half way the newest checkpoint is damaged as well. Prints each
-kill, and EQUAL if all arrays of the last checkpoint (weights, optimizers, seeds, guards) and
-everything in generated_data are bitwise those of the run without a break; else DIFFERENT,
-what differs, and exit status 1.
+kill, and EQUAL if all arrays of the last checkpoint and of the best (weights, optimizers, seeds,
+guards) and everything in generated_data are bitwise those of the run without a break; else
+DIFFERENT, what differs, and exit status 1.
 
     python benchmarks/kill_and_resume.py [--kills=10]     (KERAS_BACKEND=jax: on JAX)
 """
@@ -26,6 +26,7 @@ from typing import Literal
 
 import numpy as np
 
+from crnn_gan.training.best import best_of_run
 from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import UsageError, flag, parse, run_command
@@ -171,13 +172,21 @@ def damage_newest(run_dir: Path) -> str:
     return found[-1].name
 
 
+def best_checkpoint(run_dir: Path) -> Path:
+    """Gives the checkpoint of the best epoch of a run."""
+    paths = {int(path.name.split("-")[1]): path for path in run_dir.glob("checkpoints/epoch-*")}
+    return paths[best_of_run(run_dir, paths).epoch]
+
+
 def differences(one: Path, other: Path) -> list[str]:
     """Names what differs between two finished runs; see the top."""
     arrays = []
     for run_dir in (one, other):
-        newest = max(run_dir.glob("checkpoints/epoch-*"))
-        with np.load(newest / "state.npz") as state:
-            arrays.append({f"{newest.name}/{name}": state[name].tobytes() for name in state.files})
+        found: dict[str, bytes] = {}
+        for path in (max(run_dir.glob("checkpoints/epoch-*")), best_checkpoint(run_dir)):
+            with np.load(path / "state.npz") as state:
+                found |= {f"{path.name}/{name}": state[name].tobytes() for name in state.files}
+        arrays.append(found)
     files = [
         {path.name: path.read_bytes() for path in run.glob("generated_data/[!.]*")}
         for run in (one, other)
@@ -193,7 +202,7 @@ def main(argv: list[str]) -> None:
         found = compare(Path(temporary), settings)
     if found:
         raise ValueError(f"DIFFERENT: {', '.join(found)}")
-    print("EQUAL: all arrays of the last checkpoint, and all that was generated")
+    print("EQUAL: all arrays of the last and the best checkpoint, and all that was generated")
 
 
 def compare(place: Path, settings: Settings) -> list[str]:
@@ -224,6 +233,7 @@ def compare(place: Path, settings: Settings) -> list[str]:
     wait_for_end(start_training(place / "data", run_dir, flags))
     aside = [path.name for path in run_dir.glob("checkpoints/.bad-*")]
     print(f"put aside as damaged: {', '.join(aside) or 'none'}")
+    print(f"best: {best_checkpoint(place / 'whole').name}, {best_checkpoint(run_dir).name}")
     return differences(place / "whole", run_dir)
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from crnn_gan.models.model import MusicModel
 
 FILE = "config.json"
+CHECKPOINT_HELP = (
+    "of a run, which weights: newest, best (by the trainer's --best_by), or the number of an epoch"
+)
 PACKAGES = ("tensorflow", "keras", "numpy", "symusic", "music21")
 
 
@@ -98,28 +101,38 @@ class RunConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A trained run: its configuration, codec and model with the newest good weights."""
+    """A trained run: its configuration, codec and model with the weights of a checkpoint.
+
+    Attributes:
+      config, codec, model: of the run.
+      epoch: after which the weights are those.
+      chosen: how that was chosen, in words: "the newest", for example.
+    """
 
     config: RunConfig
     codec: NoteCodec
     model: MusicModel
     epoch: int
+    chosen: str
 
 
-def load_run(run_dir: Path) -> Run:
-    """Builds the model of a run, in float32, with the weights of its newest good checkpoint.
+def load_run(run_dir: Path, which: str = "newest") -> Run:
+    """Builds the model of a run, in float32, with the weights of a checkpoint.
+
+    Args:
+      run_dir: of the run.
+      which: "newest", "best" or an epoch; see `checkpoint.restore_weights`.
 
     Raises:
-      ValueError: not a run directory, or nothing has been trained in it yet.
+      ValueError: not a run directory, or it has no such checkpoint.
+      CheckpointError: the checkpoint is damaged, or of another model.
     """
     from crnn_gan.training import checkpoint
 
     config = RunConfig.read(run_dir)
     model = config.build_model("float32")
-    epoch = checkpoint.restore_weights(run_dir, model)
-    if not epoch:
-        raise ValueError(f"{run_dir} has no checkpoint yet; train it for an epoch first")
-    return Run(config, config.build_codec(), model, epoch)
+    restored = checkpoint.restore_weights(run_dir, model, which)
+    return Run(config, config.build_codec(), model, restored.epoch, restored.chosen)
 
 
 def wants_jit() -> bool:

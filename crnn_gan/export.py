@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crnn_gan.configuration import CHECKPOINT_HELP
 from crnn_gan.signatures.card import DataSource, card_text
 from pipelines.command_line import flag, parse, run_command
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and a wrong flag n
 
 USAGE = """python -m crnn_gan.export --run_dir=DIR --export_dir=exported_models/NAME
 
-Writes a SavedModel with the newest good weights of a run, signature.json, config.json and
-card.md. Always from TensorFlow, whatever backend the run was trained on. An exported model
-that is already there is replaced when the new one is whole."""
+Writes a SavedModel with the newest good weights of a run, or those of --checkpoint, and
+signature.json, config.json and card.md. Always from TensorFlow, whatever backend the run was
+trained on. An exported model that is already there is replaced when the new one is whole."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,21 +30,27 @@ class Flags:
 
     run_dir: str = flag(help="directory of a run, as python -m crnn_gan.train made it")
     export_dir: str = flag(help="directory of the exported model, exported_models/NAME")
+    checkpoint: str = flag("newest", CHECKPOINT_HELP)
 
 
 def main(argv: list[str]) -> None:
     """Exports as the command line says, and prints where the model is."""
     [flags] = parse(argv, USAGE, Flags)
-    folder = export(Path(flags.run_dir), Path(flags.export_dir))
+    folder = export(Path(flags.run_dir), Path(flags.export_dir), flags.checkpoint)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: exported, {size / 1e6:.1f} MB; {folder / 'card.md'} says how to call it")
 
 
-def export(run_dir: Path, export_dir: Path) -> Path:
+def export(run_dir: Path, export_dir: Path, checkpoint: str = "newest") -> Path:
     """Exports a run; gives the directory of the exported model.
 
+    Args:
+      run_dir: of the run.
+      export_dir: of the exported model.
+      checkpoint: "newest", "best" or an epoch; see `checkpoint.restore_weights`.
+
     Raises:
-      ValueError: not a run directory, one without a checkpoint, or `export_dir` is
+      ValueError: not a run directory, one without such a checkpoint, or `export_dir` is
         something else than an exported model.
       OSError: it cannot be written.
     """
@@ -54,10 +61,11 @@ def export(run_dir: Path, export_dir: Path) -> Path:
     from crnn_gan.signatures import saved_model
 
     saved_model.refuse_target(export_dir)
-    run, sampler = build_from_run(run_dir)
+    run, sampler = build_from_run(run_dir, checkpoint)
     config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
     card = card_of(export_dir.resolve().name, run_dir, run, sampler)
-    saved_model.save(sampler, export_dir, {**config, "epoch": run.epoch}, card)
+    chosen = {"epoch": run.epoch, "chosen": run.chosen}
+    saved_model.save(sampler, export_dir, {**config, **chosen}, card)
     return export_dir
 
 
@@ -78,17 +86,21 @@ def use_tensorflow() -> None:
         )
 
 
-def build_from_run(run_dir: Path) -> tuple[Run, Sampler]:
-    """Gives a run and a sampler with its newest good weights.
+def build_from_run(run_dir: Path, checkpoint: str = "newest") -> tuple[Run, Sampler]:
+    """Gives a run and a sampler with the weights of a checkpoint.
+
+    Args:
+      run_dir: of the run.
+      checkpoint: "newest", "best" or an epoch; see `checkpoint.restore_weights`.
 
     Raises:
-      ValueError: not a run directory, or one without a checkpoint.
+      ValueError: not a run directory, or one without such a checkpoint.
     """
     use_tensorflow()
     from crnn_gan.configuration import load_run
     from crnn_gan.signatures import saved_model
 
-    run = load_run(run_dir)
+    run = load_run(run_dir, checkpoint)
     return run, saved_model.build(run.model, run.codec, training_length(run.config))
 
 
@@ -103,24 +115,27 @@ def card_of(name: str, run_dir: Path, run: Run, sampler: Sampler) -> str:
     known = {field.name for field in dataclasses.fields(DataSource)}
     learned = DataSource(**{key: value for key, value in source.items() if key in known})
     figures = _figures(run_dir, run.epoch)
-    return card_text(name, config.model, run.codec.name, sampler.interface, learned, figures)
+    weights = f"those after epoch {run.epoch} of the run {run_dir.resolve().name}, {run.chosen}"
+    return card_text(
+        name, config.model, run.codec.name, sampler.interface, learned, figures, weights
+    )
 
 
 def _figures(run_dir: Path, epoch: int) -> dict[str, str]:
     """Gives what was measured of the pieces composed after an epoch, beside real music."""
-    from crnn_gan.metrics import bands
-    from crnn_gan.training.callbacks import GENERATED, STATISTICS_FILE, read_rows
+    from crnn_gan.training.best import BANDS_FILE, read_bands
+    from crnn_gan.training.rows import GENERATED, STATISTICS_FILE, read_rows
 
     rows = [r for r in read_rows(run_dir / GENERATED / STATISTICS_FILE) if r.epoch == epoch]
-    path = run_dir / "bands.json"
-    if not rows or not path.is_file():  # A run that was trained without samples has neither.
+    if not rows or not (run_dir / BANDS_FILE).is_file():  # Trained without samples: neither.
         return {}
-    real = bands.from_json(json.loads(path.read_text(encoding="utf-8")))
+    real = read_bands(run_dir)
     return {
         name: f"{value:.3g} (mean of {rows[0].pieces} pieces of the training length, composed "
         f"after epoch {epoch}; windows of the training data: mean {real[name].mean:.3g}, "
         f"5 % to 95 % {real[name].low:.3g} to {real[name].high:.3g})"
         for name, value in rows[0].statistics.items()
+        if name in real
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,16 +18,18 @@ from pipelines.score import Score
 if TYPE_CHECKING:
     from crnn_gan.metrics.bands import Band
     from crnn_gan.models.model import MusicModel
+    from crnn_gan.training.best import Best
     from pipelines.codecs.codec import NoteCodec
     from pipelines.dataset import Pieces, Shards, Windows
 
 USAGE = """python -m crnn_gan.train --model=NAME --data_dir=DIR --run_dir=DIR [settings]
 
 Trains a model on what `python -m pipelines.prepare` made. The run directory gets
-config.json, checkpoints, TensorBoard logs and, in generated_data, a MIDI file, its piano
-roll and a row of statistics each epoch. The same command again resumes the run."""
+config.json, checkpoints (the newest two and the best), TensorBoard logs and, in
+generated_data, a MIDI file, its piano roll, losses and statistics each epoch. The same command
+again resumes the run."""
 
-MAY_CHANGE = {"max_epoch", "epochs_per_checkpoint", "samples_per_epoch"}
+MAY_CHANGE = {"max_epoch", "epochs_per_checkpoint", "samples_per_epoch", "best_by"}
 REFERENCE_WINDOWS = 400  # Real windows behind the bands of real music.
 
 
@@ -58,7 +60,17 @@ class Flags:
     seed: int = flag(0, "decides weights, windows and noise")
     deterministic: bool = flag(True, "bitwise equal results each time on the same machine")
     epochs_per_checkpoint: int = flag(1, "epochs between checkpoints")
-    samples_per_epoch: int = flag(16, "pieces composed after each epoch for the statistics")
+    samples_per_epoch: int = flag(
+        16,
+        "pieces composed after each epoch for the statistics; the fewer, the more --best_by is "
+        "left to chance",
+    )
+    best_by: str = flag(
+        "band_distance",
+        "keeps the checkpoint of the epoch whose pieces are nearest to real music in this "
+        "statistic, or in all of the paper's (band_distance); empty: the newest only. Only "
+        "epochs with a checkpoint can be best",
+    )
 
     def __post_init__(self) -> None:
         for name in (
@@ -66,6 +78,9 @@ class Flags:
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
+        from crnn_gan.training.best import refuse_unknown
+
+        refuse_unknown(self.best_by)
 
 
 def main(argv: list[str]) -> None:
@@ -141,7 +156,9 @@ def train(flags: Flags, config: Any) -> MusicModel:
     bands = _write_bands(run_dir, codec, pieces, config.songlength, flags.seed)
     done = checkpoint.restore(run_dir, model)
     _introduce(run_dir, model, windows, done)
-    _fit(run_dir, flags, model, codec, windows, bands, done)
+    choose = _chooser(run_dir, bands, flags.best_by)
+    _fit(run_dir, flags, model, codec, windows, bands, done, choose)
+    _say_best(choose(checkpoint.epochs(run_dir)))
     return model
 
 
@@ -188,12 +205,13 @@ def _write_bands(
 ) -> Mapping[str, Band]:
     """Measures real windows and writes run_dir/bands.json."""
     from crnn_gan.metrics import bands
+    from crnn_gan.training.best import BANDS_FILE
     from pipelines import dataset
 
     windows = dataset.real_windows(pieces, REFERENCE_WINDOWS, length, seed)
     found = bands.bands([codec.decode(window).score for window in windows])
     text = json.dumps(bands.to_json(found), indent=1) + "\n"
-    write_atomically(run_dir / "bands.json", text.encode())
+    write_atomically(run_dir / BANDS_FILE, text.encode())
     return found
 
 
@@ -235,6 +253,27 @@ def composer_of(
     return compose
 
 
+def _chooser(
+    run_dir: Path, bands: Mapping[str, Band], by: str
+) -> Callable[[Collection[int]], Best | None]:
+    """Gives a function from epochs to the best of them by the rows on disk; None if by nothing."""
+    from crnn_gan.training import best, rows
+
+    def choose(epochs: Collection[int]) -> Best | None:
+        path = run_dir / rows.GENERATED / rows.STATISTICS_FILE
+        return best.choose(rows.read_rows(path), bands, by, epochs) if by else None
+
+    return choose
+
+
+def _say_best(best: Best | None) -> None:
+    if best is not None:
+        print(
+            f"{best}: epoch {best.epoch}; --checkpoint=best takes it when sampling or exporting",
+            flush=True,
+        )
+
+
 def _fit(
     run_dir: Path,
     flags: Flags,
@@ -243,6 +282,7 @@ def _fit(
     windows: Windows,
     bands: Mapping[str, Band],
     done: int,
+    choose: Callable[[Collection[int]], Best | None],
 ) -> None:
     """Runs what is left of each stage, one fit() a stage."""
     from crnn_gan.training import callbacks, guard
@@ -267,7 +307,7 @@ def _fit(
                     guard.StopOnNaN(),
                     callbacks.EpochSample(run_dir, compose, bands, stage.name),
                     callbacks.CollapseAlarm(run_dir, bands),
-                    guard.SaveCheckpoint(run_dir, flags.epochs_per_checkpoint, total),
+                    guard.SaveCheckpoint(run_dir, flags.epochs_per_checkpoint, total, choose),
                     callbacks.Progress(total, stage.name),
                 ],
             )

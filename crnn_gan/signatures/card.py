@@ -32,6 +32,7 @@ def card_text(
     interface: Interface,
     data: DataSource,
     figures: Mapping[str, str] | None = None,
+    weights: str = "",
 ) -> str:
     """Gives the text of card.md, in Markdown.
 
@@ -42,12 +43,13 @@ def card_text(
       interface: what it takes.
       data: what it learned from.
       figures: what was measured of it, each with data, split and unit in its words.
+      weights: which ones of the run, in words; "" where nobody knows.
     """
     parts = [
         f"# {name}",
         f"A {model} that writes music as MIDI files, one {interface.step} after another (codec "
         f"{codec}). It turns a seed into a complete Standard MIDI File; the same seed gives the "
-        "same file on one runtime.",
+        "same file on one runtime." + (f" Its weights are {weights}." if weights else ""),
         "## Data",
         _data(data),
         *_figures(figures or {}),

@@ -8,7 +8,6 @@ starts from.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,17 +19,26 @@ import numpy as np
 
 from crnn_gan import metrics, piano_roll
 from crnn_gan.metrics.bands import Band, in_words, mean_statistics, number, side
-from crnn_gan.metrics.originality import repeated_pieces
+from crnn_gan.originality.repeated import repeated_pieces
+from crnn_gan.training.best import band_distance
+from crnn_gan.training.rows import (
+    ALARMS_FILE,
+    GENERATED,
+    LOSSES_FILE,
+    STATISTICS_FILE,
+    Losses,
+    Row,
+    read_losses,
+    read_rows,
+    write_losses,
+    write_rows,
+)
 from pipelines.atomic_file import write_atomically
 from pipelines.command_line import duration
 from pipelines.formats import midi
 from pipelines.score import Score
 
-GENERATED = "generated_data"
-STATISTICS_FILE = "statistics.tsv"
-ALARMS_FILE = "alarms.txt"
-LEADING_COLUMNS = ("epoch", "stage", "pieces", "repeated")
-STATISTICS_COLUMNS = tuple(function.__name__ for function in metrics.STATISTICS)
+TAGS = {s.name: f"statistics: {s.group}/{s.name}" for s in metrics.STATISTICS}
 
 ADVICE = {  # What each watched statistic far from real music tends to mean.
     ("polyphony", "below"): "it writes tones one by one; several tones a cell, or more "
@@ -51,64 +59,15 @@ REPEATED_ADVICE = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """The statistics of the pieces composed after an epoch.
-
-    Attributes:
-      epoch: 1 is the first.
-      stage: name of the stage of training.
-      pieces: how many pieces the means are over.
-      repeated: how many of them repeat an earlier one note for note.
-      statistics: mean of each statistic over the pieces.
-    """
-
-    epoch: int
-    stage: str
-    pieces: int
-    repeated: int
-    statistics: Mapping[str, float]
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Reads a statistics.tsv; none when there is no such file.
-
-    Raises:
-      ValueError: it has other columns.
-    """
-    if not path.exists():
-        return []
-    head, *lines = path.read_text(encoding="utf-8").splitlines()
-    columns = (*LEADING_COLUMNS, *STATISTICS_COLUMNS)
-    if tuple(head.split("\t")) != columns:
-        raise ValueError(f"{path} has the columns {head!r}, not {columns}; move it away")
-    return [_row(line.split("\t")) for line in lines]
-
-
-def _row(cells: Sequence[str]) -> Row:
-    epoch, stage, pieces, repeated, *values = cells
-    statistics = dict(zip(STATISTICS_COLUMNS, map(float, values), strict=True))
-    return Row(int(epoch), stage, int(pieces), int(repeated), statistics)
-
-
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Writes a statistics.tsv: a line of column names, then one a row."""
-    lines: list[Sequence[Any]] = [(*LEADING_COLUMNS, *STATISTICS_COLUMNS)]
-    for row in rows:
-        values = [f"{row.statistics[name]:.6g}" for name in STATISTICS_COLUMNS]
-        lines.append((row.epoch, row.stage, row.pieces, row.repeated, *values))
-    text = "".join("\t".join(map(str, line)) + "\n" for line in lines)
-    write_atomically(path, text.encode())
-
-
 class EpochSample(keras.callbacks.Callback):
     """Writes what the model composes after each epoch, and what that is like.
 
     Into run_dir/generated_data: `epoch-0007.mid` and its piano roll `epoch-0007.png`, the
-    first of the composed pieces; and a row of `statistics.tsv`, the means over all of them.
-    Into log_dir for TensorBoard, with the epoch as step: losses, statistics and the piano
-    roll. Real music's mean, 5th and 95th percentile are runs of their own there, so that
-    each statistic's chart shows them beside the generated music.
+    first of the composed pieces; a row of `statistics.tsv`, the means over all of them; and a
+    row of `losses.tsv`. Into log_dir for TensorBoard, with the epoch as step: losses, the
+    piano roll and the statistics, whose groups are TensorBoard's (the part of a tag before
+    the stroke). Real music's mean, 5th and 95th percentile are runs of their own there, so
+    that each statistic's chart shows them beside the generated music.
 
     It draws no random number. `compose` has to draw from seeds of its own too, or a run
     with samples would train differently from one without.
@@ -149,7 +108,11 @@ class EpochSample(keras.callbacks.Callback):
         row = self._row(number, scores)
         path = self.folder / STATISTICS_FILE
         write_rows(path, [*(r for r in read_rows(path) if r.epoch < number), row])
-        self._chart(row, picture, logs or {})
+        losses = {name: float(value) for name, value in (logs or {}).items()}
+        path = self.folder / LOSSES_FILE
+        earlier = [r for r in read_losses(path) if r.epoch < number]
+        write_losses(path, [*earlier, Losses(number, self.stage, losses)])
+        self._chart(row, picture, losses)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Closes TensorBoard's files."""
@@ -161,18 +124,21 @@ class EpochSample(keras.callbacks.Callback):
         means = mean_statistics([metrics.statistics(score) for score in scores])
         return Row(epoch, self.stage, len(scores), repeated_pieces(scores), means)
 
-    def _chart(self, row: Row, picture: np.ndarray, logs: Mapping[str, Any]) -> None:
+    def _chart(self, row: Row, picture: np.ndarray, losses: Mapping[str, float]) -> None:
         import tensorflow as tf
 
-        scalars = {f"losses/{name}": float(value) for name, value in logs.items()}
-        scalars |= {f"statistics/{name}": value for name, value in row.statistics.items()}
-        scalars["statistics/repeated_pieces"] = row.repeated
+        scalars = {f"losses/{name}": value for name, value in losses.items()}
+        scalars |= {TAGS[name]: value for name, value in row.statistics.items()}
+        scalars["statistics: of all/repeated_pieces"] = row.repeated
+        far = band_distance(row, self.bands)
+        if far is not None:
+            scalars["statistics: of all/band_distance"] = far
         with tf.device("CPU:0"):
             self._write("generated", scalars, row.epoch)
             with self._writer("generated").as_default(row.epoch):
                 tf.summary.image("piano_roll", picture[None])
             for run, field in [("mean", "mean"), ("05", "low"), ("95", "high")]:
-                real = {f"statistics/{n}": getattr(b, field) for n, b in self.bands.items()}
+                real = {TAGS[n]: getattr(b, field) for n, b in self.bands.items()}
                 self._write(f"real-{run}", real, row.epoch)
         for writer in self._writers.values():
             writer.flush()
@@ -246,9 +212,11 @@ class CollapseAlarm(keras.callbacks.Callback):
         found = {}
         for (name, where), advice in ADVICE.items():
             band = self.bands[name]
-            if all(side(row.statistics[name], band, self.FACTOR) == where for row in last):
+            values = [row.statistics[name] for row in last if name in row.statistics]
+            sides = [side(value, band, self.FACTOR) for value in values]
+            if sides == [where] * self.epochs:
                 found[name, where] = (
-                    f"{in_words(name)} {number(last[-1].statistics[name])} is far {where} real "
+                    f"{in_words(name)} {number(values[-1])} is far {where} real "
                     f"music's {number(band.low)}..{number(band.high)} {in_a_row}: {advice}"
                 )
         if all(row.repeated for row in last):

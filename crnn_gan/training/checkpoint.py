@@ -8,19 +8,22 @@ state that a run has.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from crnn_gan.training.best import best_of_run
 from pipelines.atomic_file import sync_folder
+from pipelines.command_line import UsageError
 
 FOLDER = "checkpoints"
 KEPT = 2
@@ -30,14 +33,32 @@ class CheckpointError(OSError):
     """A checkpoint that could not be written or does not fit; its text says what to do."""
 
 
-def save(run_dir: Path, model: keras.Model, epoch: int) -> Path:
-    """Writes the checkpoint of a finished epoch (1 is the first) and removes old ones.
+class DamagedError(CheckpointError):
+    """A checkpoint that cannot be read, or whose hash is not that of its manifest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """Which weights were loaded: those after `epoch`, and in words how that was chosen."""
+
+    epoch: int
+    chosen: str
+
+
+def save(run_dir: Path, model: keras.Model, epoch: int, spared: Collection[int] = ()) -> Path:
+    """Writes the checkpoint of a finished epoch (1 is the first), then removes old ones.
+
+    Args:
+      run_dir: of the run.
+      model: a compiled one.
+      epoch: its number.
+      spared: epochs whose checkpoints stay, besides the newest two.
 
     Raises:
       CheckpointError: the disk is full, for example; older checkpoints are untouched.
     """
     folder = run_dir / FOLDER
-    target = folder / f"epoch-{epoch:06d}"
+    target = folder / _name(epoch)
     temporary = folder / f".tmp-{os.getpid()}-{epoch:06d}"
     try:
         temporary.mkdir(parents=True, exist_ok=True)
@@ -59,7 +80,8 @@ def save(run_dir: Path, model: keras.Model, epoch: int) -> Path:
             "and start the same command again: it goes on from there"
         ) from error
     for old in _complete(folder)[:-KEPT]:
-        _remove(old)
+        if _epoch(old) not in spared:
+            _remove(old)
     return target
 
 
@@ -67,8 +89,8 @@ def restore(run_dir: Path, model: keras.Model) -> int:
     """Loads the newest good checkpoint into a compiled model; gives its epoch, 0 for none.
 
     To be called by the one process that trains the run: it sweeps away what a killed one
-    left. A damaged checkpoint is put aside as `.bad-...`, with a line on stderr, and the
-    one before used.
+    left. Damaged checkpoints are put aside as `.bad-...`, each with a line on stderr: also
+    older ones, so that none of them counts as the best.
 
     Raises:
       CheckpointError: a good checkpoint is of another model.
@@ -76,46 +98,81 @@ def restore(run_dir: Path, model: keras.Model) -> int:
     folder = run_dir / FOLDER
     for leftover in [*folder.glob(".tmp-*"), *folder.glob(".old-*")]:
         shutil.rmtree(leftover, ignore_errors=True)
+    newest = 0
     for path in reversed(_complete(folder)):
         try:
             epoch, arrays = _load(path)
-        except (OSError, ValueError, KeyError) as error:
+        except DamagedError as error:
             aside = path.with_name(f".bad-{path.name}-{os.getpid()}")
             path.rename(aside)
-            _warn(path, error, f"put aside as {aside.name}")
+            print(f"warning: {error}; put aside as {aside.name}", file=sys.stderr)
             continue
-        _assign({**_variables(model, "model"), **_variables(model, "optimizer")}, arrays, path)
-        return epoch
-    return 0
+        if not newest:
+            state = {**_variables(model, "model"), **_variables(model, "optimizer")}
+            _assign(state, arrays, path)
+            newest = epoch
+    return newest
 
 
-def restore_weights(run_dir: Path, model: keras.Model) -> int:
-    """Loads the weights alone, for composing; gives the epoch, 0 for none. Changes no file.
+def restore_weights(run_dir: Path, model: keras.Model, which: str = "newest") -> Restored:
+    """Loads the weights of a checkpoint alone, for composing. Changes no file.
 
     The precision of training does not matter.
 
+    Args:
+      run_dir: of the run.
+      model: a compiled one.
+      which: "newest", which passes over damaged ones with a line on stderr; "best", by what
+        the run's config.json says; or the number of an epoch.
+
     Raises:
-      CheckpointError: a good checkpoint is of another model.
+      ValueError: there is no such checkpoint; those that are there are named.
+      CheckpointError: it is damaged, or of another model.
     """
-    for path in reversed(_complete(run_dir / FOLDER)):
+    damaged = []
+    for epoch, chosen in _choice(run_dir, which):
+        path = run_dir / FOLDER / _name(epoch)
         try:
-            epoch, arrays = _load(path)
-        except (OSError, ValueError, KeyError) as error:
-            _warn(path, error, "the one before it is used")
+            _, arrays = _load(path)
+        except DamagedError as error:
+            damaged.append(f"{error}, {chosen}")
             continue
+        if damaged:
+            print(f"warning: {'; '.join(damaged)}; {path} is used", file=sys.stderr)
         weights = {name: value for name, value in arrays.items() if name.startswith("model/")}
         _assign(_variables(model, "model"), weights, path)
-        return epoch
-    return 0
+        return Restored(epoch, chosen)
+    raise CheckpointError(f"{'; '.join(damaged)}; give another --checkpoint: {_there(run_dir)}")
 
 
-def _warn(path: Path, error: Exception, done: str) -> None:
-    print(f"warning: {path} is damaged ({error}); {done}", file=sys.stderr)
+def _choice(run_dir: Path, which: str) -> list[tuple[int, str]]:
+    """Gives the epochs whose checkpoints will do, the first choice first, each with why."""
+    there = epochs(run_dir)
+    if not there:
+        raise ValueError(f"{run_dir} has no checkpoint yet; train it for an epoch first")
+    if which == "newest":
+        return [(epoch, "the newest") for epoch in reversed(there)]
+    if which == "best":
+        best = best_of_run(run_dir, there)
+        return [(best.epoch, str(best))]
+    if not which.isdecimal():
+        raise UsageError(
+            f"--checkpoint={which} is no checkpoint; give newest, best or the number of an epoch: "
+            f"{_there(run_dir)}"
+        )
+    if int(which) not in there:
+        raise ValueError(f"there is no checkpoint of epoch {which}; {_there(run_dir)}")
+    return [(int(which), "the one that was asked for")]
+
+
+def _there(run_dir: Path) -> str:
+    found = ", ".join(map(str, epochs(run_dir)))
+    return f"{run_dir} has those of the epochs {found} (the newest {KEPT} and the best are kept)"
 
 
 def epochs(run_dir: Path) -> list[int]:
     """Lists the epochs that have a checkpoint."""
-    return [int(path.name.removeprefix("epoch-")) for path in _complete(run_dir / FOLDER)]
+    return [_epoch(path) for path in _complete(run_dir / FOLDER)]
 
 
 def digest(model: keras.Model) -> str:
@@ -152,12 +209,15 @@ def _assign(
 
 
 def _load(path: Path) -> tuple[int, dict[str, np.ndarray]]:
-    facts = json.loads((path / "manifest.json").read_bytes())
-    state = (path / "state.npz").read_bytes()
-    if hashlib.sha256(state).hexdigest() != facts["sha256"]:
-        raise ValueError("its hash is not that of its manifest")
-    with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
-        return int(facts["epoch"]), {name: arrays[name] for name in arrays.files}
+    try:
+        facts = json.loads((path / "manifest.json").read_bytes())
+        state = (path / "state.npz").read_bytes()
+        if hashlib.sha256(state).hexdigest() != facts["sha256"]:
+            raise ValueError("its hash is not that of its manifest")
+        with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
+            return int(facts["epoch"]), {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedError(f"{path} is damaged ({error})") from None
 
 
 def _to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -168,6 +228,14 @@ def _to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 def _complete(folder: Path) -> list[Path]:
     return sorted(folder.glob("epoch-*"))
+
+
+def _name(epoch: int) -> str:
+    return f"epoch-{epoch:06d}"
+
+
+def _epoch(path: Path) -> int:
+    return int(path.name.removeprefix("epoch-"))
 
 
 def _remove(path: Path) -> None:

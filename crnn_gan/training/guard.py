@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from crnn_gan.training import checkpoint
+from crnn_gan.training.best import Best
 from crnn_gan.training.phases import MOST_SKIPPED_IN_A_ROW
 
 
@@ -54,11 +55,29 @@ class StopOnNaN(keras.callbacks.Callback):
 
 
 class SaveCheckpoint(keras.callbacks.Callback):
-    """Writes a checkpoint at the end of every n-th epoch, and of the last."""
+    """Writes a checkpoint at the end of every n-th epoch, and of the last; spares the best.
 
-    def __init__(self, run_dir: Path, every: int, total_epochs: int):
+    Put it after what writes the epoch's row: from the rows it is chosen which is best.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        every: int,
+        total_epochs: int,
+        choose: Callable[[Collection[int]], Best | None] = lambda epochs: None,
+    ):
+        """Makes the callback.
+
+        Args:
+          run_dir: of the run.
+          every: epochs from one checkpoint to the next.
+          total_epochs: of all stages.
+          choose: epochs that have a checkpoint -> the best of them, which stays.
+        """
         super().__init__()
         self.run_dir, self.every, self.total_epochs = run_dir, every, total_epochs
+        self.choose = choose
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Writes it.
@@ -66,5 +85,8 @@ class SaveCheckpoint(keras.callbacks.Callback):
         Raises:
           CheckpointError: it could not be written; earlier ones are untouched.
         """
-        if (epoch + 1) % self.every == 0 or epoch + 1 == self.total_epochs:
-            checkpoint.save(self.run_dir, self.model, epoch + 1)
+        number = epoch + 1
+        if number % self.every == 0 or number == self.total_epochs:
+            best = self.choose([*checkpoint.epochs(self.run_dir), number])
+            spared = [best.epoch] if best else []
+            checkpoint.save(self.run_dir, self.model, number, spared)

@@ -14,10 +14,12 @@ import pytest
 
 from crnn_gan import train
 from crnn_gan.configuration import RunConfig, load_run
+from crnn_gan.evaluation.training_curves import read_training
 from crnn_gan.models.model import config_class
 from crnn_gan.training import checkpoint
-from crnn_gan.training.callbacks import read_rows
+from crnn_gan.training.best import COMPARED, read_bands
 from crnn_gan.training.guard import TrainingError
+from crnn_gan.training.rows import read_losses, read_rows, write_rows
 from pipelines import dataset, records
 from pipelines.command_line import UsageError, parse
 
@@ -78,7 +80,8 @@ def test_a_run_directory_holds_everything_under_its_name(run):
         "bands.json", "checkpoints", "config.json", "generated_data", "logs",
     }  # fmt: skip
     assert {path.name for path in (run_dir / "generated_data").iterdir()} == {
-        "epoch-0001.mid", "epoch-0001.png", "epoch-0002.mid", "epoch-0002.png", "statistics.tsv",
+        "epoch-0001.mid", "epoch-0001.png", "epoch-0002.mid", "epoch-0002.png", "losses.tsv",
+        "statistics.tsv",
     }  # fmt: skip
     assert checkpoint.epochs(run_dir) == [1, 2]
     assert {path.name for path in (run_dir / "logs").iterdir()} == {
@@ -95,6 +98,21 @@ def test_every_epoch_leaves_a_row_of_statistics_and_a_midi_file_that_others_read
     ]
     for epoch in (1, 2):
         assert mido.MidiFile(run_dir / "generated_data" / f"epoch-000{epoch}.mid").type == 1
+
+
+def test_the_losses_of_both_stages_stand_in_one_table(run):
+    first, second = read_losses(run[0] / "generated_data" / "losses.tsv")
+    assert (first.stage, second.stage) == ("pretraining", "adversarial")
+    assert first.losses.keys() & second.losses.keys() < first.losses.keys()
+    assert np.isfinite([*first.losses.values(), *second.losses.values()]).all()
+
+
+def test_what_the_report_shows_of_training_is_read_from_the_run(run):
+    training = read_training(run[0])
+    assert training.epochs == (1, 2)
+    assert {"band_distance", "polyphony", "discriminator_loss"} <= training.curves.keys()
+    assert training.curves["discriminator_loss"][1] is not None
+    assert (training.settings["hidden_size_g"], training.alarms) == ("8", ())
 
 
 def test_the_configuration_says_on_what_and_how_it_was_trained(run, data_dir):
@@ -121,13 +139,44 @@ def test_a_loaded_run_has_the_weights_it_was_trained_to(run):
 
 def test_a_finished_run_goes_on_when_there_are_more_epochs_and_else_stays(run, data_dir, tmp_path):
     run_dir = shutil.copytree(run[0], tmp_path / "copy")
-    again = trained(data_dir, run_dir, "--max_epoch=2", *STAGES)
+    again = trained(data_dir, run_dir, "--max_epoch=2", *STAGES, "--best_by=")
     assert checkpoint.epochs(run_dir) == [1, 2] and again.traces == 0
-    longer = trained(data_dir, run_dir, "--max_epoch=3", *STAGES)
+    longer = trained(data_dir, run_dir, "--max_epoch=3", *STAGES, "--best_by=")
     assert checkpoint.epochs(run_dir) == [2, 3]
     assert (weights(longer.generator) != weights(run[1].generator)).any()
     rows = read_rows(run_dir / "generated_data" / "statistics.tsv")
     assert [row.epoch for row in rows] == [1, 2, 3]
+    with_best = shutil.copytree(run[0], tmp_path / "with_best")
+    make_perfect(with_best, epoch=1)
+    same = trained(data_dir, with_best, "--max_epoch=3", *STAGES)
+    assert checkpoint.epochs(with_best) == [1, 2, 3]
+    assert checkpoint.digest(same) == checkpoint.digest(longer)
+
+
+def make_perfect(run_dir, epoch):
+    """Gives an epoch the row of real music, and another columns than this version's."""
+    path, bands = run_dir / "generated_data" / "statistics.tsv", read_bands(run_dir)
+    rows = read_rows(path)
+    perfect = {name: bands[name].mean for name in COMPARED}
+    rows[epoch - 1] = dataclasses.replace(rows[epoch - 1], repeated=0, statistics=perfect)
+    write_rows(path, rows)
+
+
+def test_the_end_of_a_run_says_which_epoch_is_best(run, data_dir, tmp_path, capsys):
+    run_dir = shutil.copytree(run[0], tmp_path / "copy")
+    make_perfect(run_dir, epoch=1)
+    trained(data_dir, run_dir, "--max_epoch=2", *STAGES)
+    said = "the best by band distance (0.000 over 2 pieces)"
+    assert f"{said}: epoch 1; --checkpoint=best takes it" in capsys.readouterr().out
+    best, newest = load_run(run_dir, "best"), load_run(run_dir)
+    assert (best.epoch, best.chosen) == (1, said)
+    assert (weights(best.model.generator) != weights(newest.model.generator)).any()
+
+
+def test_a_statistic_that_is_none_is_refused_before_anything_is_loaded(data_dir, tmp_path):
+    with pytest.raises(UsageError, match="--best_by=polifony is not known; give band_distance"):
+        train.main(command(data_dir, tmp_path / "run", "--best_by=polifony"))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
@@ -143,7 +192,7 @@ def test_a_run_that_was_killed_twice_ends_bitwise_equal(data_dir, tmp_path):
         assert kill_and_resume.train_and_kill(process, killed, kill, 0.0, 0.1)
     kill_and_resume.wait_for_end(kill_and_resume.start_training(data_dir, killed, flags))
     kill_and_resume.wait_for_end(unbroken)
-    assert checkpoint.epochs(killed) == [3, 4]
+    assert checkpoint.epochs(killed)[-2:] == [3, 4]
     assert kill_and_resume.differences(tmp_path / "whole", killed) == []
 
 

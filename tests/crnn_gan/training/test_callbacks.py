@@ -16,15 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from crnn_gan.metrics import statistics
 from crnn_gan.metrics.bands import Band, bands
-from crnn_gan.training.callbacks import (
-    CollapseAlarm,
-    EpochSample,
-    Progress,
-    Row,
-    duration,
-    read_rows,
-    write_rows,
-)
+from crnn_gan.training.callbacks import CollapseAlarm, EpochSample, Progress, duration
+from crnn_gan.training.rows import Row, read_losses, read_rows, write_rows
 from pipelines.formats.midi import read_score
 from pipelines.score import NOTE, Score
 
@@ -67,7 +60,7 @@ def test_each_epoch_gives_a_midi_file_a_picture_and_a_row(tmp_path: Path):
     folder = tmp_path / "generated_data"
     assert sorted(path.name for path in folder.iterdir()) == [
         *("epoch-0001.mid", "epoch-0001.png", "epoch-0002.mid", "epoch-0002.png"),
-        "statistics.tsv",
+        *("losses.tsv", "statistics.tsv"),
     ]
     for field in ("onset", "duration", "pitch", "velocity"):
         written = read_score(folder / "epoch-0002.mid").notes[field]
@@ -81,23 +74,6 @@ def test_each_epoch_gives_a_midi_file_a_picture_and_a_row(tmp_path: Path):
     assert second.statistics["tone_span"] == pytest.approx(np.mean(spans), rel=1e-5)
 
 
-def test_the_rows_are_a_table_that_people_and_programs_read(tmp_path: Path):
-    values = dict(zip(BAND, [0.5, 1.0, 12.0, 41.25, 21.0, 0.0], strict=True))
-    write_rows(tmp_path / "rows.tsv", [Row(7, "adversarial", 16, 1, values)])
-    assert (tmp_path / "rows.tsv").read_text() == (
-        "epoch\tstage\tpieces\trepeated\tpolyphony\tscale_consistency\trepetitions\ttone_span\t"
-        "unique_tones\tintensity_span\n"
-        "7\tadversarial\t16\t1\t0.5\t1\t12\t41.25\t21\t0\n"
-    )
-    assert read_rows(tmp_path / "rows.tsv") == [Row(7, "adversarial", 16, 1, values)]
-
-
-def test_rows_of_other_columns_are_refused(tmp_path: Path):
-    (tmp_path / "rows.tsv").write_text("epoch\tloss\n1\t2\n")
-    with pytest.raises(ValueError, match="has the columns"):
-        read_rows(tmp_path / "rows.tsv")
-
-
 def test_a_resumed_run_replaces_the_rows_after_its_beginning(tmp_path: Path):
     fit([EpochSample(tmp_path, compose, REAL, "first try")], epochs=4)
     fit([EpochSample(tmp_path, compose, REAL, "second try")], epochs=3, first=2)
@@ -105,6 +81,31 @@ def test_a_resumed_run_replaces_the_rows_after_its_beginning(tmp_path: Path):
     assert [(row.epoch, row.stage) for row in rows] == [
         *((1, "first try"), (2, "first try"), (3, "second try"))
     ]
+    losses = read_losses(tmp_path / "generated_data" / "losses.tsv")
+    assert [(row.epoch, row.stage) for row in losses] == [(row.epoch, row.stage) for row in rows]
+    assert all(row.losses.keys() == {"loss"} and row.losses["loss"] > 0 for row in losses)
+
+
+def test_a_run_that_was_begun_with_other_statistics_goes_on(tmp_path: Path):
+    path = tmp_path / "generated_data" / "statistics.tsv"
+    path.parent.mkdir()
+    path.write_text("epoch\tstage\tpieces\trepeated\tpolyphony\thats\n1\t\t4\t0\t0.5\t3\n")
+    callbacks = [EpochSample(tmp_path, compose, REAL), CollapseAlarm(tmp_path, REAL, epochs=2)]
+    fit(callbacks, epochs=3, first=1)
+    first, second, third = read_rows(path)
+    assert first.statistics == {"polyphony": 0.5, "hats": 3.0}
+    assert second.statistics.keys() == third.statistics.keys() == REAL.keys()
+
+
+def test_a_statistic_that_was_not_measured_interrupts_an_excursion(tmp_path: Path):
+    path = tmp_path / "generated_data" / "statistics.tsv"
+    path.parent.mkdir()
+    rows = [Row(epoch, "", 4, 0, WITHIN | {"unique_tones": 0.5}) for epoch in (1, 2, 3)]
+    older = {name: value for name, value in WITHIN.items() if name != "unique_tones"}
+    for second, lines in ((rows[1], 1), (dataclasses.replace(rows[1], statistics=older), 0)):
+        write_rows(path, [rows[0], second, rows[2]])
+        CollapseAlarm(tmp_path, BAND, epochs=3).on_epoch_end(2)
+        assert len(alarm_lines(tmp_path)) == lines
 
 
 def test_samples_do_not_change_what_is_trained(tmp_path: Path):
@@ -128,9 +129,10 @@ def test_tensorboard_has_losses_statistics_beside_the_real_band_and_the_roll(tmp
     fit([EpochSample(tmp_path, compose, REAL)], epochs=2)
     generated, high = events(tmp_path / "logs" / "generated"), events(tmp_path / "logs" / "real-95")
     tags = set(generated.Tags()["tensors"])
-    assert {"losses/loss", "statistics/unique_tones", "piano_roll"} <= tags
+    assert {"losses/loss", "statistics: the paper's/unique_tones", "piano_roll"} <= tags
+    assert {"statistics: rhythm/note_count", "statistics: of all/band_distance"} <= tags
     assert [event.step for event in generated.Tensors("losses/loss")] == [1, 2]
-    (_, value) = high.Tensors("statistics/tone_span")
+    (_, value) = high.Tensors("statistics: the paper's/tone_span")
     assert tf.make_ndarray(value.tensor_proto) == pytest.approx(REAL["tone_span"].high)
     picture = generated.Tensors("piano_roll")[1].tensor_proto.string_val[2]
     assert tf.io.decode_png(picture).shape[1:] == (1600, 3)

@@ -1,14 +1,22 @@
-"""Checkpoints: what comes back, what is put aside, and what a full disk leaves."""
+"""Checkpoints: what comes back, what is put aside, which is kept, and what a full disk leaves."""
 
+import json
 import resource
+import shutil
 from contextlib import contextmanager
 
 import keras
 import numpy as np
 import pytest
 
-from crnn_gan.training import checkpoint
+from crnn_gan.configuration import RunConfig
+from crnn_gan.metrics.bands import Band, to_json
+from crnn_gan.training import best, checkpoint
+from crnn_gan.training.guard import SaveCheckpoint
 from crnn_gan.training.phases import Phase, PhasedModel, Stage
+from crnn_gan.training.rows import Row, read_rows, write_rows
+from pipelines.codecs.note_tuples import Codec
+from pipelines.command_line import UsageError
 
 
 class Tiny(PhasedModel):
@@ -46,6 +54,34 @@ def changed(model, value):
     return model
 
 
+def damage(path):
+    """Turns a byte of a file around."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def run_of(run_dir, distances, best_by="repetitions"):
+    """Makes a run whose epoch n has weights of n and so many repetitions more than real music."""
+    (run_dir / "generated_data").mkdir(parents=True)
+    codec = Codec()
+    training = {"best_by": best_by} if best_by else {}
+    RunConfig("tiny", {}, codec.to_json(), codec.spec, training, {}, {}).write(run_dir)
+    bands = {"repetitions": Band(0.0, 0.0, 0.0, 10.0)}
+    (run_dir / "bands.json").write_text(json.dumps(to_json(bands)))
+    path = run_dir / "generated_data" / "statistics.tsv"
+
+    def choose(epochs):
+        return best.choose(read_rows(path), bands, best_by, epochs)
+
+    for epoch, distance in enumerate(distances, 1):
+        write_rows(path, [*read_rows(path), Row(epoch, "", 4, 0, {"repetitions": distance})])
+        callback = SaveCheckpoint(run_dir, 1, len(distances), choose)
+        callback.set_model(changed(Tiny(), epoch))
+        callback.on_epoch_end(epoch - 1)
+    return run_dir
+
+
 def test_everything_comes_back_bit_for_bit(tmp_path):
     saved = changed(Tiny(), 3)
     checkpoint.save(tmp_path, saved, 5)
@@ -66,13 +102,20 @@ def test_the_newest_two_are_kept(tmp_path):
     assert checkpoint.epochs(tmp_path) == [2, 3]
 
 
+def test_a_spared_one_is_kept_besides_until_it_is_no_longer(tmp_path):
+    model = Tiny()
+    for epoch in (1, 2, 3, 4):
+        checkpoint.save(tmp_path, model, epoch, spared=[1])
+    assert checkpoint.epochs(tmp_path) == [1, 3, 4]
+    checkpoint.save(tmp_path, model, 5, spared=[5])
+    assert checkpoint.epochs(tmp_path) == [4, 5]
+
+
 @pytest.mark.parametrize("file", ["state.npz", "manifest.json"])
 def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_used(tmp_path, capsys, file):
     checkpoint.save(tmp_path, changed(Tiny(), 1), 1)
     newest = checkpoint.save(tmp_path, changed(Tiny(), 2), 2)
-    content = bytearray((newest / file).read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    (newest / file).write_bytes(content)
+    damage(newest / file)
     model = Tiny()
     assert checkpoint.restore(tmp_path, model) == 1
     assert checkpoint.digest(model) == checkpoint.digest(changed(Tiny(), 1))
@@ -106,3 +149,111 @@ def test_a_checkpoint_of_another_model_is_refused_in_words(tmp_path):
     checkpoint.save(tmp_path, Tiny(units=4), 1)
     with pytest.raises(checkpoint.CheckpointError, match="another model"):
         checkpoint.restore(tmp_path, Tiny(units=3))
+
+
+# The best one.
+
+
+@pytest.mark.parametrize(
+    ("distances", "kept"),
+    [
+        ([5, 1, 4, 3, 2], [2, 4, 5]),
+        ([5, 4, 3, 2, 1], [4, 5]),
+        ([1, 4, 3, 2, 1], [4, 5]),  # Of equal ones the latest.
+        ([1, 2, 3, 4, 5], [1, 4, 5]),
+    ],
+)
+def test_the_best_so_far_is_kept_besides_the_newest_two(tmp_path, distances, kept):
+    assert checkpoint.epochs(run_of(tmp_path, distances)) == kept
+
+
+def weight(model):
+    return float(model.layer.kernel[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("which", "epoch", "chosen"),
+    [
+        ("newest", 5, "the newest"),
+        ("best", 2, "the best by repetitions (0.100 over 4 pieces)"),
+        ("4", 4, "the one that was asked for"),
+    ],
+)
+def test_one_asks_for_the_newest_the_best_or_an_epoch(tmp_path, which, epoch, chosen):
+    model = Tiny()
+    run_dir = run_of(tmp_path, [5, 1, 4, 3, 2])
+    restored = checkpoint.restore_weights(run_dir, model, which)
+    assert restored == checkpoint.Restored(epoch, chosen)
+    assert weight(model) == epoch
+
+
+@pytest.mark.parametrize(
+    ("which", "error", "said"),
+    [
+        ("3", ValueError, r"no checkpoint of epoch 3; .* has those of the epochs 2, 4, 5 \("),
+        ("last", UsageError, r"--checkpoint=last is no checkpoint; give newest, best or.* 2, 4, 5"),
+        ("-1", UsageError, r"--checkpoint=-1 is no checkpoint"),
+    ],
+)
+def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(
+    tmp_path, which, error, said
+):
+    run_dir = run_of(tmp_path, [5, 1, 4, 3, 2])
+    with pytest.raises(error, match=said):
+        checkpoint.restore_weights(run_dir, Tiny(), which)
+
+
+def test_a_run_that_compared_no_epochs_has_no_best(tmp_path):
+    run_dir = run_of(tmp_path, [1, 2, 3], best_by="")
+    assert checkpoint.epochs(run_dir) == [2, 3]
+    with pytest.raises(ValueError, match="trained without --best_by"):
+        checkpoint.restore_weights(run_dir, Tiny(), "best")
+
+
+@pytest.mark.parametrize("which", ["best", "2"])
+def test_a_damaged_checkpoint_that_was_asked_for_is_named_and_no_other_taken(tmp_path, which):
+    run_dir = run_of(tmp_path, [5, 1, 4, 3, 2])
+    damage(run_dir / "checkpoints" / "epoch-000002" / "state.npz")
+    model = Tiny()
+    before = checkpoint.digest(model)
+    with pytest.raises(checkpoint.CheckpointError) as caught:
+        checkpoint.restore_weights(run_dir, model, which)
+    assert "epoch-000002 is damaged (its hash is not that of its manifest)" in str(caught.value)
+    assert "the epochs 2, 4, 5" in str(caught.value)
+    assert checkpoint.digest(model) == before
+
+
+def test_of_the_newest_a_damaged_one_is_passed_over_and_no_file_changes(tmp_path, capsys):
+    run_dir = run_of(tmp_path, [5, 1, 4, 3, 2])
+    damage(run_dir / "checkpoints" / "epoch-000005" / "state.npz")
+    assert checkpoint.restore_weights(run_dir, Tiny()).epoch == 4
+    assert "epoch-000005 is damaged" in capsys.readouterr().err
+    assert checkpoint.epochs(run_dir) == [2, 4, 5]
+
+
+def test_where_no_checkpoint_is_whole_it_is_said(tmp_path):
+    run_dir = run_of(tmp_path, [1, 2])
+    for path in run_dir.glob("checkpoints/*/manifest.json"):
+        path.unlink()
+    with pytest.raises(checkpoint.CheckpointError, match=r"epoch-000002 is damaged.*-000001 is"):
+        checkpoint.restore_weights(run_dir, Tiny())
+
+
+def test_a_run_that_goes_on_puts_a_damaged_best_one_aside(tmp_path, capsys):
+    run_dir = run_of(tmp_path, [5, 1, 4, 3, 2])
+    damage(run_dir / "checkpoints" / "epoch-000002" / "state.npz")
+    assert checkpoint.restore(run_dir, Tiny()) == 5
+    assert "epoch-000002 is damaged" in capsys.readouterr().err
+    assert checkpoint.epochs(run_dir) == [4, 5]
+    assert checkpoint.restore_weights(run_dir, Tiny(), "best").epoch == 5
+
+
+def test_a_kill_between_saving_and_removing_changes_nothing_of_the_choice(tmp_path):
+    run_dir = run_of(tmp_path / "run", [2, 3, 1])
+    assert checkpoint.epochs(run_dir) == [2, 3]
+    first = run_of(tmp_path / "killed", [2])
+    shutil.copytree(first / "checkpoints", run_dir / "checkpoints", dirs_exist_ok=True)
+    assert checkpoint.epochs(run_dir) == [1, 2, 3]  # The first was to go, the third is best.
+    assert checkpoint.restore_weights(run_dir, Tiny(), "best").epoch == 3
+    checkpoint.save(run_dir, Tiny(), 4, spared=[3])
+    assert checkpoint.epochs(run_dir) == [3, 4]

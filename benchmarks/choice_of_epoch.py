@@ -1,0 +1,106 @@
+"""How much of the choice of the best epoch is chance, for so many pieces an epoch.
+
+Composes many pieces with each of a run's two newest checkpoints, from the same seeds, as
+training does, and cuts them into groups of as many as training might compose after an epoch.
+Prints for each size the standard deviation of the newest one's band distance from group to
+group, and in what share of the groups that checkpoint is nearer to real music which is nearer
+over all pieces; and what the row of statistics costs beside composing.
+
+    python benchmarks/choice_of_epoch.py --run_dir=DIR [--pieces=2048]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from crnn_gan import metrics
+from crnn_gan.metrics.bands import mean_statistics
+from crnn_gan.originality.repeated import repeated_pieces
+from crnn_gan.training.best import band_distance, read_bands
+from crnn_gan.training.rows import Row
+from pipelines.command_line import flag, parse, run_command
+from pipelines.score import Score
+
+SIZES = (4, 16, 64, 256)
+
+
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """Of which run, and from how many pieces."""
+
+    run_dir: str = flag(help="a run with two checkpoints or more")
+    pieces: int = flag(2048, "pieces that each checkpoint composes")
+    seed: int = flag(1000, "of the first piece")
+
+
+@dataclasses.dataclass(frozen=True)
+class Composed:
+    """What a checkpoint composed: pieces, their rows, and milliseconds a piece for both."""
+
+    scores: Sequence[Score]
+    rows: Sequence[Mapping[str, float]]
+    composing: float
+    measuring: float
+
+
+def compose(run_dir: Path, epoch: int, flags: Flags) -> Composed:
+    """Composes and measures the pieces of one checkpoint."""
+    from crnn_gan.configuration import load_run
+    from crnn_gan.train import composer_of
+
+    run = load_run(run_dir, str(epoch))
+    length = run.config.config["songlength"]
+    make = composer_of(run.model, run.codec, flags.pieces, length, flags.seed)
+    make(epoch)  # Traces.
+    begun = time.process_time()
+    scores = make(epoch)
+    composed = time.process_time()
+    rows = [metrics.statistics(score) for score in scores]
+    measured = time.process_time()
+    milliseconds = 1000 / len(scores)
+    spent = (composed - begun) * milliseconds, (measured - composed) * milliseconds
+    return Composed(scores, rows, *spent)
+
+
+def main(argv: list[str]) -> None:
+    """Composes and prints all."""
+    (flags,) = parse(argv, __doc__ or "", Flags)
+    if flags.pieces < 2 * SIZES[-1]:
+        raise ValueError(f"--pieces={flags.pieces}; give {2 * SIZES[-1]} or more")
+    run_dir = Path(flags.run_dir)
+    bands = read_bands(run_dir)
+    from crnn_gan.training import checkpoint
+
+    epochs = checkpoint.epochs(run_dir)[-2:]
+    if len(epochs) < 2:
+        raise ValueError(f"{run_dir} has {len(epochs)} checkpoints; train it for two epochs")
+    made = [compose(run_dir, epoch, flags) for epoch in epochs]
+
+    def distances(of: Composed, size: int) -> np.ndarray:
+        found = []
+        for first in range(0, flags.pieces - size + 1, size):
+            scores = of.scores[first : first + size]
+            means = mean_statistics(of.rows[first : first + size])
+            found.append(band_distance(Row(1, "", size, repeated_pieces(scores), means), bands))
+        return np.array(found)
+
+    older, newer = (distances(of, flags.pieces)[0] for of in made)
+    cost = f"{made[-1].measuring:.2f} ms of a processor a piece, composing {made[-1].composing:.2f}"
+    print(f"epochs {epochs[0]} and {epochs[1]}, {flags.pieces} pieces: {older:.3f} and {newer:.3f}")
+    print(f"the row of statistics takes {cost}")
+    for size in SIZES:
+        one, other = distances(made[0], size), distances(made[1], size)
+        right = np.mean((one < other) == (older < newer))
+        print(
+            f"{size:4d} pieces: standard deviation {np.std(other, ddof=1):.3f}, {right:.0%} right"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

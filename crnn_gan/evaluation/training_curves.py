@@ -1,0 +1,98 @@
+"""What a run says of its training: settings in words, a curve a statistic and loss, alarms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crnn_gan.configuration import RunConfig
+from crnn_gan.evaluation.evaluation import Training
+from crnn_gan.metrics.bands import Band, in_words
+from crnn_gan.training.best import BAND_DISTANCE, BANDS_FILE, band_distance, read_bands
+from crnn_gan.training.rows import (
+    ALARMS_FILE,
+    GENERATED,
+    LOSSES_FILE,
+    STATISTICS_FILE,
+    Row,
+    read_losses,
+    read_rows,
+)
+
+LEFT_OUT = {"model", "data_dir"}  # Of the trainer's flags: said already, and a path.
+
+
+def read_training(run_dir: Path) -> Training | None:
+    """Reads the settings, curves and alarms of a run. Needs no Keras.
+
+    Returns:
+      None where no epoch has ended yet. The curves are the losses, the band distance, repeated
+      pieces and the statistics; what was not measured, or is not finite, is None.
+
+    Raises:
+      ValueError: not a run directory, or one of its tables is damaged.
+    """
+    config = RunConfig.read(run_dir)
+    bands = read_bands(run_dir) if (run_dir / BANDS_FILE).is_file() else {}
+    rows = read_rows(run_dir / GENERATED / STATISTICS_FILE)
+    measured = {row.epoch: _measured(row, bands) for row in rows}
+    losses = {row.epoch: row.losses for row in read_losses(run_dir / GENERATED / LOSSES_FILE)}
+    epochs = sorted(measured.keys() | losses.keys())
+    if not epochs:
+        return None
+    path = run_dir / ALARMS_FILE
+    alarms = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    curves = {**_curves(losses, epochs), **_curves(measured, epochs)}
+    return Training(settings(config), tuple(epochs), curves, tuple(alarms))
+
+
+def settings(config: RunConfig) -> dict[str, str]:
+    """Gives what was trained, on what and how: {name: value in words}."""
+    flags = {name: value for name, value in config.training.items() if name not in LEFT_OUT}
+    named = {
+        "model": config.model,
+        "data": config.data.get("name", ""),
+        "codec": _fields(config.codec),
+        **config.config,
+        **flags,
+        "versions": _fields(config.versions),
+    }
+    return {name: _value(value) for name, value in named.items()}
+
+
+def _fields(values: Mapping[str, Any]) -> str:
+    """Writes {"name": "note_tuples", "scaling": "unit"} as "note_tuples, scaling unit"."""
+    rest = [f"{in_words(n)} {_value(v)}" for n, v in values.items() if n != "name"]
+    return ", ".join([*([str(values["name"])] if "name" in values else []), *rest])
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_value, value)) or "not given"
+    return "not given" if value in (None, "") else str(value)
+
+
+def _measured(row: Row, bands: Mapping[str, Band]) -> dict[str, float]:
+    far = band_distance(row, bands)
+    distance = {} if far is None else {BAND_DISTANCE: far}
+    return {**distance, "repeated_pieces": row.repeated, **row.statistics}
+
+
+def _curves(
+    by_epoch: Mapping[int, Mapping[str, float]], epochs: Sequence[int]
+) -> dict[str, tuple[float | None, ...]]:
+    names = list(dict.fromkeys(name for values in by_epoch.values() for name in values))
+    return {
+        name: tuple(_finite(by_epoch.get(epoch, {}).get(name)) for epoch in epochs)
+        for name in names
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
