@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crnn_gan import piano_roll, sample
+from crnn_gan.configuration import CHECKPOINT_HELP
 from crnn_gan.evaluation.evaluation import Evaluation
 from crnn_gan.evaluation.generated import Generated, from_folder, from_sampler
 from crnn_gan.evaluation.measuring import find_copies, measure
@@ -42,6 +43,7 @@ class Flags:
     run_dir: str = flag("", "directory of a run, as python -m crnn_gan.train made it")
     saved_model: str = flag("", "directory of an exported model")
     midi_dir: str = flag("", "folder of generated music files")
+    checkpoint: str = flag("newest", CHECKPOINT_HELP)
     reference: str = flag(
         "",
         "real music: prepared data, or a folder of music files; of a run by default the data it "
@@ -89,6 +91,8 @@ def evaluated(argv: Sequence[str]) -> tuple[Evaluation, list[Score]]:
     interface = _interface(given[0], Path(peek(argv, given[0], "")))
     classes = [] if interface is None else [Sampling, sample.controls_of(interface)]
     flags, *settings = parse(argv, USAGE, Flags, *classes)
+    if flags.checkpoint != "newest" and not flags.run_dir:
+        raise UsageError("--checkpoint is of a run: give it with --run_dir")
     reference_dir, composer = _reference_dir(flags)
     values: dict[str, Any] = {}
     if interface:
@@ -164,7 +168,7 @@ def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
     if flags.run_dir:
         from crnn_gan.export import build_from_run, card_of
 
-        run, sampler = build_from_run(path)
+        run, sampler = build_from_run(path, flags.checkpoint)
         card = card_of(name, path, run, sampler)
         return from_sampler(sampler, values, name, run.codec), card
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from crnn_gan.configuration import CHECKPOINT_HELP
+from crnn_gan.rendering.rendering import RenderFlags, account, render
 from crnn_gan.signatures.interface import Interface
 from pipelines.atomic_file import write_atomically
 from pipelines.command_line import UsageError, flag, parse, peek, run_command
+from pipelines.formats import midi
 
 if TYPE_CHECKING:  # TensorFlow is slow to import, and a wrong flag needs no TensorFlow.
     from crnn_gan.signatures.saved_model import Sampler
 
 USAGE = """python -m crnn_gan.sample --run_dir=DIR | --saved_model=DIR --out_dir=DIR [settings]
 
-Writes NAME-SEED.mid for each piece; the same seed gives the same file, from the run
-directory and from the exported model alike. Always on TensorFlow, whatever backend the run
-was trained on; an exported model needs TensorFlow only. What else may be set depends on
-the model: with --run_dir or --saved_model, --help lists it."""
+Writes NAME-SEED.mid for each piece, and beside it what --render names; the same seed gives
+the same file, from the run directory and from the exported model alike. Always on TensorFlow,
+whatever backend the run was trained on; an exported model needs TensorFlow only. What else
+may be set depends on the model: with --run_dir or --saved_model, --help lists it."""
 
 STEPS_AT_ONCE = 2**17  # Of all pieces of a batch: bounds the memory of a long command.
 
@@ -31,44 +35,94 @@ class Flags:
 
     run_dir: str = flag("", "directory of a run, as python -m crnn_gan.train made it")
     saved_model: str = flag("", "directory of an exported model")
+    checkpoint: str = flag("newest", CHECKPOINT_HELP)
     count: int = flag(8, "pieces to make")
     length: int | None = flag(None, "steps of a piece; by default as many as in training")
     seed: int = flag(0, "seed of the first piece; the next piece has the next seed")
     out_dir: str = flag(help="directory for the MIDI files; made if it is missing")
+    originality: Literal["off", "warn", "resample"] = flag(
+        "off",
+        "warn says of each piece whether it is copied; resample draws further seeds until as many "
+        "pieces as asked for are original",
+    )
+    reference: str = flag(
+        "",
+        "prepared data or folder of music that --originality looks in; by default the data that "
+        "the run was trained on",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """A piece that was written: its file, its notes, and the seconds that it lasts."""
+    """A piece that was written: its file, its notes, the seconds that it lasts, what is said."""
 
     path: Path
     notes: int
     seconds: float
+    remark: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampled:
-    """A piece in memory: its seed, its MIDI file, its notes, and the seconds that it lasts."""
+    """A piece in memory: its seed, MIDI file, notes, the seconds that it lasts, what is said."""
 
     seed: int
     midi_bytes: bytes
     notes: int
     seconds: float
+    remark: str = ""
+
+
+Make: TypeAlias = Callable[[Mapping[str, Any]], Iterable[Sampled]]
 
 
 def main(argv: list[str]) -> None:
     """Samples as the command line says, and prints a line a piece."""
     run_dir, exported = peek(argv, "run_dir", ""), peek(argv, "saved_model", "")
     if bool(run_dir) == bool(exported):
-        parse(argv, USAGE, Flags)  # For --help, and so that a wrong flag is named first.
+        # For --help, and so that a wrong flag is named first.
+        parse(argv, USAGE, Flags, RenderFlags)
         raise UsageError("give either --run_dir or --saved_model")
     interface = Interface.read(Path(exported)) if exported else interface_of_run(Path(run_dir))
-    flags, controls = parse(argv, USAGE, Flags, controls_of(interface))
+    flags, rendering, controls = parse(argv, USAGE, Flags, RenderFlags, controls_of(interface))
+    rendering.require_possible()
+    if exported and flags.checkpoint != "newest":
+        raise UsageError(
+            "an exported model has one set of weights: give --checkpoint with --run_dir, or to "
+            "python -m crnn_gan.export"
+        )
     values = arguments(dataclasses.asdict(flags), dataclasses.asdict(controls), interface)
-    sampler = load(Path(exported)) if exported else sampler_of_run(Path(run_dir))
+    with_originality = originality_of(flags)
+    sampler = load(Path(exported)) if exported else sampler_of_run(Path(run_dir), flags.checkpoint)
     name = Path(exported or run_dir).resolve().name
-    for piece in sample(sampler, values, Path(flags.out_dir), name):
-        print(f"{piece.path}: {piece.notes} notes, {piece.seconds:.1f} s", flush=True)
+    make = with_originality(functools.partial(sampled, sampler))
+    rendered = []
+    for piece in sample(make, values, Path(flags.out_dir), name):
+        remark = f"; {piece.remark}" if piece.remark else ""
+        print(f"{piece.path}: {piece.notes} notes, {piece.seconds:.1f} s{remark}", flush=True)
+        if rendering.render:
+            stem = piece.path.with_suffix("")
+            rendered.append(render(midi.read_score(piece.path), stem, rendering))
+    for line in account(rendered):
+        print(line)
+
+
+def originality_of(flags: Flags) -> Callable[[Make], Make]:
+    """Gives what makes pieces that are looked for in known music, as the flags ask.
+
+    Raises:
+      ValueError: nobody says where that music is, or it is not there.
+    """
+    if flags.originality == "off":
+        if flags.reference:
+            raise UsageError("--reference is where --originality=warn or resample looks")
+        return lambda make: make
+    if flags.saved_model and not flags.reference:
+        raise UsageError("--originality with --saved_model needs --reference: data, or a folder")
+    from crnn_gan.originality import while_sampling
+
+    folder = Path(flags.run_dir or flags.saved_model)
+    return while_sampling.with_originality(folder, flags.reference, flags.originality)
 
 
 def controls_of(interface: Interface) -> type:
@@ -132,24 +186,26 @@ def interface_of_run(run_dir: Path) -> Interface:
     return Interface.of(controls, config.build_codec(), training_length(config))
 
 
-def sampler_of_run(run_dir: Path) -> Sampler:
-    """Gives a sampler of a run with its newest good weights.
+def sampler_of_run(run_dir: Path, checkpoint: str = "newest") -> Sampler:
+    """Gives a sampler of a run with the weights of a checkpoint.
+
+    Args:
+      run_dir: of the run.
+      checkpoint: "newest", "best" or an epoch; see `checkpoint.restore_weights`.
 
     Raises:
-      ValueError: not a run directory, or one without a checkpoint.
+      ValueError: not a run directory, or one without such a checkpoint.
     """
     from crnn_gan.export import build_from_run
 
-    return build_from_run(run_dir)[1]
+    return build_from_run(run_dir, checkpoint)[1]
 
 
-def sample(
-    sampler: Sampler, values: Mapping[str, Any], out_dir: Path, name: str
-) -> Iterator[Piece]:
+def sample(make: Make, values: Mapping[str, Any], out_dir: Path, name: str) -> Iterator[Piece]:
     """Makes pieces and writes `out_dir/name-seed.mid` for each, whole or not at all.
 
     Args:
-      sampler: of a run or an exported model.
+      make: gives pieces, as `sampled` of a sampler does.
       values: the arguments of `Sampler.generate`, seed, count and length among them.
       out_dir: made if it is missing.
       name: what file names begin with.
@@ -158,17 +214,18 @@ def sample(
       OSError: a file cannot be written.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    for made in sampled(sampler, values):
+    for made in make(values):
         path = out_dir / f"{name}-{made.seed}.mid"
         write_atomically(path, made.midi_bytes)
-        yield Piece(path, made.notes, made.seconds)
+        yield Piece(path, made.notes, made.seconds, made.remark)
 
 
 def sampled(sampler: Sampler, values: Mapping[str, Any]) -> Iterator[Sampled]:
     """Makes pieces, some at once, so that many take no more memory than a few.
 
     Args:
-      sampler, values: as for `sample`.
+      sampler: of a run or an exported model.
+      values: as for `sample`.
     """
     at_once = max(16, STEPS_AT_ONCE // values["length"])  # Rows are made 16 at a time anyway.
     for first in range(0, values["count"], at_once):

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 
 from crnn_gan import export, sample
 from crnn_gan.configuration import RunConfig
+from crnn_gan.metrics.bands import Band, to_json
 from crnn_gan.models.model import config_class
 from crnn_gan.training import checkpoint
+from crnn_gan.training.rows import Row, write_rows
 from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import UsageError
 
@@ -50,6 +53,25 @@ def run_dir(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", name="two_epochs")
+def run_of_two_epochs(run_dir, tmp_path_factory) -> Path:
+    """The same run after another epoch, whose weights are others and whose row is worse."""
+    folder = shutil.copytree(run_dir, tmp_path_factory.mktemp("longer") / "monday")
+    config = RunConfig.read(folder)
+    model = config.build_model()
+    for variable in model.composer.variables:
+        variable.assign(2 * variable)
+    checkpoint.save(folder, model, epoch=2)
+    best_by = {**config.training, "best_by": "polyphony"}
+    dataclasses.replace(config, training=best_by).write(folder)
+    band = {"polyphony": Band(0.7, 0.5, 0.7, 0.9)}
+    (folder / "bands.json").write_text(json.dumps(to_json(band)))
+    (folder / "generated_data").mkdir()
+    rows = [Row(1, "", 4, 0, {"polyphony": 0.7}), Row(2, "", 4, 0, {"polyphony": 0.1})]
+    write_rows(folder / "generated_data" / "statistics.tsv", rows)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def exported(run_dir, tmp_path_factory) -> Path:
     return export.export(run_dir, tmp_path_factory.mktemp("exported_models") / "monday")
@@ -77,6 +99,22 @@ def test_a_run_and_its_exported_model_write_the_same_files(run_dir, exported, tm
         assert float(seconds) == pytest.approx(midi.length, abs=0.06)  # One decimal is printed.
 
 
+def test_what_is_to_be_rendered_lies_beside_each_piece(exported, tmp_path, capsys):
+    command = [f"--saved_model={exported}", "--count=2", "--seed=3", "--renderer=additive"]
+    sample.main([*command, f"--out_dir={tmp_path}", "--render=png,wav,musicxml"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"monday-{seed}.{suffix}" for seed in (3, 4) for suffix in ("mid", "musicxml", "png", "wav")
+    ]
+    assert "musicxml: 2 of 2 pieces written" in capsys.readouterr().out
+
+
+def test_what_cannot_be_rendered_is_refused_before_a_piece_is_made(exported, tmp_path):
+    command = [f"--saved_model={exported}", f"--out_dir={tmp_path / 'out'}", "--render=pdf"]
+    with pytest.raises(UsageError, match="--render=pdf: give one or several of png, wav"):
+        sample.main(command)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_length_is_that_of_training_unless_it_is_given(exported, tmp_path):
     command = [f"--saved_model={exported}", "--count=1", "--seed=3"]
     sample.main([*command, f"--out_dir={tmp_path / 'short'}"])
@@ -91,6 +129,40 @@ def test_many_pieces_are_made_in_batches_of_bounded_memory(exported, tmp_path, m
     sample.main([f"--saved_model={exported}", "--count=17", f"--out_dir={tmp_path / 'at_once'}"])
     assert len(contents(tmp_path / "batches")) == 17
     assert contents(tmp_path / "batches") == contents(tmp_path / "at_once")
+
+
+def test_the_newest_weights_are_taken_unless_the_best_are_asked_for(
+    run_dir, two_epochs, exported, tmp_path
+):
+    made = {}
+    for name, flags in {
+        "first": [f"--run_dir={run_dir}"],
+        "newest": [f"--run_dir={two_epochs}"],
+        "best": [f"--run_dir={two_epochs}", "--checkpoint=best"],
+    }.items():
+        sample.main([*flags, "--count=1", f"--out_dir={tmp_path / name}"])
+        made[name] = contents(tmp_path / name)["monday-0.mid"]
+    assert made["best"] == made["first"] != made["newest"]
+
+
+def test_an_exported_model_says_which_epoch_it_is_and_how_that_was_chosen(
+    two_epochs, exported, tmp_path
+):
+    folder = export.export(two_epochs, tmp_path / "best", "best")
+    config = json.loads((folder / "config.json").read_text())
+    said = "the best by polyphony (0.000 over 4 pieces)"
+    assert (config["epoch"], config["chosen"]) == (1, said)
+    for place, words in ((folder, said), (exported, "the newest")):
+        card = (place / "card.md").read_text()
+        assert f"Its weights are those after epoch 1 of the run monday, {words}." in card
+
+
+def test_a_checkpoint_that_is_not_there_is_refused_in_words(two_epochs, exported, tmp_path):
+    with pytest.raises(ValueError, match=r"no checkpoint of epoch 7; .* the epochs 1, 2 \("):
+        export.export(two_epochs, tmp_path / "exported", "7")
+    assert not (tmp_path / "exported").exists()
+    with pytest.raises(UsageError, match="an exported model has one set of weights"):
+        sample.main([f"--saved_model={exported}", "--out_dir=x", "--checkpoint=best"])
 
 
 @pytest.mark.parametrize(
@@ -184,3 +256,43 @@ def test_a_run_is_sampled_on_tensorflow_whatever_backend_it_was_trained_on(run_d
     )  # fmt: skip
     sample.main([f"--run_dir={run_dir}", "--count=1", f"--out_dir={tmp_path / 'tensorflow'}"])
     assert contents(tmp_path / "jax") == contents(tmp_path / "tensorflow")
+
+
+def test_copies_of_a_reference_are_warned_of_and_replaced_by_further_seeds(
+    exported, tmp_path, capsys
+):
+    command, known = [f"--saved_model={exported}", "--length=100"], tmp_path / "known"
+    sample.main([*command, f"--out_dir={known}", "--count=4", "--seed=10"])
+    plain = contents(known)
+    command += [f"--reference={known}", "--seed=12", "--count=3"]
+    capsys.readouterr()
+    sample.main([*command, f"--out_dir={tmp_path / 'all'}", "--originality=warn"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ["; copied: " in line for line in lines] == [True, True, False]
+    assert f"of {next(iter(plain))[:-6]}12.mid" in lines[0]
+    kept = contents(tmp_path / "all")
+    assert kept["monday-12.mid"] == plain["monday-12.mid"]
+    sample.main([*command, f"--out_dir={tmp_path / 'new'}", "--originality=resample"])
+    said = capsys.readouterr()
+    assert "monday-12.mid" not in contents(tmp_path / "new")
+    assert "monday-13.mid" not in contents(tmp_path / "new")
+    assert len(contents(tmp_path / "new")) == 3
+    assert "seed 12 rejected, copied: " in said.err
+    assert all("; original: " in line for line in said.out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--originality=warn"], "--originality with --saved_model needs --reference"),
+        (["--reference=x"], "--reference is where --originality=warn or resample looks"),
+    ],
+)
+def test_originality_and_its_reference_belong_together(exported, flags, words):
+    with pytest.raises(UsageError, match=words):
+        sample.main([f"--saved_model={exported}", "--out_dir=x", *flags])
+
+
+def test_a_run_whose_data_is_elsewhere_asks_where(run_dir, tmp_path):
+    with pytest.raises(UsageError, match="not there, seen from here; say where with --reference"):
+        sample.main([f"--run_dir={run_dir}", f"--out_dir={tmp_path}", "--originality=warn"])
