@@ -1,4 +1,4 @@
-# What every job script shares; they source it, change the three lists of flags, and call
+# What every job script shares; they source it, change the four lists of flags, and call
 # `job "$@"`, whose arguments go to the trainer.
 #
 # Read from the environment, paths as seen from where you call:
@@ -6,7 +6,7 @@
 #   RUN_DIR=DIR              the run to resume, or where a new one goes (train/<timestamp>)
 #   DATA_DIR=DIR             prepared data (data/<source>-<codec and its flags>)
 #   EXPORT_DIR=DIR           the SavedModel (exported_models/<model>-<name of the run>)
-#   PREPARE_FLAGS, SAMPLE_FLAGS    words added to the flags of those stages
+#   PREPARE_FLAGS, SAMPLE_FLAGS, EVALUATE_FLAGS    words added to the flags of those stages
 #   SMOKE=1                  everything tiny: shows that the job works, not what it makes
 # shellcheck shell=bash
 set -euo pipefail
@@ -39,6 +39,7 @@ codec=note_tuples
 prepare_flags=()
 train_flags=()
 sample_flags=(--count=8)
+evaluate_flags=(--count=100)
 
 job() {
     if [[ " $* " == *" --help "* ]]; then
@@ -62,8 +63,9 @@ job() {
     stage 4 "sample: pieces from the SavedModel" "$run_dir/samples"
     "$python" -m crnn_gan.sample "--saved_model=$export_dir" "--out_dir=$run_dir/samples" \
         "${sample_flags[@]}"
-    stage 5 "statistics: those pieces beside real music"
-    "$python" -m crnn_gan.statistics "--midi_dir=$run_dir/samples" "--run_dir=$run_dir"
+    stage 5 "evaluate: 100 pieces of the run beside real music" "$run_dir/evaluation"
+    "$python" -m crnn_gan.evaluate "--run_dir=$run_dir" "--reference=$data_dir" \
+        "--out_dir=$run_dir/evaluation" "${evaluate_flags[@]}"
     link_latest
     say_where
 }
@@ -80,6 +82,7 @@ add_flags_from_environment() {
         train_flags+=(--hidden_size_g=8 --hidden_size_d=8 --meta_layer_size=8)
         train_flags+=(--critic_steps=1 --samples_per_epoch=2)
         sample_flags+=(--count=2)
+        evaluate_flags+=(--count=3)
     fi
     # Meant to split into words, not to match files.
     set -f
@@ -87,6 +90,8 @@ add_flags_from_environment() {
     prepare_flags+=(${PREPARE_FLAGS:-})
     # shellcheck disable=SC2206
     sample_flags+=(${SAMPLE_FLAGS:-})
+    # shellcheck disable=SC2206
+    evaluate_flags+=(${EVALUATE_FLAGS:-})
     set +f
 }
 
@@ -132,6 +137,7 @@ say_where() {
     cat <<END
 
 done in $((SECONDS / 60)) min $((SECONDS % 60)) s; in $PWD:
+  report, opens in any browser                     $run_dir/evaluation/report.html
   a MIDI, its piano roll and statistics an epoch   $run_dir/generated_data/
   pieces from the SavedModel                       $run_dir/samples/
   SavedModel                                       $export_dir${latest:+ (also as $latest)}

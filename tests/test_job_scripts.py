@@ -16,7 +16,8 @@ JOBS = [path for path in SCRIPTS if re.search(r"^job ", path.read_text(), re.MUL
 SMOKE_SECONDS = 60
 # What scripts read from the environment: a test gives its own.
 SETTINGS = {
-    *("DATA", "DATA_DIR", "RUN_DIR", "EXPORT_DIR", "PREPARE_FLAGS", "SAMPLE_FLAGS", "SMOKE"),
+    *("DATA", "DATA_DIR", "RUN_DIR", "EXPORT_DIR", "PREPARE_FLAGS", "SAMPLE_FLAGS"),
+    *("EVALUATE_FLAGS", "SMOKE"),
     *("KERAS_BACKEND", "PYTHON"),
 }
 every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -88,6 +89,7 @@ def written(places: dict[str, str]) -> dict[str, list[str]]:
         "epochs": sorted(path.name for path in (run_dir / "generated_data").rglob("*.mid")),
         "samples": sorted(path.name for path in (run_dir / "samples").rglob("*.mid")),
         "model": sorted(path.name for path in export_dir.iterdir()),
+        "findings": sorted(path.name for path in (run_dir / "evaluation").iterdir()),
     }
 
 
@@ -119,6 +121,7 @@ def test_a_smoke_run_makes_pieces_and_a_saved_model_within_a_minute(job, tmp_pat
     assert left["epochs"], printed
     assert len(left["samples"]) == 2, printed
     assert {"saved_model.pb", "config.json", "signature.json", "card.md"} <= set(left["model"])
+    assert left["findings"] == ["metrics.json", "piano_rolls", "report.html"]
     assert "polyphony" in printed
     for place in (settings["RUN_DIR"], settings["EXPORT_DIR"]):
         assert place in printed.split("\ndone in ")[1]
@@ -227,12 +230,13 @@ def test_a_job_calls_its_stages_in_order_and_passes_each_its_flags(dry):
         cwd=dry.parent,
         PREPARE_FLAGS="--works_per_composer=5 --workers=1",
         SAMPLE_FLAGS="--seed=7",
+        EVALUATE_FLAGS="--nooriginality",
         RUN_DIR="my run",
     )
     run_dir, exported = f"{dry.parent}/my run", "exported_models/c_rnn_gan-my run"
     codec = "tones_per_cell=3,ticks_per_quarter=384,pitch_features=number,nopresence"
     data_dir = f"data/corpus-note_tuples,{codec},works_per_composer=5"
-    prepare, train, export, sample, statistics = asked(printed)
+    prepare, train, export, sample, evaluate = asked(printed)
     assert prepare == [
         "pipelines.prepare",
         "--source=corpus",
@@ -258,10 +262,13 @@ def test_a_job_calls_its_stages_in_order_and_passes_each_its_flags(dry):
         "--count=8",
         "--seed=7",
     ]
-    assert statistics == [
-        "crnn_gan.statistics",
-        f"--midi_dir={run_dir}/samples",
+    assert evaluate == [
+        "crnn_gan.evaluate",
         f"--run_dir={run_dir}",
+        f"--reference={data_dir}",
+        f"--out_dir={run_dir}/evaluation",
+        "--count=100",
+        "--nooriginality",
     ]
 
 
