@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from crnn_gan.evaluation.reference import learned_from, read_reference
 from crnn_gan.evaluation.training_curves import read_training
 from crnn_gan.metrics.bands import table
 from crnn_gan.report import page
-from crnn_gan.report.words import sentences
+from crnn_gan.report.words import left_out, sentences
 from crnn_gan.signatures.interface import Interface
 from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import codec_from_json, note_codec
@@ -34,6 +35,7 @@ with all figures, and a piano roll of each piece that the page shows.
 A run or an exported model is sampled first; what else may be set then, --help lists."""
 
 REPORT, METRICS, PIANO_ROLLS = "report.html", "metrics.json", "piano_rolls"
+LONGEST_NAME = 200  # Bytes; a file system takes 255, and a file being written has a longer name.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Sampling:
 def main(argv: list[str]) -> None:
     """Evaluates as the command line says, and prints what was found."""
     evaluation, _ = evaluated(argv)
-    print("\n".join(sentences(evaluation)), end="\n\n")
+    said = [*sentences(evaluation), *left_out(evaluation), *evaluation.notes]
+    print("\n".join(said), end="\n\n")
     real = {row.name: row.band for row in evaluation.statistics}
     print(table([piece.statistics for piece in evaluation.pieces], real), end="\n\n")
     print(f"report: {Path(peek(argv, 'out_dir', '')) / REPORT}")
@@ -94,6 +97,7 @@ def evaluated(argv: Sequence[str]) -> tuple[Evaluation, list[Score]]:
     if flags.checkpoint != "newest" and not flags.run_dir:
         raise UsageError("--checkpoint is of a run: give it with --run_dir")
     reference_dir, composer = _reference_dir(flags)
+    _refuse_files(Path(flags.out_dir))
     values: dict[str, Any] = {}
     if interface:
         sampling, controls = map(dataclasses.asdict, settings)
@@ -130,10 +134,40 @@ def write(evaluation: Evaluation, scores: Sequence[Score], out_dir: Path, shown:
     text = json.dumps(evaluation.to_json(), allow_nan=False) + "\n"
     write_atomically(out_dir / METRICS, text.encode())
     (out_dir / PIANO_ROLLS).mkdir(exist_ok=True)
-    for piece, score in list(zip(evaluation.pieces, scores, strict=True))[:shown]:
-        name = piece.name.replace("/", "_")
-        piano_roll.save_png(score, out_dir / PIANO_ROLLS / f"{name}.png", piece.name)
+    pieces = list(zip(evaluation.pieces, scores, strict=True))[:shown]
+    names = picture_names([piece.name for piece, _ in pieces])
+    with warnings.catch_warnings():
+        # A box stands in the title for a character that the font lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        for (piece, score), name in zip(pieces, names, strict=True):
+            piano_roll.save_png(score, out_dir / PIANO_ROLLS / name, piece.name)
     page.write(evaluation, scores, out_dir / REPORT, shown)
+
+
+def picture_names(pieces: Sequence[str]) -> list[str]:
+    """Gives the file name of each piece's piano roll: all differ, whatever the case of letters.
+
+    Args:
+      pieces: names of the pieces, in which / parts the folders.
+    """
+    taken: set[str] = set()
+    names = []
+    for piece in pieces:
+        whole = piece.replace("/", "_").encode()[:LONGEST_NAME].decode(errors="ignore")
+        name, number = whole, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{whole}-{number}"
+        taken.add(name.casefold())
+        names.append(f"{name}.png")
+    return names
+
+
+def _refuse_files(out_dir: Path) -> None:
+    """Refuses, before the work, files where the findings need directories."""
+    for path in (out_dir, out_dir / PIANO_ROLLS):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is a file; --out_dir takes a directory, or a new name")
 
 
 def _reference_dir(flags: Flags) -> tuple[Path, tuple[str, ...]]:
@@ -144,6 +178,8 @@ def _reference_dir(flags: Flags) -> tuple[Path, tuple[str, ...]]:
     """
     if flags.shown < 0:
         raise UsageError(f"shown is {flags.shown}; give 0 or more")
+    if flags.seed < 0:
+        raise UsageError(f"seed is {flags.seed}; give 0 or more")
     if flags.reference:
         return Path(flags.reference), flags.composer
     if not flags.run_dir:

@@ -120,7 +120,8 @@ def _corners(left: float, bottom: float, right: float, top: float) -> list[tuple
 
 
 def _write(figure: Figure, x: float, y: float, text: str, points: float, **how: Any) -> None:
-    how = {"color": INK, **how}
+    # A dollar sign in a title is no formula.
+    how = {"color": INK, "parse_math": False, **how}
     figure.text(x, y, text, fontsize=points, transform=IdentityTransform(), **how)
 
 

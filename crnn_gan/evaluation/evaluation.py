@@ -52,7 +52,7 @@ class StatisticRow:
       mean: over the generated pieces.
       band: of the real windows.
       inside: share of the generated pieces that lie in the band, 0..1.
-      overlap: of the distances between pieces (MGEval).
+      overlap: of the distances between pieces (MGEval); none where all values are equal.
     """
 
     name: str
@@ -76,7 +76,8 @@ class HistogramRow:
       description: one line.
       shape: (bins,) or (rows, columns).
       bins: what each bin, or row and column, is called.
-      generated: mean over the pieces, flattened; sums to 1 unless all are empty.
+      generated: mean over the pieces, flattened; sums to the share of them that have something
+        to count.
       real: the same of the real windows.
       overlap: of the distances between pieces (MGEval).
     """

@@ -19,6 +19,7 @@ from crnn_gan.metrics.neighbours import neighbour_figures, neighbours_name
 MOST_REFERENCES = 500  # Of BLEU: more references give more, so their number is in the name.
 BLEU_N = 4
 NO_YARDSTICK = Value(None, "there is no held-out real music")
+NO_WIDTH = Value(None, "no statistic differs among the middle 90 % of the real windows")
 
 NEIGHBOURS: tuple[tuple[str, Wanted, str], ...] = (
     ("precision", "as real", "share of the pieces that are near a real one: do they fit in?"),
@@ -53,18 +54,26 @@ def _beside(
     value = of(generated)
     real = of(held_out) if held_out.scores else NO_YARDSTICK
     reasons = [
-        f"{what}: {found.reason}"
-        for what, found in (("generated", value), ("real", real))
+        found.reason if found is NO_YARDSTICK else f"{what}: {found.reason}"
+        for what, found in (("generated", value), ("held-out real music", real))
         if found.value is None
     ]
-    return Figure(name, group, value.value, real.value, wanted, description, "; ".join(reasons))
+    # Both sets are as large, so that most reasons hold of both.
+    reason = value.reason if value == real else "; ".join(reasons)
+    return Figure(name, group, value.value, real.value, wanted, description, reason)
 
 
 def _overlaps(generated: Measured, real: Measured, held_out: Measured) -> Iterable[Figure]:
-    """Mean overlap area of each group of statistics, of the histograms, and of all."""
+    """Mean overlap area of each group of statistics, and of the histograms.
+
+    A statistic that has one and the same value in all three sets, such as the pedal's where there
+    is none, is left out: its area of 1 would raise the mean and says nothing.
+    """
+    all_values = np.concatenate([generated.statistics, real.statistics, held_out.statistics])
+    varies = np.ptp(all_values, axis=0) > 0
     groups = dict.fromkeys(statistic.group for statistic in metrics.STATISTICS)
     for group in groups:
-        columns = [i for i, s in enumerate(metrics.STATISTICS) if s.group == group]
+        columns = [i for i, s in enumerate(metrics.STATISTICS) if s.group == group and varies[i]]
 
         def mean_of(pieces: Measured, columns: Sequence[int] = columns) -> Value:
             return mean_area(
@@ -84,12 +93,24 @@ def _overlaps(generated: Measured, real: Measured, held_out: Measured) -> Iterab
     yield _beside(name, "distances", "high", text, mean_of_histograms, generated, held_out)
 
 
+def overlap_of(generated: np.ndarray, real: np.ndarray) -> Overlap:
+    """Gives the overlap of one statistic; none where all values of both sets are equal.
+
+    Args:
+      generated: float64 [piece].
+      real: float64 [window].
+    """
+    if np.ptp(np.concatenate([generated, real])) == 0:
+        return Overlap(None, None, "all values of both sets are equal")
+    return overlap(generated[:, None], real[:, None])
+
+
 def mean_area(overlaps: Iterable[Overlap]) -> Value:
     """Gives the mean of the overlap areas that there are."""
     found = list(overlaps)
     areas = [one.area for one in found if one.area is not None]
     if not areas:
-        return Value(None, found[0].reason if found else "there is no statistic")
+        return Value(None, found[0].reason if found else "all values of all sets are equal")
     return Value(float(np.mean(areas)))
 
 
@@ -110,7 +131,7 @@ def _distances(generated: Measured, real: Measured, held_out: Measured) -> Itera
         "distances",
         "low",
         "how far the sets lie apart in mean and spread of all statistics",
-        lambda pieces: frechet_distance(pieces.statistics, real.statistics),
+        lambda pieces: frechet_distance(pieces.statistics, real.statistics) if width else NO_WIDTH,
         generated,
         held_out,
     )
@@ -121,7 +142,7 @@ def _distances(generated: Measured, real: Measured, held_out: Measured) -> Itera
     for name, wanted, text in NEIGHBOURS:
 
         def of(pieces: Measured, name: str = name) -> Value:
-            return getattr(found[id(pieces)], name)
+            return getattr(found[id(pieces)], name) if width else NO_WIDTH
 
         yield _beside(
             neighbours_name(name, width), "distances", wanted, text, of, generated, held_out

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crnn_gan.evaluation.reference import NamedScore, read_folder
+from crnn_gan.evaluation.reference import NamedScore, folder_name, read_folder
 from crnn_gan.sample import sampled
 from pipelines.codecs.codec import NoteCodec
 from pipelines.formats import midi
@@ -23,8 +23,8 @@ class Generated:
     Attributes:
       name: of the run, model or folder.
       made: how they came about, in words, without a full stop.
-      pieces: with their names; one without notes is kept, it is a finding.
-      left_out: what could not be read, a line each with the reason.
+      pieces: with their names; of a model one without notes is kept, it is a finding.
+      left_out: files that could not be read or have no notes, a line each with the reason.
       codec: that the model decodes by; None where nobody knows.
       steps: length asked for, in that codec's steps; None where nobody knows.
     """
@@ -44,7 +44,8 @@ def from_folder(midi_dir: Path) -> Generated:
       ValueError: no folder, or no music file in it.
     """
     pieces, left_out = read_folder(midi_dir)
-    return Generated(midi_dir.name, f"the files of {midi_dir.name}", pieces, left_out)
+    name = folder_name(midi_dir)
+    return Generated(name, f"the files of {name}", pieces, left_out)
 
 
 def from_sampler(

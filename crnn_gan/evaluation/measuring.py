@@ -57,9 +57,14 @@ def measure(
       ValueError: there is no generated or no real piece.
     """
     if not generated.pieces:
-        raise ValueError(f"there is nothing to evaluate in {generated.name}: no piece has notes")
+        raise ValueError(
+            f"there is nothing to evaluate in {generated.name}{_all_left_out(generated.left_out)}"
+        )
     if not reference.compared:
-        raise ValueError(f"there is no real music in {reference.name} to compare with")
+        raise ValueError(
+            f"there is no real music in {reference.name} to compare with"
+            f"{_all_left_out(reference.left_out)}"
+        )
     count = len(generated.pieces)
     windows = cut(generated, reference.compared, max(FEWEST_WINDOWS, count), seed)
     yardstick = cut(generated, reference.held_out, count, seed + 1)
@@ -68,7 +73,7 @@ def measure(
         title=generated.name,
         generated=_facts(generated.name, generated.made, generated.pieces, generated.left_out),
         reference=_facts(
-            reference.name, windows_made(generated, reference), windows, reference.left_out
+            reference.name, windows_made(generated, reference, windows), windows, reference.left_out
         ),
         pieces=tuple(_piece_rows(generated.pieces, made.statistics)),
         statistics=tuple(_statistic_rows(made.statistics, real.statistics)),
@@ -78,7 +83,7 @@ def measure(
         originality=originality,
         training=training,
         cards=cards or {},
-        notes=tuple(_notes(generated, reference)),
+        notes=(*_notes(generated, windows, yardstick), *_notes_of_windows(windows)),
     )
 
 
@@ -109,7 +114,7 @@ def cut(
     return windows_of_notes(pieces, notes, count, seed)
 
 
-def windows_made(generated: Generated, reference: Reference) -> str:
+def windows_made(generated: Generated, reference: Reference, windows: Sequence[NamedScore]) -> str:
     """Says how the real windows came about."""
     length = (
         f"{generated.steps} steps, on the grid of the model's codec"
@@ -117,7 +122,13 @@ def windows_made(generated: Generated, reference: Reference) -> str:
         else "as many notes as the generated pieces have"
     )
     where = "half of the pieces" if reference.knows_held_out else "the training pieces"
-    return f"windows of {length}, from {where} of {reference.name} ({len(reference.compared)})"
+    taken = f"{_sources(windows)} of {len(reference.compared)}"
+    return f"windows of {length}, from {where} of {reference.name} ({taken}, at random places)"
+
+
+def _sources(windows: Sequence[NamedScore]) -> int:
+    """How many pieces the windows are from."""
+    return len({window.name for window in windows})
 
 
 def _facts(
@@ -154,10 +165,11 @@ def _statistic_rows(generated: np.ndarray, real: np.ndarray) -> list[StatisticRo
                 description=statistic.description,
                 generated=tuple(values.tolist()),
                 real=tuple(real_values.tolist()),
-                mean=float(values.mean()),
+                # Rounding may lay the mean of equal values beside them, and outside the band.
+                mean=float(np.clip(values.mean(), values.min(), values.max())),
                 band=band,
                 inside=float(np.mean((values >= band.low) & (values <= band.high))),
-                overlap=overlap(values[:, None], real_values[:, None]),
+                overlap=figures.overlap_of(values, real_values),
             )
         )
     return rows
@@ -180,16 +192,30 @@ def _histogram_rows(
     ]
 
 
-def _notes(generated: Generated, reference: Reference) -> list[str]:
+def _all_left_out(lines: Sequence[str]) -> str:
+    """Why there is no piece: how many were left out, and the first of them with its reason."""
+    return f": {len(lines)} left out, the first is {lines[0]}" if lines else ""
+
+
+def _notes(
+    generated: Generated, windows: Sequence[NamedScore], yardstick: Sequence[NamedScore]
+) -> list[str]:
     """What a reader has to know to trust the figures."""
     notes = []
-    for count, what in (
-        (len(generated.pieces), "generated pieces"),
-        (len(reference.compared), "real pieces to compare with"),
-        (len(reference.held_out), "held-out real pieces as yardstick"),
+    for count, which, what in (
+        (len(generated.pieces), "generated", ""),
+        (_sources(windows), "real", " to compare with"),
+        (_sources(yardstick), "held-out real", " as yardstick"),
     ):
-        if count < FEW:
-            notes.append(f"There are only {count} {what}: figures of sets are uncertain.")
+        if not count:
+            notes.append(f"There is no {which} piece{what}.")
+        elif count < FEW:
+            few = f"is only 1 {which} piece" if count == 1 else f"are only {count} {which} pieces"
+            notes.append(f"There {few}{what}: figures of sets are uncertain.")
+    if not (generated.codec and generated.steps):
+        notes.append(
+            "Real windows have as many notes as the generated pieces, so note count says nothing."
+        )
     if not generated.codec:
         notes.append(
             "Nobody knows on which grid the generated pieces lie: what depends on notes that "
@@ -197,5 +223,34 @@ def _notes(generated: Generated, reference: Reference) -> list[str]:
         )
     empty = sum(not len(piece.score.notes) for piece in generated.pieces)
     if empty:
-        notes.append(f"{empty} generated pieces have no note; they count as they are.")
+        have = "1 generated piece has" if empty == 1 else f"{empty} generated pieces have"
+        notes.append(f"{have} no note; what is without notes counts with the value of silence.")
+    if drums := _drums_alone(generated.pieces):
+        notes.append(
+            f"{drums} of {len(generated.pieces)} generated pieces hold drums alone, which no "
+            "statistic counts: their values are those of silence."
+        )
     return notes
+
+
+def _notes_of_windows(windows: Sequence[NamedScore]) -> list[str]:
+    """The same of the real windows."""
+    notes = []
+    if drums := _drums_alone(windows):
+        notes.append(
+            f"{drums} of {len(windows)} real windows hold drums alone, which no statistic counts: "
+            "their values are those of silence."
+        )
+    repeated = repeated_pieces([window.score for window in windows])
+    if repeated > len(windows) / 2:
+        notes.append(
+            f"Of {len(windows)} real windows {repeated} repeat another, because the real pieces "
+            "are few or short: the bands are narrow, and figures of sets are uncertain."
+        )
+    return notes
+
+
+def _drums_alone(pieces: Sequence[NamedScore]) -> int:
+    """Counts the pieces that have notes, none of them with a pitch."""
+    found = [piece.score.notes["is_drum"] for piece in pieces if len(piece.score.notes)]
+    return sum(bool(is_drum.all()) for is_drum in found)

@@ -82,7 +82,7 @@ def read_reference(
         pieces, refused = _through(codec, pieces)
         left_out += refused
     first, second = halves(pieces)
-    return Reference(path.name, first, second, pieces, True, codec, left_out=left_out)
+    return Reference(folder_name(path), first, second, pieces, True, codec, left_out=left_out)
 
 
 def halves(
@@ -114,11 +114,21 @@ def learned_from(model_dir: Path) -> tuple[Path, tuple[str, ...]]:
     return Path(data_dir), tuple(config["training"].get("composer", ()))
 
 
+def folder_name(path: Path) -> str:
+    """Gives what a folder is called, also where it is given as "." or by way of "..".
+
+    Characters that no screen shows stand as Python escapes them.
+    """
+    whole = path.expanduser().resolve()
+    return _shown(printable(whole.name or str(whole)))
+
+
 def read_folder(path: Path) -> tuple[tuple[NamedScore, ...], tuple[str, ...]]:
     """Reads every music file of a folder and those below it, in the order of their names.
 
     Returns:
-      The pieces that have notes, and a line with the reason for each that could not be taken.
+      The pieces that have notes, and a line with the reason for each that could not be taken. In
+      both, characters that no screen shows stand as Python escapes them.
 
     Raises:
       ValueError: no folder, or no music file in it.
@@ -127,10 +137,18 @@ def read_folder(path: Path) -> tuple[tuple[NamedScore, ...], tuple[str, ...]]:
     pieces, left_out = [], []
     for piece in source.pieces():
         try:
-            pieces.append(NamedScore(piece.key, source.read(piece)))
+            pieces.append(NamedScore(_shown(piece.key), source.read(piece)))
         except (ValueError, OSError) as error:
-            left_out.append(f"{piece.key}: {printable(str(error))}")
+            reason = str(error).removeprefix(f"{piece.path}: ")
+            left_out.append(_shown(f"{piece.key}: {printable(reason)}"))
     return tuple(pieces), tuple(left_out)
+
+
+def _shown(text: str) -> str:
+    """Text in which a line break, an escape or a change of direction is seen and does nothing."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
 
 
 def _through(
@@ -163,7 +181,7 @@ def _prepared(data_dir: Path, composer: Sequence[str]) -> Reference:
     ]
     card = data_dir / CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    return Reference(data_dir.name, known, tuple(held_out), known, False, codec, text)
+    return Reference(folder_name(data_dir), known, tuple(held_out), known, False, codec, text)
 
 
 def _decoded(
@@ -184,8 +202,10 @@ def windows_of_steps(
 ) -> list[NamedScore]:
     """Cuts windows of some steps of a codec: pieces in turn, places at random.
 
+    As in training, what is shorter than a window is passed over.
+
     Args:
-      pieces: real music; what is shorter than a window is taken whole.
+      pieces: real music; where none is as long as a window, all are taken whole.
       codec: of the generated pieces, so that both lie on one grid.
       steps: of a window.
       count: windows to cut.
@@ -194,7 +214,7 @@ def windows_of_steps(
     arrays = [codec.encode(piece.score) for piece in pieces]
     random = np.random.Generator(np.random.Philox(seed))
     windows = []
-    for index in _turns(random, len(pieces), count):
+    for index in _turns(random, [len(array) for array in arrays], [steps] * count):
         array = arrays[index]
         start = random.integers(max(1, len(array) - steps + 1))
         window = codec.decode(array[start : start + steps]).score
@@ -208,23 +228,36 @@ def windows_of_notes(
     """Cuts windows of as many notes as the generated pieces have, from places at random.
 
     Args:
-      pieces: real music; what has fewer notes than a window is taken whole.
+      pieces: real music; where none has as many notes as a window, one is taken whole.
       notes: notes of each generated piece; windows take them in turn.
       count: windows to cut.
       seed: of order and places.
     """
     random = np.random.Generator(np.random.Philox(seed))
     windows = []
-    for turn, index in enumerate(_turns(random, len(pieces), count)):
-        score, wanted = pieces[index].score, max(1, notes[turn % len(notes)])
+    sizes = [max(1, notes[turn % len(notes)]) for turn in range(count)]
+    turns = _turns(random, [len(piece.score.notes) for piece in pieces], sizes)
+    for index, wanted in zip(turns, sizes, strict=False):  # No pieces, no windows.
+        score = pieces[index].score
         start = int(random.integers(max(1, len(score.notes) - wanted + 1)))
         windows.append(NamedScore(pieces[index].name, _notes_from(score, start, wanted)))
     return windows
 
 
-def _turns(random: np.random.Generator, pieces: int, count: int) -> np.ndarray:
-    """The piece of each window: all in a random order, then again."""
-    return np.resize(random.permutation(pieces), count) if pieces else np.zeros(0, int)
+def _turns(random: np.random.Generator, lengths: Sequence[int], sizes: Sequence[int]) -> list[int]:
+    """The piece of each window: of those that are long enough the one that was taken least.
+
+    Equal ones go in a random order. Where none is long enough, all are.
+    """
+    order = random.permutation(len(lengths))
+    ordered, taken = np.array(lengths)[order], np.zeros(len(order))
+    turns = []
+    for size in sizes if len(order) else ():
+        fits = ordered >= size
+        place = int(np.where(fits if fits.any() else True, taken, np.inf).argmin())
+        taken[place] += 1
+        turns.append(int(order[place]))
+    return turns
 
 
 def _notes_from(score: Score, start: int, count: int) -> Score:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Sequence
 
@@ -49,6 +48,7 @@ class Yardstick:
         self.cut_short = 0
         self._held_out = [row for row in map(row_of, held_out) if len(row) >= SHORTEST]
         self._seed = seed
+        self._used: set[int] = set()  # Of the held-out pieces, else of the known ones.
 
     def judge(self, scores: Sequence[Score]) -> tuple[PieceOriginality, ...]:
         """Measures pieces, empty ones included, and gives each its verdict."""
@@ -66,11 +66,13 @@ class Yardstick:
             windows, short = _windows(self._held_out, sizes, draw)
             real = self.known.compare([window for _, window in windows])
             self.cut_short += short
+            self._used.update(piece for piece, _ in windows)
         elif self.known.different > 1:
             windows, short = _windows(self.known.rows, sizes, draw)
             own = [piece for piece, _ in windows]
             real = self.known.compare([window for _, window in windows], own)
             self.cut_short += short
+            self._used.update(own)
         self.limits[octave] = limits(real)
         self.real[octave] = tuple(judged(window, self.limits[octave]) for window in real)
 
@@ -81,9 +83,10 @@ class Yardstick:
         if not count:
             return "there are no real windows: nothing is held out, and no other piece is known"
         of = (
-            f"{len(self._held_out)} held-out pieces"
+            f"{len(self._used)} of {len(self._held_out)} held-out pieces"
             if self._held_out
-            else f"the {len(self.known.rows)} known pieces, each without itself and its copies"
+            else f"{len(self._used)} of the {len(self.known.rows)} known pieces, each without "
+            "itself and its copies"
         )
         text = f"{count} windows at random places of {of}, of as many notes as the pieces"
         short = f"; {self.cut_short} have fewer, no piece being so long"
@@ -164,11 +167,15 @@ def _windows(
     notes = min(OFTEN * int(lengths.sum()), WINDOW_NOTES)
     count = int(np.clip(notes // min(int(np.mean(sizes)), longest), 1, WINDOWS))
     order = draw.permutation(len(sources))
-    turns = {size: itertools.cycle(order[lengths[order] >= min(size, longest)]) for size in sizes}
+    ordered, taken = lengths[order], np.zeros(len(order))
     windows, short = [], 0
     for index in range(count):
         asked = sizes[index % len(sizes)]
-        size, piece = min(asked, longest), int(next(turns[asked]))
+        size = min(asked, longest)
+        # Of the pieces that are long enough, the first of those taken least often.
+        place = int(np.where(ordered >= size, taken, np.inf).argmin())
+        taken[place] += 1
+        piece = int(order[place])
         short += size < asked
         first = int(draw.integers(lengths[piece] - size + 1))
         windows.append((piece, sources[piece].cut(first, first + size)))

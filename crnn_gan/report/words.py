@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from crnn_gan.evaluation.evaluation import Evaluation, Figure, PieceRow, StatisticRow
 from crnn_gan.metrics.bands import in_words, side
 from crnn_gan.originality.originality import PieceOriginality, SetOriginality
+from crnn_gan.originality.rows import SHORTEST
 from crnn_gan.report.numbers import count, duration, number, percent
 
 NOT_SAID = (
@@ -43,6 +44,16 @@ def beginning(evaluation: Evaluation) -> str:
     )
 
 
+def left_out(evaluation: Evaluation) -> list[str]:
+    """Says in a sentence for each set how many pieces were left out, and why the first was."""
+    return [
+        f"{count(len(lines), 'piece')} of {facts.name} "
+        f"{'was left out:' if len(lines) == 1 else 'were left out, the first is'} {lines[0]}."
+        for facts in (evaluation.generated, evaluation.reference)
+        if (lines := facts.left_out)
+    ]
+
+
 def findings(evaluation: Evaluation) -> Iterator[Finding]:
     """Gives what was found, a topic each."""
     if evaluation.statistics and evaluation.generated.pieces:
@@ -64,27 +75,46 @@ def findings(evaluation: Evaluation) -> Iterator[Finding]:
 def _close(rows: tuple[StatisticRow, ...]) -> str:
     inside = sum(not side(row.mean, row.band) for row in rows)
     share = sum(row.inside for row in rows) / len(rows)
+    # More than 90 %: many windows lie on the very edge of a band, such as that of a count.
+    real = sum(_share_inside(row) for row in rows) / len(rows)
+    in_statistics = f"In {inside} of {count(len(rows), 'statistic')}"
+    where = f"where the middle {percent(0.9)} of the real windows lie"
+    if len(rows[0].generated) == 1:
+        return (
+            f"{in_statistics} the piece lies {where}, a real window in {percent(real)} of them on "
+            "average."
+        )
     return (
-        f"In {inside} of {count(len(rows), 'statistic')} the mean of the pieces lies where the "
-        f"middle {percent(0.9)} of the real windows lie. A single piece does so in "
-        f"{percent(share)} of them on average, a real window in about {percent(0.9)}."
+        f"{in_statistics} the mean of the pieces lies {where}. A single piece does so in "
+        f"{percent(share)} of them on average, a real window in {percent(real)}."
     )
+
+
+def _share_inside(row: StatisticRow) -> float:
+    """The share of the real windows that lie in the band made of them."""
+    return sum(not side(value, row.band) for value in row.real) / len(row.real)
 
 
 def _outstanding(rows: tuple[StatisticRow, ...]) -> str:
     outside = sorted((row for row in rows if side(row.mean, row.band)), key=_distance)[::-1]
     if not outside:
         least = min(rows, key=lambda row: row.inside)
+        if least.inside == 1:
+            return "No piece lies outside in any statistic."
         return (
-            f"No mean does; {in_words(least.name)} has the fewest pieces inside "
+            f"No mean lies outside; {in_words(least.name)} has the fewest pieces inside "
             f"({percent(least.inside)})."
         )
-    named = [
-        f"{in_words(row.name)} ({number(row.mean)}, {side(row.mean, row.band)} "
-        f"{number(row.band.low)} to {number(row.band.high)})"
-        for row in outside[:MOST_NAMED]
-    ]
+    named = [f"{in_words(row.name)} ({_beside_band(row)})" for row in outside[:MOST_NAMED]]
     return f"Furthest from real music: {_listed(named)}."
+
+
+def _beside_band(row: StatisticRow) -> str:
+    """Says on which side of the band the mean lies: "60, above 12 to 36"."""
+    mean, low, high = map(number, (row.mean, row.band.low, row.band.high))
+    where = side(row.mean, row.band)
+    just = "just " if mean == (low if where == "below" else high) else ""
+    return f"{mean}, {just}{where} {low if low == high else f'{low} to {high}'}"
 
 
 def _distance(row: StatisticRow) -> float:
@@ -146,16 +176,24 @@ def _shortfall(figure: Figure) -> float:
 
 def _original(evaluation: Evaluation, originality: SetOriginality) -> str:
     known = f"{count(originality.known, 'known piece')}"
-    if not originality.limits:
-        longest = max(piece.longest_row for piece in originality.pieces)
+    # Drums are not compared, nor are fewer notes than this, though the verdict is "original".
+    short = sum(piece.notes < SHORTEST for piece in originality.pieces)
+    total = len(originality.pieces) - short
+    if not total:
         return (
-            f"Held against {known}, the longest row of notes that is known has "
-            f"{count(longest, 'note')}; there is no held-out music to say how much that is."
+            f"No piece was held against known music: none has {SHORTEST} notes or more, drums "
+            "left out."
         )
+    if not originality.limits:
+        return f"Held against {known}, {_without_limits(originality)}."
     verdicts = originality.verdicts
-    total = len(originality.pieces)
-    within = "all" if verdicts["original"] == total else f"{verdicts['original']} of {total}"
-    text = f"Held against {known}, {within} pieces stay within the limits of held-out real music"
+    original = verdicts["original"] - short
+    within = "all" if original == total else f"{original} of {total}"
+    stay = "the piece stays" if original == total == 1 else f"{within} pieces stay"
+    text = f"Held against {known}, {stay} within the limits of held-out real music"
+    if short:
+        text += f" ({short} more {'has' if short == 1 else 'have'} under {SHORTEST} notes and "
+        text += f"{'was' if short == 1 else 'were'} not compared)"
     if verdicts["borrows"]:
         text += f", {verdicts['borrows']} {'borrows' if verdicts['borrows'] == 1 else 'borrow'}"
     if verdicts["copied"]:
@@ -167,6 +205,18 @@ def _original(evaluation: Evaluation, originality: SetOriginality) -> str:
     ]
     more = f" and {len(copied) - MOST_NAMED} more" if len(copied) > MOST_NAMED else ""
     return f"{text} (copied: {', '.join(copied[:MOST_NAMED])}{more})." if copied else f"{text}."
+
+
+def _without_limits(originality: SetOriginality) -> str:
+    longest = max(piece.longest_row for piece in originality.pieces)
+    row = (
+        f"the longest row of notes that is known has {count(longest, 'note')}"
+        if longest
+        else f"no row of {SHORTEST} notes or more is known"
+    )
+    if originality.real:
+        return f"{row}; held-out real music is itself known, so it cannot say how much that is"
+    return f"{row}; there is no held-out music to say how much that is"
 
 
 def verdict_word(piece: PieceOriginality) -> str:

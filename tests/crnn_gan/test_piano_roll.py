@@ -40,6 +40,11 @@ def coloured(picture: np.ndarray) -> np.ndarray:
     return body.max(-1) - body.min(-1) > 30
 
 
+def test_a_dollar_in_a_title_begins_no_formula():
+    formula = piano_roll.draw(random_score(50), r"x$\frac$.mid")
+    assert formula.shape == piano_roll.draw(random_score(50), "x.mid").shape
+
+
 def test_a_picture_is_red_green_blue_bytes_of_its_width():
     picture = piano_roll.draw(random_score(50), "fifty")
     assert picture.dtype == np.uint8

@@ -125,6 +125,7 @@ def test_the_pieces_of_an_exported_model_are_those_that_sample_writes(tmp_path, 
         (["--midi_dir=x", "--run_dir=y"], "give one of"),
         (["--midi_dir=x"], "give --reference"),
         (["--midi_dir=x", "--reference=y", "--shown=-1"], "shown is -1; give 0 or more"),
+        (["--midi_dir=x", "--reference=y", "--seed=-1"], "seed is -1; give 0 or more"),
         (["--midi_dir=x", "--reference=y", "--count=3"], "no flag --count"),
         (["--midi_dir=gone", "--reference=gone"], "gone"),
     ],
@@ -154,6 +155,46 @@ def test_a_folder_without_music_is_refused_in_words(tmp_path, real):
         evaluate.main(
             [f"--midi_dir={tmp_path / 'empty'}", f"--reference={real}", f"--out_dir={tmp_path}"]
         )
+
+
+def test_files_that_cannot_be_read_are_named_where_nothing_else_is_there(tmp_path, real):
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "a.mid").write_bytes(b"hello")
+    words = [f"--midi_dir={tmp_path / 'damaged'}", f"--reference={real}"]
+    with pytest.raises(ValueError, match=r"1 left out, the first is a\.mid: does not begin"):
+        evaluate.main([*words, f"--out_dir={tmp_path / 'out'}"])
+
+
+def test_odd_file_names_have_a_picture_each_and_do_nothing_on_a_screen(tmp_path, real, capsys):
+    made = tmp_path / "made"
+    names = ["a/b", "a_b", "A_B", "x$\\frac$", "new\nline", "red\x1b[31m", "\N{MUSICAL KEYBOARD}"]
+    names += ["n" * 250, "<script>alert(1)<", "</script"]
+    for name, (_, score) in zip(names, pieces(len(names), 500), strict=True):
+        path = made / f"{name}.mid"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        midi.write(score, made / "written.mid")
+        (made / "written.mid").rename(path)
+    out_dir = tmp_path / "out"
+    evaluate.main([f"--midi_dir={made}/../made", f"--reference={real}", f"--out_dir={out_dir}"])
+    assert len(findings(out_dir)["pieces"]) == len(names)
+    pictures = {path.name.casefold() for path in (out_dir / "piano_rolls").iterdir()}
+    assert len(pictures) == len(names)
+    assert {"a_b.mid.png", "a_b.mid-2.png", "a_b.mid-3.png", r"new\nline.mid.png"} <= pictures
+    page = (out_dir / "report.html").read_text()
+    assert "<script>alert" not in page and "\x1b" not in page
+    printed = capsys.readouterr().out
+    assert printed.startswith("10 pieces of made (")
+    assert "\x1b" not in printed
+
+
+@pytest.mark.parametrize("taken", ["out", "out/piano_rolls"])
+def test_a_file_where_the_findings_go_is_refused_before_the_work(tmp_path, real, taken):
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).write_text("mine")
+    words = [f"--midi_dir={real}", f"--reference={real}", f"--out_dir={tmp_path / 'out'}"]
+    with pytest.raises(ValueError, match="is a file; --out_dir takes a directory"):
+        evaluate.main(words)
+    assert (tmp_path / taken).read_text() == "mine"
 
 
 def test_a_folder_of_files_needs_neither_tensorflow_nor_keras(tmp_path, real):

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from random_music import pieces
 
+from crnn_gan import metrics
 from crnn_gan.evaluation.evaluation import Evaluation
+from crnn_gan.evaluation.figures import figures
 from crnn_gan.evaluation.generated import Generated
-from crnn_gan.evaluation.measuring import find_copies, measure
+from crnn_gan.evaluation.measured import Measured
+from crnn_gan.evaluation.measuring import _statistic_rows, find_copies, measure
 from crnn_gan.evaluation.reference import NamedScore, Reference
 from pipelines.codecs.note_tuples import Codec
 from pipelines.score import NOTE, Score
@@ -125,6 +128,42 @@ def test_odd_sets_give_figures_or_a_reason_in_words(made):
     assert any("no note" in note for note in found.notes) == (EMPTY in made)
 
 
+def test_drums_alone_are_said_since_no_statistic_counts_them():
+    drums = np.array([(480 * beat, 240, 36, 90, 0, 0, True) for beat in range(20)], NOTE)
+    found = evaluate(NamedScore("drums", Score(480, drums)), *pieces(1))
+    assert named(found.statistics, "note_count").generated == (0, 60)
+    assert any("1 of 2 generated pieces hold drums alone" in note for note in found.notes)
+    assert not any("real windows hold drums" in note for note in found.notes)
+
+
+def test_one_piece_is_told_in_the_singular():
+    notes = evaluate(EMPTY).notes
+    assert "There is only 1 generated piece: figures of sets are uncertain." in notes
+    assert any(note.startswith("1 generated piece has no note") for note in notes)
+
+
+def test_real_windows_that_are_all_alike_are_no_lack_of_generated_pieces():
+    alike = [NamedScore(f"copy {n}", KNOWN[0].score) for n in range(10)]
+    made = [NamedScore(f"made {n}", piece.score) for n, piece in enumerate(pieces(8, 500, 200))]
+    reference = Reference("alike", tuple(alike), tuple(alike), tuple(alike), False)
+    found = evaluate(*made, reference=reference)
+    figure = beginning(found.figures, "precision")
+    assert figure.reason == "no statistic differs among the middle 90 % of the real windows"
+    assert any("real windows 399 repeat another" in note for note in found.notes)
+
+
+def test_the_mean_of_equal_values_is_that_value():
+    # np.mean([0.1] * 3) is 0.10000000000000002, above a band that is 0.1 alone.
+    values = np.full((9, len(metrics.STATISTICS)), 0.1)
+    row = _statistic_rows(values[:3], values)[0]
+    assert (row.mean, row.band.high) == (0.1, 0.1)
+
+
+def test_a_reason_that_holds_of_both_sets_is_said_once():
+    figure = beginning(evaluate(*pieces(2)).figures, "recall")
+    assert figure.reason == "too few generated pieces: 2, needs 6 or more"
+
+
 def test_without_held_out_music_the_yardstick_is_missing_with_a_reason():
     found = evaluate(*pieces(20), reference=dataclasses.replace(REFERENCE, held_out=()))
     assert {figure.real for figure in found.figures} == {None}
@@ -140,6 +179,58 @@ def test_pieces_of_a_model_are_compared_with_windows_on_its_grid():
     assert found.reference.notes <= 400 * 12
     assert not any("grid" in note for note in found.notes)
     assert found.originality is None
+
+
+def test_a_statistic_that_is_constant_everywhere_adds_nothing_to_an_overlap():
+    found = evaluate(*pieces(20))
+    pedal = named(found.statistics, "pedal_share").overlap
+    assert (pedal.area, pedal.reason) == (None, "all values of both sets are equal")
+    expression = [row.overlap.area for row in found.statistics if row.group == "expression"]
+    figure = beginning(found.figures, "mean overlap area, expression statistics (2, ")
+    assert figure.value == pytest.approx(np.mean([area for area in expression if area is not None]))
+
+
+def test_distances_leave_out_statistics_without_a_band_and_say_how_many_are_left():
+    found = evaluate(*pieces(20))
+    wide = sum(row.band.high > row.band.low for row in found.statistics)
+    assert 10 < wide < len(found.statistics) - 1  # Two are of the pedal, which nobody uses here.
+    for name in ("Fréchet", "precision", "recall", "density", "coverage"):
+        assert f"{wide} features" in beginning(found.figures, name).name
+
+
+def test_every_real_window_is_a_reference_of_bleu():
+    real = Measured.of(pieces(30))
+    same = Measured.of(pieces(30)[20:25])
+    bleu = beginning(figures(same, real, Measured.of(HELD_OUT)), "BLEU")
+    assert "30 references" in bleu.name
+    assert bleu.value == pytest.approx(1) and bleu.real < 0.95
+
+
+def test_held_out_pieces_that_are_known_are_no_yardstick_of_copies():
+    folder = dataclasses.replace(REFERENCE, known=KNOWN + HELD_OUT, knows_held_out=True)
+    found = find_copies(generated(*pieces(3, 500)), folder)
+    assert "the 40 known pieces, each without itself" in found.real_made
+    assert "10 held-out pieces" in find_copies(generated(*pieces(3, 500)), REFERENCE).real_made
+
+
+def test_a_value_on_the_edge_of_the_band_is_inside():
+    found = evaluate(*pieces(3))  # Without a pedal, as all real windows: the band is 0 to 0.
+    assert named(found.statistics, "pedal_share").inside == 1
+
+
+def test_there_are_at_least_as_many_real_windows_as_generated_pieces():
+    found = measure(generated(*pieces(401, notes=6)), REFERENCE)
+    assert found.reference.pieces == len(named(found.statistics, "tone_span").real) == 401
+
+
+def test_the_pieces_that_windows_are_from_are_counted():
+    made = pieces(30, 500, notes=150)
+    short = tuple(NamedScore(f"short {i}", score) for i, (_, score) in enumerate(pieces(20)))
+    mixed = dataclasses.replace(REFERENCE, compared=KNOWN + short, held_out=HELD_OUT[:4] + short)
+    found = measure(generated(*made), mixed)
+    assert "(30 of 50, at random places)" in found.reference.made
+    assert "There are only 4 held-out real pieces as yardstick" in " ".join(found.notes)
+    assert any("note count says nothing" in note for note in found.notes)
 
 
 def test_nothing_to_evaluate_and_nothing_to_compare_with_are_refused_in_words():

@@ -133,6 +133,22 @@ def test_a_piece_shorter_than_its_window_is_taken_whole():
     assert window.score.notes.tolist() == scale().notes.tolist()
 
 
+def test_pieces_shorter_than_a_window_are_passed_over_as_in_training():
+    named = [NamedScore("long", scale(10)), NamedScore("long too", scale(9))]
+    named += [NamedScore(f"short {notes}", scale(notes)) for notes in (3, 4, 5)]
+    of_notes = windows_of_notes(named, [8], 10, seed=0)
+    of_steps = windows_of_steps(named, Codec(), 8, 10, seed=0)  # A step is a note.
+    for windows in (of_notes, of_steps):
+        assert [len(window.score.notes) for window in windows] == [8] * 10
+        assert sorted(window.name for window in windows) == ["long"] * 5 + ["long too"] * 5
+
+
+def test_windows_of_many_lengths_are_from_all_pieces_alike():
+    windows = windows_of_notes(pieces(10), range(20, 60), 40, seed=0)
+    names = [window.name for window in windows]
+    assert {names.count(name) for name in names} == {4} and len(set(names)) == 10
+
+
 def test_windows_of_steps_lie_on_the_grid_of_the_codec():
     codec = Codec(ticks_per_quarter=4)
     whole = codec.decode(codec.encode(piece(1))).score
@@ -140,6 +156,13 @@ def test_windows_of_steps_lie_on_the_grid_of_the_codec():
         assert window.score.ticks_per_quarter == 4
         assert len(window.score.notes) == 8  # A step of this codec is a note.
         assert set(window.score.notes["pitch"]) <= set(whole.notes["pitch"])
+
+
+def test_windows_of_steps_begin_anywhere_up_to_the_last_place():
+    named = [NamedScore("scale", scale(10))]
+    windows = windows_of_steps(named, Codec(), 4, 60, seed=0)
+    first = {int(window.score.notes["pitch"][0]) for window in windows}
+    assert first == set(range(60, 67))
 
 
 def test_the_same_seed_cuts_the_same_windows_and_no_pieces_give_none():

@@ -118,7 +118,7 @@ def test_copies_are_told_from_other_pieces_beside_held_out_music():
     assert {window.notes for window in result.real} == {150}
     assert result.real_verdicts["copied"] == 0
     assert result.real_made == (
-        "80 windows at random places of 10 held-out pieces, of as many notes as the pieces"
+        "80 windows at random places of 10 of 10 held-out pieces, of as many notes as the pieces"
     )
     assert tuple(result.limits) == FIGURES
     assert result.pieces[0].limits == result.limits
@@ -129,7 +129,7 @@ def test_without_held_out_music_each_known_piece_is_compared_with_the_others():
     result = set_originality([piece(random_pitches(3, 150))], KNOWN)
     assert result.verdicts["copied"] == 1
     assert result.real_verdicts == {"original": 80, "borrows": 0, "copied": 0}
-    assert "of the 20 known pieces, each without itself and its copies" in result.real_made
+    assert "of 20 of the 20 known pieces, each without itself and its copies" in result.real_made
     assert result.limits["common_subsequence"] < 0.5
 
 
@@ -190,3 +190,18 @@ def test_windows_come_from_long_and_short_pieces_alike():
     names = [window.nearest for window in result.real]
     # 1040 notes, looked at four times: 83 windows of 50 notes; the last piece has too few.
     assert sorted((names.count("long"), names.count("short"))) == [41, 42]
+
+
+def test_pieces_of_many_different_sizes_take_windows_from_all_held_out_pieces():
+    made = [piece(random_pitches(50 + size, size)) for size in range(130, 170)]
+    result = set_originality(made, KNOWN, HELD_OUT)
+    assert "of 10 of 10 held-out pieces" in result.real_made
+
+
+def test_windows_begin_anywhere_and_not_at_the_beginning():
+    """Known are the openings of the held-out pieces: a window from the beginning is a copy."""
+    openings = [piece(random_pitches(seed, 300)[:150]) for seed in range(100, 110)]
+    held_out = [piece(random_pitches(seed, 300)) for seed in range(100, 110)]
+    known = Known.of([str(number) for number in range(10)], openings)
+    result = set_originality([piece(random_pitches(50, 150))], known, held_out)
+    assert 0 < result.real_verdicts["copied"] < len(result.real) * 0.7

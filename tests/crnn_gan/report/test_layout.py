@@ -8,6 +8,7 @@ import pytest
 from findings import evaluation, originality, random_score
 from visit import WIDE, Visit
 
+from crnn_gan.metrics.distances import Overlap
 from crnn_gan.report.page import page
 
 PHONE = {"width": 360, "height": 740}
@@ -28,12 +29,14 @@ def wide_words(tmp_path_factory):
     square = dataclasses.replace(row, shape=(12, 12), generated=(0.1,) * 144, real=(0.1,) * 144)
     figures = tuple(dataclasses.replace(figure, name="f" * 90) for figure in found.figures)
     training = dataclasses.replace(found.training, settings={"s" * 60: "v" * 90, "codec": "w" * 90})
+    reasons = Overlap(0.0, None, "the divergence is infinite: the distances are all equal " * 2)
     card = f"{'c' * 200}\n\n| {'h' * 99} | b |\n| --- | --- |\n| 1 | 2 |\n\n```\n{'p' * 300}\n```"
     found = dataclasses.replace(
         found,
         originality=dataclasses.replace(copied, pieces=pieces),
         histograms=(row, square),
         figures=figures,
+        statistics=(dataclasses.replace(found.statistics[0], overlap=reasons),),
         training=training,
         cards={"data": card},
     )

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 from findings import evaluation, originality, random_score, statistic
 
+from crnn_gan.metrics.bands import Band
 from crnn_gan.metrics.distances import Overlap
 from crnn_gan.report import numbers, words
 from crnn_gan.report.elements import Markup, element, markup
@@ -34,7 +35,7 @@ def test_how_close_is_told_of_means_and_of_single_pieces():
     assert said("Close").startswith("In 1 of 1 statistic the mean of the pieces lies where")
     assert f"A single piece does so in 50{SPACE}% of them" in said("Close")
     assert said("Stands out") == (
-        f"No mean does; tone span has the fewest pieces inside (50{SPACE}%)."
+        f"No mean lies outside; tone span has the fewest pieces inside (50{SPACE}%)."
     )
 
 
@@ -90,7 +91,56 @@ def test_originality_is_counted_and_copies_are_named():
     )
     assert said("Original", originality=None).startswith("Nobody looked")
     unknown = dataclasses.replace(originality(["", ""]), limits={})
-    assert "7 notes; there is no held-out music" in said("Original", originality=unknown)
+    # There is a real window, and none is left to make limits of: it lies in known music itself.
+    assert "7 notes; held-out real music is itself known" in said("Original", originality=unknown)
+    alone = dataclasses.replace(unknown, real=())
+    assert "7 notes; there is no held-out music" in said("Original", originality=alone)
+    none = tuple(dataclasses.replace(piece, longest_row=0) for piece in alone.pieces)
+    unknown = dataclasses.replace(alone, pieces=none)
+    assert "no row of 8 notes or more is known" in said("Original", originality=unknown)
+
+
+def test_pieces_too_short_to_compare_are_not_called_original():
+    found = originality(["original", "original"])
+    first, second = found.pieces
+    short = dataclasses.replace(first, notes=7)
+    assert said("Original", originality=dataclasses.replace(found, pieces=(short, second))) == (
+        "Held against 3 known pieces, the piece stays within the limits of held-out real music "
+        "(1 more has under 8 notes and was not compared)."
+    )
+    assert said("Original", originality=dataclasses.replace(found, pieces=(short, short))) == (
+        "No piece was held against known music: none has 8 notes or more, drums left out."
+    )
+
+
+def test_one_piece_has_no_mean():
+    # All three real windows, 12, 24 and 36, lie within 12 to 36.
+    assert said("Close", statistics=(statistic(generated=(20.0,)),)) == (
+        f"In 1 of 1 statistic the piece lies where the middle 90{SPACE}% of the real windows lie, "
+        f"a real window in 100{SPACE}% of them on average."
+    )
+    assert said("Stands out", statistics=(statistic(generated=(20.0,)),)) == (
+        "No piece lies outside in any statistic."
+    )
+
+
+def test_a_band_without_width_and_a_mean_that_is_written_as_its_edge_are_told_apart():
+    flat, narrow = Band(0.0, 0.0, 0.0, 0.0), Band(36.42, 36.412, 36.42, 36.43)
+    rows = (statistic("a", (0.3,), flat), statistic("b", (36.41,), narrow))
+    assert said("Stands out", statistics=rows) == (
+        "Furthest from real music: a (0.3, above 0) and b (36.4, just below 36.4)."
+    )
+
+
+def test_what_was_left_out_is_told_of_each_set_with_the_first_reason():
+    found = evaluation(TWO)
+    assert words.left_out(found) == []
+    made = dataclasses.replace(found.generated, left_out=("a.mid: it is damaged", "b.mid: too"))
+    real = dataclasses.replace(found.reference, left_out=("c.mid: it has no notes",))
+    assert words.left_out(dataclasses.replace(found, generated=made, reference=real)) == [
+        "2 pieces of c_rnn_gan were left out, the first is a.mid: it is damaged.",
+        "1 piece of corpus was left out: c.mid: it has no notes.",
+    ]
 
 
 def test_a_piece_says_where_it_leaves_the_band():

@@ -266,7 +266,7 @@ assert model.generate(seed=7)["midi_bytes"].numpy()[0][:4] == b"MThd"
 
 sys.argv = ["sample", f"--saved_model={folder}", "--count=2", f"--out_dir={out_dir}"]
 try:
-    runpy.run_module("crnn_gan.sample", run_name="__main__")
+    runpy.run_module("crnn_gan.sample", run_name="__main__", alter_sys=True)
 except SystemExit as end:
     assert end.code == 0, end.code
 assert "keras" not in sys.modules
