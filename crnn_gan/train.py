@@ -209,7 +209,7 @@ def _write_bands(
     from pipelines import dataset
 
     windows = dataset.real_windows(pieces, REFERENCE_WINDOWS, length, seed)
-    found = bands.bands([codec.decode(window).score for window in windows])
+    found = bands.bands([decoded.score for decoded in codec.decode_all(windows)])
     text = json.dumps(bands.to_json(found), indent=1) + "\n"
     write_atomically(run_dir / BANDS_FILE, text.encode())
     return found
@@ -248,7 +248,7 @@ def composer_of(
 
     def compose(epoch: int) -> list[Score]:
         arrays = model.predict_on_batch({"noise": noise, "controls": controls})
-        return [codec.decode(np.asarray(array)).score for array in arrays]
+        return [decoded.score for decoded in codec.decode_all(list(np.asarray(arrays)))]
 
     return compose
 

@@ -10,6 +10,7 @@ import typing
 import numpy as np
 import pytest
 
+from pipelines.codecs import codec as codec_module
 from pipelines.codecs.codec import Codec, NoteCodec, Spec, codec_class, codec_from_json, codec_names
 from pipelines.score import LAST_TICK, METER, NOTE, PEDAL, TEMPO, Score
 
@@ -213,6 +214,22 @@ def test_a_row_of_a_batch_decodes_as_it_does_alone(codec):
         for column, field in enumerate(("onset", "duration", "pitch", "velocity")):
             np.testing.assert_array_equal(valid[:, column], expected[field])
         assert not np.asarray(notes)[row, len(valid) :].any()
+
+
+@every_codec_of_notes
+def test_arrays_that_are_decoded_together_give_what_each_gives_alone(codec, monkeypatch):
+    monkeypatch.setattr(
+        codec_module, "STEPS_TOGETHER", 100
+    )  # Several batches, one of a long array.
+    whole = codec.encode(eight_bars())
+    arrays = [whole[:first] for first in (2, len(whole), 0, 5, len(whole) // 2, 1)]
+    assert codec.decode_all([]) == []
+    for array, together in zip(arrays, codec.decode_all(arrays), strict=True):
+        alone = codec.decode(array)
+        assert together.dropped == alone.dropped
+        for field in ("notes", "pedal", "tempi"):
+            expected = getattr(alone.score, field)
+            np.testing.assert_array_equal(getattr(together.score, field), expected)
 
 
 @every_codec_of_notes

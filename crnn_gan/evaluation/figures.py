@@ -22,10 +22,10 @@ NO_YARDSTICK = Value(None, "there is no held-out real music")
 NO_WIDTH = Value(None, "no statistic differs among the middle 90 % of the real windows")
 
 NEIGHBOURS: tuple[tuple[str, Wanted, str], ...] = (
-    ("precision", "as real", "share of the pieces that are near a real one: do they fit in?"),
-    ("recall", "as real", "share of real windows near a piece: is all of real music there?"),
+    ("precision", "high", "share of the pieces that are near a real one: do they fit in?"),
+    ("recall", "high", "share of real windows near a piece: is all of real music there?"),
     ("density", "as real", "how thickly real windows lie around the pieces; 1 is usual"),
-    ("coverage", "as real", "share of real windows that have a piece near them"),
+    ("coverage", "high", "share of real windows that have a piece near them"),
 )
 
 

@@ -190,8 +190,8 @@ def _decoded(
     from pipelines import dataset  # Imports TensorFlow, which a folder of files does without.
 
     pieces = dataset.load(data_dir, split, composer)
-    for key, array in zip(pieces.keys, pieces.arrays, strict=True):
-        yield NamedScore(key, codec.decode(array).score)
+    for key, decoded in zip(pieces.keys, codec.decode_all(pieces.arrays), strict=True):
+        yield NamedScore(key, decoded.score)
 
 
 # Windows.
@@ -213,13 +213,13 @@ def windows_of_steps(
     """
     arrays = [codec.encode(piece.score) for piece in pieces]
     random = np.random.Generator(np.random.Philox(seed))
-    windows = []
+    names, windows = [], []
     for index in _turns(random, [len(array) for array in arrays], [steps] * count):
-        array = arrays[index]
-        start = random.integers(max(1, len(array) - steps + 1))
-        window = codec.decode(array[start : start + steps]).score
-        windows.append(NamedScore(pieces[index].name, window))
-    return windows
+        start = random.integers(max(1, len(arrays[index]) - steps + 1))
+        windows.append(arrays[index][start : start + steps])
+        names.append(pieces[index].name)
+    scores = [decoded.score for decoded in codec.decode_all(windows)]
+    return [NamedScore(name, score) for name, score in zip(names, scores, strict=True)]
 
 
 def windows_of_notes(

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from crnn_gan.evaluation.evaluation import Evaluation, Training
-from crnn_gan.metrics.bands import in_words, side
+from crnn_gan.metrics.bands import in_words
 from crnn_gan.report import pieces, plots, tables, words
 from crnn_gan.report.elements import Child, Markup, element, markup
 from crnn_gan.report.markdown import to_html
@@ -75,8 +75,8 @@ def _summary(evaluation: Evaluation) -> Section:
         _left_out(left_out) if left_out else None,
     ]
     rows = evaluation.statistics
-    inside = sum(not side(row.mean, row.band) for row in rows)
-    short = f"{inside} of {len(rows)} means are where real music is" if rows else "in words"
+    near, varying = words.near_real(rows)
+    short = f"{near} of {varying} means are near real music's" if varying else "in words"
     return Section("summary", "Summary", short, "", body)
 
 
@@ -151,7 +151,7 @@ def _area(area: float | None) -> Markup | None:
 def _figures(evaluation: Evaluation) -> Section:
     aside = (
         "Each figure says something of the set as a whole. The line marks the same figure of "
-        "held-out real music, which is as good as it gets; the dot is the generated set."
+        "held-out real music, the dot is the generated set. What is better than that may be copied."
     )
     body = tables.figures_table(evaluation.figures)
     return Section(
@@ -174,8 +174,8 @@ def _originality(evaluation: Evaluation, shown: int) -> Section:
     if found.limits_made:
         made.append(f"Limits: {found.limits_made}.")
     aside = (
-        "How much of each piece is in the known ones, in any key. A limit is the most that "
-        "held-out real music reaches, which is nobody's copy."
+        "How much of each piece is in the known ones, in any key. Held-out real music stays "
+        "within the limits in 99 windows of 100, those that are copies themselves left out."
     )
     body = [
         tables.originality_table(found),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterator, Sequence
 
 from crnn_gan.evaluation.evaluation import Evaluation, Figure, PieceRow, StatisticRow
 from crnn_gan.metrics.bands import in_words, side
@@ -17,7 +18,8 @@ NOT_SAID = (
     "comes first."
 )
 MOST_NAMED = 3
-NEARLY = 0.1  # Figures that differ by less are called as good.
+NEAR = 0.5  # Standard deviations: a mean that is no further from real music's is called near it.
+NEARLY = 0.1  # Figures that differ by a smaller share count as equal.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,21 +74,42 @@ def findings(evaluation: Evaluation) -> Iterator[Finding]:
         yield Finding("Trained", f"Training raised alarms ({lines}, below).")
 
 
+def near_real(rows: Sequence[StatisticRow]) -> tuple[int, int]:
+    """Counts the statistics that vary in real music, and those of them whose mean is near it.
+
+    Near is within `NEAR` standard deviations of the real windows.
+
+    Returns:
+      (near, varying).
+    """
+    varying = [row for row in rows if row.band.low < row.band.high]
+    return sum(abs(_apart(row)) <= NEAR for row in varying), len(varying)
+
+
+def _apart(row: StatisticRow) -> float:
+    """How many standard deviations of real windows the mean lies above that of real music."""
+    difference = row.mean - row.band.mean
+    spread = statistics.pstdev(row.real)
+    if spread:
+        return difference / spread
+    return math.copysign(math.inf, difference) if difference else 0.0
+
+
 def _close(rows: tuple[StatisticRow, ...]) -> str:
+    near, varying = near_real(rows)
     inside = sum(not side(row.mean, row.band) for row in rows)
-    share = sum(row.inside for row in rows) / len(rows)
+    alone = len(rows[0].generated) == 1
     # More than 90 %: many windows lie on the very edge of a band, such as that of a count.
-    real = sum(_share_inside(row) for row in rows) / len(rows)
-    in_statistics = f"In {inside} of {count(len(rows), 'statistic')}"
-    where = f"where the middle {percent(0.9)} of the real windows lie"
-    if len(rows[0].generated) == 1:
-        return (
-            f"{in_statistics} the piece lies {where}, a real window in {percent(real)} of them on "
-            "average."
-        )
+    real = percent(sum(_share_inside(row) for row in rows) / len(rows))
+    share = percent(sum(row.inside for row in rows) / len(rows))
+    of_one = f"a real window does in {real}"
+    if not alone:
+        of_one = f"a single piece does in {share} of them on average, a real window in {real}"
     return (
-        f"{in_statistics} the mean of the pieces lies {where}. A single piece does so in "
-        f"{percent(share)} of them on average, a real window in {percent(real)}."
+        f"The {'piece' if alone else 'mean of the pieces'} lies within half a standard deviation "
+        f"of real music's mean in {near} of the {varying} statistics that vary there. In {inside} "
+        f"of all {len(rows)} it lies where the middle {percent(0.9)} of the real windows do, which "
+        f"says no more than that nothing is grossly wrong; {of_one}."
     )
 
 
@@ -96,32 +119,18 @@ def _share_inside(row: StatisticRow) -> float:
 
 
 def _outstanding(rows: tuple[StatisticRow, ...]) -> str:
-    outside = sorted((row for row in rows if side(row.mean, row.band)), key=_distance)[::-1]
-    if not outside:
-        least = min(rows, key=lambda row: row.inside)
-        if least.inside == 1:
-            return "No piece lies outside in any statistic."
-        return (
-            f"No mean lies outside; {in_words(least.name)} has the fewest pieces inside "
-            f"({percent(least.inside)})."
-        )
-    named = [f"{in_words(row.name)} ({_beside_band(row)})" for row in outside[:MOST_NAMED]]
-    return f"Furthest from real music: {_listed(named)}."
+    furthest = sorted(rows, key=lambda row: abs(_apart(row)))[::-1][:MOST_NAMED]
+    named = [
+        f"{in_words(row.name)} ({_beside_mean(row)})" for row in furthest if abs(_apart(row)) > NEAR
+    ]
+    return f"Furthest from real music: {_listed(named)}." if named else "No mean stands out."
 
 
-def _beside_band(row: StatisticRow) -> str:
-    """Says on which side of the band the mean lies: "60, above 12 to 36"."""
-    mean, low, high = map(number, (row.mean, row.band.low, row.band.high))
-    where = side(row.mean, row.band)
-    just = "just " if mean == (low if where == "below" else high) else ""
-    return f"{mean}, {just}{where} {low if low == high else f'{low} to {high}'}"
-
-
-def _distance(row: StatisticRow) -> float:
-    """How many widths of the band the mean lies outside of it."""
-    out = max(row.band.low - row.mean, row.mean - row.band.high)
-    width = row.band.high - row.band.low
-    return out / width if width else math.inf
+def _beside_mean(row: StatisticRow) -> str:
+    """Says how far a mean lies from the real one: "60 against 24, 3 standard deviations"."""
+    apart = abs(_apart(row))
+    how_far = f"{number(apart)} standard deviations" if math.isfinite(apart) else "always so there"
+    return f"{number(row.mean)} against {number(row.band.mean)}, {how_far}"
 
 
 def _varied(evaluation: Evaluation) -> str:
@@ -150,28 +159,34 @@ def _figures(figures: tuple[Figure, ...]) -> str:
     known = [figure for figure in figures if None not in (figure.value, figure.real)]
     if not known:
         return ""
-    worst = max(known, key=_shortfall)
-    good = sum(_shortfall(figure) <= NEARLY for figure in known)
+    near = sum(abs(_better(figure)) <= NEARLY for figure in known)
+    better = [figure for figure in known if _better(figure) > NEARLY]
+    worst = min(known, key=_better)
     text = (
-        f"{good} of {count(len(known), 'figure')} of the whole set "
-        f"{'is' if good == 1 else 'are'} within {percent(NEARLY)} of those of held-out real music "
-        "or better"
+        f"{near} of {count(len(known), 'figure')} of the whole set "
+        f"{'is' if near == 1 else 'are'} within {percent(NEARLY)} of those of held-out real music"
     )
-    if good == len(known):
-        return f"{text}."
-    return (
-        f"{text}; furthest from it is {in_words(worst.name.split(' (')[0])}, "
-        f"{number(worst.value or 0)} "
-        f"against {number(worst.real or 0)}."
-    )
+    if better:
+        text += f", {len(better)} {'is' if len(better) == 1 else 'are'} better, as copies would be"
+    if _better(worst) < -NEARLY:
+        text += f"; worst beside it is {_beside_real(worst)}"
+    return f"{text}."
 
 
-def _shortfall(figure: Figure) -> float:
-    """By what share a figure is worse than that of real music; 0 where it is as good."""
+def _beside_real(figure: Figure) -> str:
+    name = in_words(figure.name.split(" (")[0])
+    return f"{name}, {number(figure.value or 0)} against {number(figure.real or 0)}"
+
+
+def _better(figure: Figure) -> float:
+    """By what share a figure is better than that of real music; below 0 where it is worse.
+
+    Where a figure should be as that of real music, every difference is for the worse.
+    """
     value, real = figure.value or 0.0, figure.real or 0.0
     scale = max(abs(value), abs(real)) or 1.0
-    worse = {"low": value - real, "high": real - value, "as real": abs(value - real)}
-    return max(0.0, worse[figure.wanted] / scale)
+    better = {"low": real - value, "high": value - real, "as real": -abs(value - real)}
+    return better[figure.wanted] / scale
 
 
 def _original(evaluation: Evaluation, originality: SetOriginality) -> str:
@@ -190,7 +205,11 @@ def _original(evaluation: Evaluation, originality: SetOriginality) -> str:
     original = verdicts["original"] - short
     within = "all" if original == total else f"{original} of {total}"
     stay = "the piece stays" if original == total == 1 else f"{within} pieces stay"
-    text = f"Held against {known}, {stay} within the limits of held-out real music"
+    reached = percent(originality.limits["common_subsequence"])
+    text = (
+        f"Held against {known}, {stay} within the limits of held-out real music, which has up to "
+        f"{reached} of its notes in common with one of them"
+    )
     if short:
         text += f" ({short} more {'has' if short == 1 else 'have'} under {SHORTEST} notes and "
         text += f"{'was' if short == 1 else 'were'} not compared)"

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -188,12 +189,14 @@ class Codec(codec.NoteCodec):
         notes, count = single_voice_a_pitch(onset, length, pitch, velocity, is_note)
         return notes, count, dropped + meant - count
 
-    def decode(self, array: np.ndarray) -> codec.Decoded:
-        """Gives the Score of one array [character], with voices as tracks. Total.
+    def _decode_together(self, arrays: Sequence[np.ndarray]) -> Iterator[codec.Decoded]:
+        """Decodes arrays [character] one by one, with voices as tracks. Total.
 
         So a unison of two voices, one note in `notes`, is two here.
         """
-        array = np.asarray(array)
+        return map(self._with_voices, arrays)
+
+    def _with_voices(self, array: np.ndarray) -> codec.Decoded:
         found, dropped = self._find(array[None], np.array([len(array)], np.int32))
         notes = np.zeros(len(found.row), NOTE)
         notes["onset"], notes["duration"] = found.onset, found.length

@@ -31,20 +31,35 @@ def test_the_summary_has_five_to_eight_sentences_and_ends_with_what_it_does_not_
 
 
 def test_how_close_is_told_of_means_and_of_single_pieces():
-    # The values are 10 and 30 against 12 to 36: the mean lies inside, and one of two pieces.
-    assert said("Close").startswith("In 1 of 1 statistic the mean of the pieces lies where")
-    assert f"A single piece does so in 50{SPACE}% of them" in said("Close")
-    assert said("Stands out") == (
-        f"No mean lies outside; tone span has the fewest pieces inside (50{SPACE}%)."
+    # The values are 10 and 30, their mean 20; real are 12, 24 and 36, whose standard deviation
+    # is the root of (144 + 0 + 144) / 3, 9.8: the mean is 0.41 of it away, one piece is outside.
+    assert said("Close") == (
+        "The mean of the pieces lies within half a standard deviation of real music's mean in 1 "
+        f"of the 1 statistics that vary there. In 1 of all 1 it lies where the middle 90{SPACE}% "
+        "of the real windows do, which says no more than that nothing is grossly wrong; a single "
+        f"piece does in 50{SPACE}% of them on average, a real window in 100{SPACE}%."
     )
+    assert said("Stands out") == "No mean stands out."
 
 
-def test_what_is_furthest_outside_stands_out_first():
-    # 60 lies one width of the band above it, 0 half a width below.
-    rows = (statistic("low", (0.0,)), statistic("high", (60.0,)), statistic("fine", (20.0,)))
+def test_what_is_furthest_from_real_music_stands_out_first():
+    # (60 - 24) / 9.8 and (24 - 0) / 9.8; 28 is 0.41 away.
+    rows = (statistic("low", (0.0,)), statistic("high", (60.0,)), statistic("fine", (28.0,)))
     assert said("Stands out", statistics=rows) == (
-        "Furthest from real music: high (60, above 12 to 36) and low (0, below 12 to 36)."
+        "Furthest from real music: high (60 against 24, 3.67 standard deviations) and low (0 "
+        "against 24, 2.45 standard deviations)."
     )
+    assert words.near_real(rows) == (1, 3)
+
+
+def test_a_statistic_that_never_varies_in_real_music_counts_only_when_it_differs():
+    flat = dataclasses.replace(statistic("pedal_share", (0.3,), Band(0, 0, 0, 0)), real=(0.0, 0.0))
+    assert words.near_real((flat,)) == (0, 0)
+    assert said("Stands out", statistics=(flat, statistic())) == (
+        "Furthest from real music: pedal share (0.3 against 0, always so there)."
+    )
+    same = dataclasses.replace(flat, mean=0.0)
+    assert said("Stands out", statistics=(same, statistic())) == "No mean stands out."
 
 
 def test_repeated_pieces_are_told():
@@ -57,37 +72,47 @@ def test_repeated_pieces_are_told():
 def test_figures_are_held_against_those_of_real_music():
     # Recall is 0.2 against 0.8; BLEU has no value.
     assert said("As a set") == (
-        f"0 of 1 figure of the whole set are within 10{SPACE}% of those of held-out real music or "
-        "better; furthest from it is recall, 0.2 against 0.8."
+        f"0 of 1 figure of the whole set are within 10{SPACE}% of those of held-out real music; "
+        "worst beside it is recall, 0.2 against 0.8."
     )
-    figure = dataclasses.replace(evaluation(TWO).figures[0], value=0.9)
-    assert said("As a set", figures=(figure,)).endswith("or better.")
+    near, better = (
+        dataclasses.replace(evaluation(TWO).figures[0], value=value, wanted="high")
+        for value in (0.85, 0.9)
+    )
+    assert said("As a set", figures=(near,)).endswith(
+        "is within 10\xa0% of those of held-out real music."
+    )
+    assert said("As a set", figures=(near, better)).endswith(
+        "music, 1 is better, as copies would be."
+    )
 
 
 @pytest.mark.parametrize(
-    ("wanted", "value", "real", "shortfall"),
+    ("wanted", "value", "real", "better"),
     [
-        ("low", 2.0, 1.0, 0.5),
-        ("low", 1.0, 2.0, 0.0),
-        ("high", 1.0, 2.0, 0.5),
-        ("high", 2.0, 1.0, 0.0),
-        ("as real", 2.0, 1.0, 0.5),
-        ("as real", 1.0, 2.0, 0.5),
+        ("low", 2.0, 1.0, -0.5),
+        ("low", 1.0, 2.0, 0.5),
+        ("high", 1.0, 2.0, -0.5),
+        ("high", 2.0, 1.0, 0.5),
+        ("as real", 2.0, 1.0, -0.5),
+        ("as real", 1.0, 2.0, -0.5),
         ("low", 0.0, 0.0, 0.0),
     ],
 )
-def test_what_is_worse_depends_on_what_is_wanted(wanted, value, real, shortfall):
+def test_what_is_better_depends_on_what_is_wanted(wanted, value, real, better):
     figure = dataclasses.replace(evaluation(TWO).figures[0], wanted=wanted, value=value, real=real)
-    assert words._shortfall(figure) == shortfall
+    assert words._better(figure) == better
 
 
 def test_originality_is_counted_and_copies_are_named():
     assert said("Original", originality=originality(["original", "original"])) == (
-        "Held against 3 known pieces, all pieces stay within the limits of held-out real music."
+        "Held against 3 known pieces, all pieces stay within the limits of held-out real music, "
+        f"which has up to 50{SPACE}% of its notes in common with one of them."
     )
     assert said("Original", originality=originality(["copied", "borrows"])) == (
         "Held against 3 known pieces, 0 of 2 pieces stay within the limits of held-out real "
-        "music, 1 borrows, 1 is copied (copied: piece-0.mid)."
+        f"music, which has up to 50{SPACE}% of its notes in common with one of them, 1 borrows, "
+        "1 is copied (copied: piece-0.mid)."
     )
     assert said("Original", originality=None).startswith("Nobody looked")
     unknown = dataclasses.replace(originality(["", ""]), limits={})
@@ -105,8 +130,9 @@ def test_pieces_too_short_to_compare_are_not_called_original():
     first, second = found.pieces
     short = dataclasses.replace(first, notes=7)
     assert said("Original", originality=dataclasses.replace(found, pieces=(short, second))) == (
-        "Held against 3 known pieces, the piece stays within the limits of held-out real music "
-        "(1 more has under 8 notes and was not compared)."
+        "Held against 3 known pieces, the piece stays within the limits of held-out real music, "
+        f"which has up to 50{SPACE}% of its notes in common with one of them (1 more has under 8 "
+        "notes and was not compared)."
     )
     assert said("Original", originality=dataclasses.replace(found, pieces=(short, short))) == (
         "No piece was held against known music: none has 8 notes or more, drums left out."
@@ -116,19 +142,10 @@ def test_pieces_too_short_to_compare_are_not_called_original():
 def test_one_piece_has_no_mean():
     # All three real windows, 12, 24 and 36, lie within 12 to 36.
     assert said("Close", statistics=(statistic(generated=(20.0,)),)) == (
-        f"In 1 of 1 statistic the piece lies where the middle 90{SPACE}% of the real windows lie, "
-        f"a real window in 100{SPACE}% of them on average."
-    )
-    assert said("Stands out", statistics=(statistic(generated=(20.0,)),)) == (
-        "No piece lies outside in any statistic."
-    )
-
-
-def test_a_band_without_width_and_a_mean_that_is_written_as_its_edge_are_told_apart():
-    flat, narrow = Band(0.0, 0.0, 0.0, 0.0), Band(36.42, 36.412, 36.42, 36.43)
-    rows = (statistic("a", (0.3,), flat), statistic("b", (36.41,), narrow))
-    assert said("Stands out", statistics=rows) == (
-        "Furthest from real music: a (0.3, above 0) and b (36.4, just below 36.4)."
+        "The piece lies within half a standard deviation of real music's mean in 1 of the 1 "
+        f"statistics that vary there. In 1 of all 1 it lies where the middle 90{SPACE}% of the "
+        "real windows do, which says no more than that nothing is grossly wrong; a real window "
+        f"does in 100{SPACE}%."
     )
 
 
