@@ -130,6 +130,7 @@ def write(evaluation: Evaluation, scores: Sequence[Score], out_dir: Path, shown:
       OSError: a file cannot be written.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / REPORT).unlink(missing_ok=True)  # It never stands beside figures of another time.
     # A number that is not finite would be no JSON: an error here rather than in a reader.
     text = json.dumps(evaluation.to_json(), allow_nan=False) + "\n"
     write_atomically(out_dir / METRICS, text.encode())

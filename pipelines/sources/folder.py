@@ -62,7 +62,7 @@ class Source(source.Source):
         if not places:
             raise ValueError(
                 f"{root} and the directories below it hold no music file ({', '.join(SUFFIXES)}); "
-                "give --path another directory, or put some there"
+                "give another directory, or put some there"
             )
         listed = [p for place in places for p in _pieces_of(root, place, said.get(place, {}))]
         return sorted(listed, key=lambda piece: piece.key)
@@ -81,9 +81,9 @@ def _directory(path: str) -> Path:
         raise ValueError("--source=folder needs --path=DIRECTORY with music files")
     root = Path(path).expanduser()
     if not root.exists():
-        raise ValueError(f"there is no directory {root}; --path takes one with music files")
+        raise ValueError(f"there is no directory {root}; give one with music files")
     if not root.is_dir():
-        raise ValueError(f"{root} is a file; --path takes the directory that holds it")
+        raise ValueError(f"{root} is a file; give the directory that holds it")
     return root
 
 

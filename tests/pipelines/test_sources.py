@@ -102,7 +102,7 @@ def test_a_path_without_music_is_refused_with_what_to_do(tmp_path):
     for path, said in [
         ("", "needs --path"),
         (str(tmp_path / "gone"), "there is no directory"),
-        (str(tmp_path / "file.mid"), "is a file; --path takes the directory"),
+        (str(tmp_path / "file.mid"), "is a file; give the directory"),
         (str(tmp_path / "empty"), r"no music file \(.mid, .midi, "),
     ]:
         with pytest.raises(ValueError, match=said):

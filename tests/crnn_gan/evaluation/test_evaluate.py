@@ -187,6 +187,18 @@ def test_odd_file_names_have_a_picture_each_and_do_nothing_on_a_screen(tmp_path,
     assert "\x1b" not in printed
 
 
+def test_no_report_of_another_time_stays_where_writing_fails(tmp_path, real):
+    made = write(tmp_path / "made", pieces(2, 500))
+    out_dir = tmp_path / "out"
+    words = [f"--midi_dir={made}", f"--reference={real}", f"--out_dir={out_dir}"]
+    evaluation, scores = evaluate.evaluated(words)
+    unfinished = dataclasses.replace(evaluation, repeated=float("nan"))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        evaluate.write(unfinished, scores, out_dir)
+    assert not (out_dir / "report.html").exists()
+    assert json.loads((out_dir / "metrics.json").read_text())["repeated"] == 0
+
+
 @pytest.mark.parametrize("taken", ["out", "out/piano_rolls"])
 def test_a_file_where_the_findings_go_is_refused_before_the_work(tmp_path, real, taken):
     (tmp_path / taken).parent.mkdir(exist_ok=True)
