@@ -207,11 +207,14 @@ def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
 
         run, sampler = build_from_run(path, flags.checkpoint)
         card = card_of(name, path, run, sampler)
-        return from_sampler(sampler, values, name, run.codec), card
+        model = f"{run.config.model} after epoch {run.epoch} ({run.chosen})"
+        generated = from_sampler(sampler, values, name, model, run.codec)
+        title = f"{run.config.model} {name}"
+        return dataclasses.replace(generated, name=title), card
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     codec = note_codec(codec_from_json(config["codec"]))
     card = (path / "card.md").read_text(encoding="utf-8")
-    return from_sampler(sample.load(path), values, name, codec), card
+    return from_sampler(sample.load(path), values, name, name, codec), card
 
 
 def run() -> int:

@@ -49,14 +49,15 @@ def from_folder(midi_dir: Path) -> Generated:
 
 
 def from_sampler(
-    sampler: Sampler, values: Mapping[str, Any], name: str, codec: NoteCodec
+    sampler: Sampler, values: Mapping[str, Any], name: str, model: str, codec: NoteCodec
 ) -> Generated:
     """Samples pieces, as `crnn_gan.sample` does, and reads the MIDI files back.
 
     Args:
       sampler: of a run or an exported model.
       values: the arguments of `Sampler.generate`, seed, count and length among them.
-      name: of the run or model.
+      name: of the run or model, which names of pieces begin with.
+      model: what it is, in words.
       codec: that the model decodes by.
     """
     pieces = tuple(
@@ -69,6 +70,6 @@ def from_sampler(
         for key, value in values.items()
         if key not in ("seed", "count", "length")
     )
-    made = f"sampled from {name}, seeds {first} to {first + count - 1}, {values['length']} steps"
+    made = f"sampled from {model}, seeds {first} to {first + count - 1}, {values['length']} steps"
     made += f" each, {settings}" if settings else " each"
     return Generated(name, made, pieces, (), codec, values["length"])

@@ -96,7 +96,8 @@ def test_a_run_is_evaluated_beside_the_data_it_was_trained_on(tmp_path, run_dir)
     assert [piece["name"] for piece in found["pieces"]] == ["monday-0", "monday-1", "monday-2"]
     assert found["reference"]["name"] == "data"
     assert "24 steps, on the grid of the model's codec" in found["reference"]["made"]
-    assert "seeds 0 to 2" in found["generated"]["made"]
+    assert "c_rnn_gan after epoch 1 (the newest), seeds 0 to 2" in found["generated"]["made"]
+    assert found["title"] == "c_rnn_gan monday"
     assert set(found["cards"]) == {"model", "data"}
     assert found["training"] is None  # No epoch of this run left a row.
 
