@@ -96,14 +96,14 @@ def evaluated(argv: Sequence[str]) -> tuple[Evaluation, list[Score]]:
     flags, *settings = parse(argv, USAGE, Flags, *classes)
     if flags.checkpoint != "newest" and not flags.run_dir:
         raise UsageError("--checkpoint is of a run: give it with --run_dir")
-    reference_dir, composer = _reference_dir(flags)
+    reference_dir, composer, works_per_composer = _reference_dir(flags)
     _refuse_files(Path(flags.out_dir))
     values: dict[str, Any] = {}
     if interface:
         sampling, controls = map(dataclasses.asdict, settings)
         values = sample.arguments({**sampling, "seed": flags.seed}, controls, interface)
     generated, card = _generated(flags, values)
-    reference = read_reference(reference_dir, composer, generated.codec)
+    reference = read_reference(reference_dir, composer, generated.codec, works_per_composer)
     evaluation = measure(
         generated,
         reference,
@@ -171,8 +171,8 @@ def _refuse_files(out_dir: Path) -> None:
             raise UsageError(f"{path} is a file; --out_dir takes a directory, or a new name")
 
 
-def _reference_dir(flags: Flags) -> tuple[Path, tuple[str, ...]]:
-    """Where the real music is, and which composers of it are taken.
+def _reference_dir(flags: Flags) -> tuple[Path, tuple[str, ...], int | None]:
+    """Where the real music is, which composers of it are taken, and how many works of each.
 
     Raises:
       ValueError: nobody says, or it is not there.
@@ -182,11 +182,11 @@ def _reference_dir(flags: Flags) -> tuple[Path, tuple[str, ...]]:
     if flags.seed < 0:
         raise UsageError(f"seed is {flags.seed}; give 0 or more")
     if flags.reference:
-        return Path(flags.reference), flags.composer
+        return Path(flags.reference), flags.composer, None
     if not flags.run_dir:
         raise UsageError("give --reference: prepared data, or a folder of real music")
-    data_dir, composer = learned_from(Path(flags.run_dir))
-    return data_dir, flags.composer or composer
+    data_dir, composer, works_per_composer = learned_from(Path(flags.run_dir))
+    return data_dir, flags.composer or composer, works_per_composer
 
 
 def _interface(kind: str, path: Path) -> Interface | None:

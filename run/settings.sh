@@ -64,8 +64,8 @@ job() {
     "$python" -m crnn_gan.sample "--saved_model=$export_dir" "--out_dir=$run_dir/samples" \
         "${sample_flags[@]}"
     stage 5 "evaluate: 100 pieces of the run beside real music" "$run_dir/evaluation"
-    "$python" -m crnn_gan.evaluate "--run_dir=$run_dir" "--reference=$data_dir" \
-        "--out_dir=$run_dir/evaluation" "${evaluate_flags[@]}"
+    "$python" -m crnn_gan.evaluate "--run_dir=$run_dir" "--out_dir=$run_dir/evaluation" \
+        "${evaluate_flags[@]}"
     link_latest
     say_where
 }

@@ -265,7 +265,6 @@ def test_a_job_calls_its_stages_in_order_and_passes_each_its_flags(dry):
     assert evaluate == [
         "crnn_gan.evaluate",
         f"--run_dir={run_dir}",
-        f"--reference={data_dir}",
         f"--out_dir={run_dir}/evaluation",
         "--count=100",
         "--nooriginality",

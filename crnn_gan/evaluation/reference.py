@@ -60,7 +60,10 @@ class Reference:
 
 
 def read_reference(
-    path: Path, composer: Sequence[str] = (), codec: NoteCodec | None = None
+    path: Path,
+    composer: Sequence[str] = (),
+    codec: NoteCodec | None = None,
+    works_per_composer: int | None = None,
 ) -> Reference:
     """Reads prepared data or a folder of music files.
 
@@ -69,12 +72,14 @@ def read_reference(
       composer: takes the pieces of these composers alone; () takes all. Prepared data only.
       codec: that of the generated pieces, if they have one: files go through it, so that both
         lie on one grid. Prepared data went through its own.
+      works_per_composer: of prepared data, at most so many training pieces of each composer,
+        those that training takes.
 
     Raises:
       ValueError: there is no music, or none that can be taken.
     """
     if (path / records.MANIFEST).is_file():
-        return _prepared(path, composer)
+        return _prepared(path, composer, works_per_composer)
     if composer:
         raise ValueError(f"{path} is a folder of files: composers are known of prepared data only")
     pieces, left_out = read_folder(path)
@@ -95,11 +100,14 @@ def halves(
     return tuple(pieces[i] for i in first), tuple(pieces[i] for i in second)
 
 
-def learned_from(model_dir: Path) -> tuple[Path, tuple[str, ...]]:
-    """Gives the prepared data that a model was trained on, and the composers it was given of it.
+def learned_from(model_dir: Path) -> tuple[Path, tuple[str, ...], int | None]:
+    """Gives the prepared data that a model was trained on, and what it was given of it.
 
     Args:
       model_dir: a run directory or an exported model.
+
+    Returns:
+      The directory, the composers (() for all), and how many works of each (None for all).
 
     Raises:
       UsageError: nobody says, or the data is not there.
@@ -111,7 +119,8 @@ def learned_from(model_dir: Path) -> tuple[Path, tuple[str, ...]]:
             f"{model_dir} was trained on {data_dir or 'data nobody names'}, which is not there, "
             "seen from here; say where with --reference=DIR"
         )
-    return Path(data_dir), tuple(config["training"].get("composer", ()))
+    training = config["training"]
+    return Path(data_dir), tuple(training.get("composer", ())), training.get("works_per_composer")
 
 
 def folder_name(path: Path) -> str:
@@ -164,7 +173,7 @@ def _through(
     return tuple(taken), tuple(refused)
 
 
-def _prepared(data_dir: Path, composer: Sequence[str]) -> Reference:
+def _prepared(data_dir: Path, composer: Sequence[str], works_per_composer: int | None) -> Reference:
     manifest = records.read_manifest(data_dir)
     codec = manifest.build_codec()
     if not isinstance(codec, NoteCodec):
@@ -172,11 +181,16 @@ def _prepared(data_dir: Path, composer: Sequence[str]) -> Reference:
             f"{data_dir} was prepared with --codec={codec.name}, from which no notes come back; "
             "give a directory of another codec, or of music files, as the reference"
         )
-    known = tuple(_decoded(data_dir, codec, "train", composer))
+    known = tuple(_decoded(data_dir, codec, "train", composer, works_per_composer))
+    there = {
+        row["split"]
+        for row in records.read_pieces(data_dir, manifest)
+        if not composer or row["composer"] in composer
+    }
     held_out = [
         piece
         for split in ("validation", "test")
-        if manifest.splits[split]["pieces"]
+        if split in there
         for piece in _decoded(data_dir, codec, split, composer)
     ]
     card = data_dir / CARD
@@ -185,11 +199,15 @@ def _prepared(data_dir: Path, composer: Sequence[str]) -> Reference:
 
 
 def _decoded(
-    data_dir: Path, codec: NoteCodec, split: Split, composer: Sequence[str]
+    data_dir: Path,
+    codec: NoteCodec,
+    split: Split,
+    composer: Sequence[str],
+    works_per_composer: int | None = None,
 ) -> Iterator[NamedScore]:
     from pipelines import dataset  # Imports TensorFlow, which a folder of files does without.
 
-    pieces = dataset.load(data_dir, split, composer)
+    pieces = dataset.load(data_dir, split, composer, works_per_composer)
     for key, decoded in zip(pieces.keys, codec.decode_all(pieces.arrays), strict=True):
         yield NamedScore(key, decoded.score)
 

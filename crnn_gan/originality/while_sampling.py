@@ -59,8 +59,10 @@ def yardstick_of(model_dir: Path, reference: str) -> Yardstick:
       ValueError: nobody says where the music is, or it is not there.
     """
     config = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
-    path, composer = (Path(reference), ()) if reference else learned_from(model_dir)
-    found = read_reference(path, composer, note_codec(codec_from_json(config["codec"])))
+    learned = (Path(reference), (), None) if reference else learned_from(model_dir)
+    path, composer, works_per_composer = learned
+    codec = note_codec(codec_from_json(config["codec"]))
+    found = read_reference(path, composer, codec, works_per_composer)
     names, scores = [piece.name for piece in found.known], [piece.score for piece in found.known]
     held_out = () if found.knows_held_out else [piece.score for piece in found.held_out]
     return Yardstick(Known.of(names, scores), held_out)

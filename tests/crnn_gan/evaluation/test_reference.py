@@ -12,7 +12,7 @@ from crnn_gan.evaluation.reference import (
     windows_of_notes,
     windows_of_steps,
 )
-from pipelines import prepare
+from pipelines import dataset, prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.score import NOTE, TEMPO, Score
 
@@ -54,6 +54,24 @@ def test_of_prepared_data_the_training_split_is_known_and_the_rest_is_held_out(d
 def test_composers_of_prepared_data_can_be_chosen(data_dir):
     found = read_reference(data_dir, ["haydn"])
     assert {p.name.split("/")[0] for p in found.known + found.held_out} == {"haydn"}
+
+
+def test_works_per_composer_are_those_that_training_takes(data_dir):
+    found = read_reference(data_dir, works_per_composer=2)
+    taken = dataset.load(data_dir, "train", (), 2).keys
+    assert [p.name for p in found.known] == list(taken) and len(taken) == 4
+    assert len(found.held_out) == len(read_reference(data_dir).held_out)
+
+
+def test_a_composer_without_held_out_pieces_has_none(tmp_path):
+    write(tmp_path / "music" / "bach", pieces(20))
+    write(tmp_path / "music" / "haydn", pieces(2, 20))
+    rows = [f"haydn/piece {number}.mid\tone work" for number in (20, 21)]
+    (tmp_path / "music" / "pieces.tsv").write_text("\n".join(["path\tgroup", *rows]) + "\n")
+    flags = ["--source=folder", f"--path={tmp_path / 'music'}", "--codec=note_tuples"]
+    prepare.main([*flags, f"--data_dir={tmp_path / 'data'}", "--workers=1", "--nocard"])
+    found = read_reference(tmp_path / "data", ["haydn"])
+    assert len(found.known) == 2 and found.held_out == ()
 
 
 def test_a_folder_is_dealt_into_halves_and_all_of_it_is_known(tmp_path):
