@@ -131,13 +131,13 @@ notes = np.zeros(200, NOTE)
 notes["onset"], notes["duration"], notes["pitch"] = np.arange(200) * 4, 12, np.arange(200) % 60 + 36
 notes["velocity"] = 64
 scores = [Score(12, notes).transpose(semitones) for semitones in range(5)]
-for turn in range(80):
-    if turn == 40:  # What the allocator keeps for itself is there by then.
-        gc.collect()
-        before = resident_bytes()
+after = []
+for turn in range(160):
     piano_roll.draw(scores[turn % 5], f"epoch {turn}")
-gc.collect()
-print((resident_bytes() - before) / 2**20)
+    if turn % 40 == 39:
+        gc.collect()
+        after.append(resident_bytes())
+print(min(np.diff(after)) / 2**20)
 """
 
 
@@ -145,5 +145,6 @@ print((resident_bytes() - before) / 2**20)
 def test_pictures_leave_no_memory_behind():
     command = [sys.executable, "-c", PICTURES]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    # A picture is 3 MB and its canvas 4: 40 kept ones would be 120 MB and more.
+    # A picture is 3 MB and its canvas 4: 40 kept ones would be 120 MB and more, each time. What
+    # the allocator takes for itself it takes once.
     assert float(done.stdout) < 8
