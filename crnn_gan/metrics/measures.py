@@ -58,6 +58,18 @@ class Measures:
         bars, rest = np.divmod(passed, self.numerators[section])
         return self.first[section] + bars, rest // self.denominators[section]
 
+    def begins(self, last: int, most: int) -> np.ndarray:
+        """Gives where bars begin, float64 [bar] ticks, before a tick; the first `most`."""
+        ends = [*self.starts[1:].tolist(), last]
+        found, count = [], 0
+        for start, above, below, end in zip(
+            self.starts.tolist(), self.numerators, self.denominators, ends, strict=True
+        ):
+            bar = above / below
+            found.append(np.arange(start, min(end, last, start + (most - count) * bar), bar))
+            count += len(found[-1])
+        return np.concatenate(found)[:most]
+
     def bar(self, ticks: np.ndarray) -> np.ndarray:
         """Gives the bar of each of int64 [time], ticks; 0 is the first."""
         return self.bar_and_position(ticks)[0]

@@ -87,10 +87,6 @@ class Known:
         """Pieces, copies not counted."""
         return len(np.unique(self.suffixes.owner))
 
-    def originality(self, score: Score, ignore: int | None = None) -> PieceOriginality:
-        """Measures one piece; see `compare`."""
-        return self.compare([row_of(score)], [ignore])[0]
-
     def compare(
         self, rows: Sequence[Row], ignore: Sequence[int | None] | None = None
     ) -> tuple[PieceOriginality, ...]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crnn_gan.originality.originality import LENGTHS, Match
-from crnn_gan.originality.rows import SHORTEST, Row, bar_of, is_telling
+from crnn_gan.originality.rows import SHORTEST, Row, is_telling
 from crnn_gan.originality.suffixes import DEPTH
 
 MATCHES = 20  # Rows that are reported of a piece.
@@ -123,5 +123,5 @@ def _quarters(row: Row, first: int, notes: int) -> tuple[float, float]:
 
 def _bars(row: Row, first: int, notes: int) -> tuple[int, int]:
     """In which bars the first and the last note are struck."""
-    onsets = row.onset_quarters[first : first + notes]
-    return bar_of(row.meters, float(onsets.min())), bar_of(row.meters, float(onsets.max()))
+    bars = row.bar[first : first + notes]
+    return int(bars.min()), int(bars.max())

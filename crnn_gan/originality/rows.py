@@ -15,13 +15,13 @@ import dataclasses
 
 import numpy as np
 
+from crnn_gan.metrics.measures import measures
 from crnn_gan.metrics.tones import tones
 from pipelines.score import Score
 
 CHORD_SECONDS = 0.03  # Between neighbours; chords of pianists spread by some 20 ms.
 SHORTEST = 8  # Notes of the shortest row that counts.
 DIFFERENT_STEPS = 3  # Of a row of `SHORTEST` notes that is not trivial.
-TINY = 1e-6  # Bars and quarters: times on a grid of thirds are not exact.
 STEPS = 2**11  # Steps are below: 8 bits of interval, 3 of time.
 
 _IN_CHORD, _FIRST, _EQUAL = 0, 1, 4  # Classes of time; 2..6 are a quarter to four times as long.
@@ -35,25 +35,26 @@ class Row:
       pitch: uint8 [note].
       onset_quarters, end_quarters: float64 [note].
       steps: uint16 [note - 1], 1..`STEPS` - 1, from each note to the next.
-      meters: float64 [meter, 2], from which quarter on, and quarters in a bar.
+      bar: int64 [note], in which each is struck; 1 is the first.
     """
 
     pitch: np.ndarray
     onset_quarters: np.ndarray
     end_quarters: np.ndarray
     steps: np.ndarray
-    meters: np.ndarray
+    bar: np.ndarray
 
     def __len__(self) -> int:
         return len(self.pitch)
 
     def cut(self, first: int, last: int) -> Row:
-        """Gives the notes first..last - 1; times and meters stay."""
+        """Gives the notes first..last - 1; times and bars stay."""
         return dataclasses.replace(
             self,
             pitch=self.pitch[first:last],
             onset_quarters=self.onset_quarters[first:last],
             end_quarters=self.end_quarters[first:last],
+            bar=self.bar[first:last],
             steps=self.steps[first : max(last - 1, first)],
         )
 
@@ -74,7 +75,7 @@ def row_of(score: Score) -> Row:
         onset_quarters=onset,
         end_quarters=(notes["onset"] + notes["duration"]) / score.ticks_per_quarter,
         steps=_steps(notes["pitch"].astype(np.int64), chord, onset),
-        meters=_meters(score),
+        bar=measures(score).bar(notes["onset"]) + 1,
     )
 
 
@@ -110,27 +111,3 @@ def is_telling(steps: np.ndarray) -> np.ndarray:
     steps = np.where(steps % 8 == _FIRST, steps + _EQUAL - _FIRST, steps)
     ordered = np.sort(np.lib.stride_tricks.sliding_window_view(steps, width), axis=1)
     return (np.diff(ordered, axis=1) != 0).sum(axis=1) + 1 >= DIFFERENT_STEPS
-
-
-def _meters(score: Score) -> np.ndarray:
-    """float64 [meter, 2], from which quarter on, and quarters in a bar; 4/4 at first."""
-    meters = score.meters
-    starts = np.append(0, meters["tick"] / score.ticks_per_quarter)
-    quarters = np.append(4, meters["numerator"] * 4.0 / meters["denominator"])
-    return np.stack([starts, quarters], axis=1)
-
-
-def bar_of(meters: np.ndarray, quarters: float) -> int:
-    """Gives the number of the bar that a time falls in; 1 is the first.
-
-    A bar that a new meter cuts short counts as one.
-
-    Args:
-      meters: of a `Row`.
-      quarters: from the beginning.
-    """
-    starts, lengths = meters.T
-    bars = np.ceil(np.diff(starts) / lengths[:-1] - TINY)
-    before = np.append(0, np.cumsum(bars))
-    now = np.searchsorted(starts, quarters + TINY, side="right") - 1
-    return 1 + int(before[now] + (quarters - starts[now]) / lengths[now] + TINY)

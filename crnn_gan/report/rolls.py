@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crnn_gan.metrics.measures import measures
 from crnn_gan.originality.originality import Match
 from crnn_gan.report.elements import Markup, element, markup
 from crnn_gan.velocity_colours import colour_at
@@ -136,14 +137,7 @@ def bar_ticks(score: Score, until_seconds: float) -> np.ndarray:
     Bars are counted from each meter; 4/4 before the first. The first 2000 are given: a meter
     of 1/32768 is allowed, and no picture shows its bars.
     """
-    last = score.length_ticks
-    starts = [(0, 4, 4), *score.meters.tolist()]
-    ends = [tick for tick, _, _ in starts[1:]] + [last]
-    found = []
-    for (tick, numerator, denominator), end in zip(starts, ends, strict=True):
-        bar = 4 * score.ticks_per_quarter * numerator / denominator
-        found.append(np.arange(tick, min(end, last, tick + MOST_BARS * bar), bar))
-    ticks = np.concatenate(found)[:MOST_BARS]
+    ticks = measures(score).begins(score.length_ticks, MOST_BARS)
     return ticks[score.seconds_at(ticks) < until_seconds]
 
 

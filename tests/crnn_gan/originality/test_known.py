@@ -14,9 +14,16 @@ from melodies import in_meter, piece, random_pitches
 from crnn_gan.originality import alignment
 from crnn_gan.originality.alignment import Votes, align, letters, stretches
 from crnn_gan.originality.known import Known
-from crnn_gan.originality.originality import Match
+from crnn_gan.originality.originality import Match, PieceOriginality
 from crnn_gan.originality.rows import is_telling, row_of
 from crnn_gan.originality.suffixes import DEPTH
+from pipelines.score import Score
+
+
+def measured(known: Known, score: Score, ignore: int | None = None) -> PieceOriginality:
+    """How much of one piece is known."""
+    [found] = known.compare([row_of(score)], [ignore])
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +34,7 @@ def known() -> Known:
 
 
 def test_a_copied_piece_is_known_from_end_to_end(known: Known):
-    found = known.originality(piece(random_pitches(3)))
+    found = measured(known, piece(random_pitches(3)))
     assert (found.nearest, found.transposition, found.notes) == ("piece 3", 0, 100)
     assert found.figures == {
         "common_subsequence": 1.0,
@@ -43,7 +50,7 @@ def test_a_copied_piece_is_known_from_end_to_end(known: Known):
 
 
 def test_a_transposed_copy_is_as_known(known: Known):
-    found = known.originality(piece(random_pitches(3) + 5))
+    found = measured(known, piece(random_pitches(3) + 5))
     assert (found.nearest, found.transposition) == ("piece 3", 5)
     assert (found.common_subsequence, found.longest_row) == (1.0, 100)
     assert found.matches[0].transposition == 5
@@ -52,7 +59,7 @@ def test_a_transposed_copy_is_as_known(known: Known):
 def test_of_a_copy_with_every_tenth_note_changed_nine_tenths_are_left(known: Known):
     pitches = random_pitches(3)
     pitches[9::10] += 20  # Beyond what is struck elsewhere: 48..83 become 68..103.
-    found = known.originality(piece(pitches))
+    found = measured(known, piece(pitches))
     assert (found.nearest, found.common_subsequence) == ("piece 3", pytest.approx(0.9, abs=0.02))
     # Nine notes stand between two changed ones: all of those are in rows of 8, none of 16.
     assert (found.longest_row, found.copied) == (9, {"8": 0.9, "16": 0.0, "24": 0.0})
@@ -63,7 +70,7 @@ def test_a_copied_passage_is_found_where_it_is_in_both():
     written = random_pitches(21)
     written[30:50] = source[64:84] - 2
     known = Known.of(["waltz"], [piece(source, meters=in_meter(3, 4))])
-    found = known.originality(piece(written))
+    found = measured(known, piece(written))
     [match] = found.matches
     # In 3/4 quarter 64 is in bar 22 (64 / 3 = 21.3), quarter 83 in bar 28.
     assert match == Match(
@@ -82,14 +89,14 @@ def test_a_copied_passage_is_found_where_it_is_in_both():
 
 def test_the_same_notes_in_another_rhythm_are_in_common_but_no_known_row(known: Known):
     onsets = np.cumsum(np.random.default_rng(0).choice([120, 480, 1920], 100))
-    found = known.originality(piece(random_pitches(3), onsets))
+    found = measured(known, piece(random_pitches(3), onsets))
     assert (found.nearest, found.common_subsequence) == ("piece 3", 1.0)
     assert found.longest_row < 16
 
 
 def test_shuffled_notes_are_not_known(known: Known):
     shuffled = np.random.default_rng(0).permutation(random_pitches(3))
-    found = known.originality(piece(shuffled))
+    found = measured(known, piece(shuffled))
     assert found.common_subsequence < 0.5
     assert (found.longest_row, set(found.copied.values())) == (0, {0.0})
     assert found.matches == ()
@@ -99,17 +106,17 @@ def test_a_repeated_note_a_trill_and_a_scale_are_known_everywhere_and_do_not_cou
     trivial = [[60] * 100, [60, 62] * 50, [48, 50, 52, 53, 55, 57, 59] * 7]
     known = Known.of(["one", "two", "three"], [piece(pitches) for pitches in trivial])
     for pitches in trivial[:2]:
-        found = known.originality(piece(pitches))
+        found = measured(known, piece(pitches))
         assert (found.longest_row, found.copied["8"]) == (0, 0.0)
     scale = [40, 42, 44, 45, 47, 49, 51, 52]
-    assert known.originality(piece(scale)).longest_row == 0
+    assert measured(known, piece(scale)).longest_row == 0
 
 
 def test_trivial_notes_within_a_known_row_do_not_count():
     # 20 random notes, 60 repeated ones, 20 random ones.
     pitches = random_pitches(5, 40).tolist()
     pitches[20:20] = [60] * 60
-    found = Known.of(["known"], [piece(pitches)]).originality(piece(pitches))
+    found = measured(Known.of(["known"], [piece(pitches)]), piece(pitches))
     assert found.matches[0].notes == 100
     # Rows of 8 with three kinds of steps have at most four steps of repeated notes in them.
     assert 40 < found.longest_row <= 40 + 2 * 6
@@ -118,7 +125,7 @@ def test_trivial_notes_within_a_known_row_do_not_count():
 
 @pytest.mark.parametrize("notes", [0, 1, 7])
 def test_pieces_of_under_eight_notes_share_nothing(known: Known, notes: int):
-    found = known.originality(piece(random_pitches(3)[:notes]))
+    found = measured(known, piece(random_pitches(3)[:notes]))
     assert found.notes == notes
     assert (found.nearest, set(found.figures.values()), found.matches) == ("", {0.0}, ())
 
@@ -126,7 +133,7 @@ def test_pieces_of_under_eight_notes_share_nothing(known: Known, notes: int):
 def test_known_pieces_without_notes_are_passed_over():
     known = Known.of(["empty", "one", "whole"], [piece([]), piece([60]), piece(random_pitches(0))])
     assert known.names == ("one", "whole")
-    assert known.originality(piece(random_pitches(0))).nearest == "whole"
+    assert measured(known, piece(random_pitches(0))).nearest == "whole"
 
 
 @pytest.mark.parametrize(
@@ -150,16 +157,16 @@ def test_a_piece_is_compared_with_all_but_itself_and_its_copies():
     known = Known.of(["piece", "other", "transposed", "mended", "again"], scores)
     assert known.different == 2
     for index in (0, 2, 3, 4):
-        found = known.originality(scores[index], ignore=index)
+        found = measured(known, scores[index], ignore=index)
         assert (found.nearest, found.longest_row) == ("other", 0)
-    assert known.originality(scores[0], ignore=1).common_subsequence == 1.0
+    assert measured(known, scores[0], ignore=1).common_subsequence == 1.0
 
 
 def test_a_long_copy_is_found_whole_and_in_little_time():
     # 30,000 notes, an hour of them, and longer than what the order of places looks at.
     pitches = random_pitches(0, 30_000)
     known = Known.of(["hour", "hour again"], [piece(pitches), piece(pitches)])
-    found = known.originality(piece(pitches + 1))
+    found = measured(known, piece(pitches + 1))
     assert found.notes > 50 * DEPTH
     assert (found.longest_row, found.common_subsequence) == (30_000, 1.0)
     assert found.copied == {"8": 1.0, "16": 1.0, "24": 1.0}
@@ -168,7 +175,7 @@ def test_a_long_copy_is_found_whole_and_in_little_time():
 
 def test_a_piece_put_together_of_two_shares_most_with_the_larger(known: Known):
     both = np.concatenate([random_pitches(2)[:30], random_pitches(7)[:70]])
-    found = known.originality(piece(both))
+    found = measured(known, piece(both))
     assert found.nearest == "piece 7"
     assert {match.known for match in found.matches} == {"piece 2", "piece 7"}
     assert found.common_subsequence >= 0.7
@@ -180,14 +187,14 @@ def test_pieces_are_measured_alike_alone_and_together(known: Known, monkeypatch)
     scores = [piece(random_pitches(seed, 20 * seed)) for seed in range(8)]
     rows = [row_of(score) for score in scores]
     together = known.compare(rows)
-    assert together == tuple(map(known.originality, scores))
+    assert together == tuple(measured(known, score) for score in scores)
     monkeypatch.setattr("crnn_gan.originality.known.BATCH_NOTES", 90)
     assert known.compare(rows) == together
     assert known.compare([]) == ()
 
 
 def test_what_was_found_is_plain_json(known: Known):
-    values = dataclasses.asdict(known.originality(piece(random_pitches(3))))
+    values = dataclasses.asdict(measured(known, piece(random_pitches(3))))
     again = json.loads(json.dumps(values, allow_nan=False))
     assert again["copied"] == values["copied"]
     assert again["matches"][0]["known_bars"] == [1, 25]
@@ -226,7 +233,7 @@ def test_copied_shares_are_those_of_looking_everywhere(pitches: list, others: li
     # Half of the piece is from the others, so that there is something to find.
     pitches = (pitches + others[0][5:30])[:40]
     found = Known.of([str(i) for i in range(len(others))], [piece(o) for o in others])
-    copied = found.originality(piece(pitches)).copied
+    copied = measured(found, piece(pitches)).copied
     for length in (8, 16, 24):
         assert copied[str(length)] == pytest.approx(share_in_known_rows(pitches, others, length))
 
@@ -263,7 +270,7 @@ def test_the_common_subsequence_is_the_longest_in_the_window_that_was_voted_for(
 @settings(max_examples=40, deadline=None)
 @given(PITCHES, PITCHES)
 def test_no_common_subsequence_is_longer_than_the_longest_with_whole_pieces(one: list, other: list):
-    found = Known.of(["other"], [piece(other)]).originality(piece(one))
+    found = measured(Known.of(["other"], [piece(other)]), piece(one))
     most = max(longest_common_subsequence([p + t for p in one], other) for t in range(-4, 5))
     assert round(found.common_subsequence * len(one)) <= most
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from melodies import in_meter, piece
 
-from crnn_gan.originality.rows import bar_of, is_telling, row_of
+from crnn_gan.originality.rows import is_telling, row_of
 from pipelines.score import METER, TEMPO, Score
 
 
@@ -72,12 +72,15 @@ def test_rows_of_fewer_than_eight_notes_tell_nothing():
     assert len(is_telling(row_of(piece([60, 61, 65, 70, 62, 68, 60])).steps)) == 0
 
 
+def bars_at(*quarters: float, **fields: object) -> list[int]:
+    """The bars of notes that are struck at these times, 480 ticks a quarter."""
+    onsets = [round(480 * quarter) for quarter in quarters]
+    return row_of(piece(range(60, 60 + len(onsets)), onsets, **fields)).bar.tolist()
+
+
 def test_bars_are_counted_by_the_meters():
-    waltz = row_of(piece([60], meters=in_meter(3, 4))).meters
-    assert [bar_of(waltz, quarters) for quarters in (0, 2.9, 3, 8.99, 9)] == [1, 1, 2, 3, 4]
-    without = row_of(piece([60])).meters
-    assert [bar_of(without, quarters) for quarters in (0, 3.9, 4, 8)] == [1, 1, 2, 3]
+    assert bars_at(0, 2.9, 3, 8.99, 9, meters=in_meter(3, 4)) == [1, 1, 2, 3, 4]
+    assert bars_at(0, 3.9, 4, 8) == [1, 1, 2, 3]
     # Two bars of 4/4, then one that 3/8 cuts short after a quarter, then 1.5 quarters a bar.
     changing = np.array([(0, 4, 4), (9 * 480, 3, 8)], METER)
-    meters = row_of(piece([60], meters=changing)).meters
-    assert [bar_of(meters, quarters) for quarters in (7.9, 8.5, 9, 10.4, 10.5)] == [2, 3, 4, 4, 5]
+    assert bars_at(7.9, 8.5, 9, 10.4, 10.5, meters=changing) == [2, 3, 4, 4, 5]
