@@ -29,16 +29,43 @@ NEIGHBOURS: tuple[tuple[str, Wanted, str], ...] = (
 )
 
 
-def figures(generated: Measured, real: Measured, held_out: Measured) -> tuple[Figure, ...]:
+@dataclasses.dataclass(frozen=True)
+class Overlaps:
+    """The overlap of a set of pieces with real windows, in each statistic and histogram.
+
+    Attributes:
+      statistics: in the order of `metrics.STATISTICS`.
+      histograms: in the order of `histograms.HISTOGRAMS`.
+    """
+
+    statistics: tuple[Overlap, ...]
+    histograms: tuple[Overlap, ...]
+
+    @classmethod
+    def of(cls, pieces: Measured, real: Measured) -> Overlaps:
+        """Measures them; they take most of the time of all figures."""
+        columns = range(real.statistics.shape[1])
+        pairs = zip(pieces.histograms, real.histograms, strict=True)
+        return cls(
+            tuple(overlap(pieces.statistics[:, [i]], real.statistics[:, [i]]) for i in columns),
+            tuple(overlap(made, known) for made, known in pairs),
+        )
+
+
+def figures(
+    generated: Measured, real: Measured, held_out: Measured, overlaps: Overlaps
+) -> tuple[Figure, ...]:
     """Gives all figures of the generated set, and beside each that of the held-out one.
 
     Args:
       generated: one piece or more.
       real: windows to compare with, one or more.
       held_out: windows in place of the generated; none where there is no such music.
+      overlaps: of the generated set with the real one.
     """
     sets = (generated, real, held_out)
-    return (*_overlaps(*sets), *_distances(*sets), *_bleu(*sets))
+    of_held_out = Overlaps.of(held_out, real)
+    return (*_overlaps(*sets, overlaps, of_held_out), *_distances(*sets), *_bleu(*sets))
 
 
 def _beside(
@@ -63,7 +90,13 @@ def _beside(
     return Figure(name, group, value.value, real.value, wanted, description, reason)
 
 
-def _overlaps(generated: Measured, real: Measured, held_out: Measured) -> Iterable[Figure]:
+def _overlaps(
+    generated: Measured,
+    real: Measured,
+    held_out: Measured,
+    overlaps: Overlaps,
+    of_held_out: Overlaps,
+) -> Iterable[Figure]:
     """Mean overlap area of each group of statistics, and of the histograms.
 
     A statistic that has one and the same value in all three sets, such as the pedal's where there
@@ -71,38 +104,24 @@ def _overlaps(generated: Measured, real: Measured, held_out: Measured) -> Iterab
     """
     all_values = np.concatenate([generated.statistics, real.statistics, held_out.statistics])
     varies = np.ptp(all_values, axis=0) > 0
+    found = {id(generated): overlaps, id(held_out): of_held_out}
     groups = dict.fromkeys(statistic.group for statistic in metrics.STATISTICS)
     for group in groups:
         columns = [i for i, s in enumerate(metrics.STATISTICS) if s.group == group and varies[i]]
 
         def mean_of(pieces: Measured, columns: Sequence[int] = columns) -> Value:
-            return mean_area(
-                overlap(pieces.statistics[:, [i]], real.statistics[:, [i]]) for i in columns
-            )
+            return mean_area(found[id(pieces)].statistics[i] for i in columns)
 
         name = f"mean overlap area, {group} statistics ({len(columns)}, MGEval)"
         text = "how far distances between pieces are like those to real ones; 1 is alike"
         yield _beside(name, "distances", "high", text, mean_of, generated, held_out)
 
     def mean_of_histograms(pieces: Measured) -> Value:
-        pairs = zip(pieces.histograms, real.histograms, strict=True)
-        return mean_area(overlap(made, known) for made, known in pairs)
+        return mean_area(found[id(pieces)].histograms)
 
     name = f"mean overlap area, histograms ({len(real.histograms)}, MGEval)"
     text = "the same of pitch classes, note lengths and what follows what"
     yield _beside(name, "distances", "high", text, mean_of_histograms, generated, held_out)
-
-
-def overlap_of(generated: np.ndarray, real: np.ndarray) -> Overlap:
-    """Gives the overlap of one statistic; none where all values of both sets are equal.
-
-    Args:
-      generated: float64 [piece].
-      real: float64 [window].
-    """
-    if np.ptp(np.concatenate([generated, real])) == 0:
-        return Overlap(None, None, "all values of both sets are equal")
-    return overlap(generated[:, None], real[:, None])
 
 
 def mean_area(overlaps: Iterable[Overlap]) -> Value:

@@ -25,13 +25,14 @@ from crnn_gan.evaluation.reference import (
     windows_of_steps,
 )
 from crnn_gan.metrics import bands, histograms
-from crnn_gan.metrics.distances import overlap
+from crnn_gan.metrics.distances import Overlap
 from crnn_gan.originality.comparing import set_originality
 from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import SetOriginality
 from crnn_gan.originality.repeated import repeated_pieces
 
 FEWEST_WINDOWS = 400  # Of real music, for bands; as many as generated pieces where those are more.
+ALL_EQUAL = Overlap(None, None, "all values of both sets are equal")
 FEW = 20  # Below so many pieces, what is said of a set is uncertain; it says so.
 
 
@@ -69,6 +70,7 @@ def measure(
     windows = cut(generated, reference.compared, max(FEWEST_WINDOWS, count), seed)
     yardstick = cut(generated, reference.held_out, count, seed + 1)
     made, real, held_out = (Measured.of(set_) for set_ in (generated.pieces, windows, yardstick))
+    overlaps = figures.Overlaps.of(made, real)
     return Evaluation(
         title=generated.name,
         generated=_facts(generated.name, generated.made, generated.pieces, generated.left_out),
@@ -76,9 +78,9 @@ def measure(
             reference.name, windows_made(generated, reference, windows), windows, reference.left_out
         ),
         pieces=tuple(_piece_rows(generated.pieces, made.statistics)),
-        statistics=tuple(_statistic_rows(made.statistics, real.statistics)),
-        histograms=tuple(_histogram_rows(made.histograms, real.histograms)),
-        figures=figures.figures(made, real, held_out),
+        statistics=tuple(_statistic_rows(made.statistics, real.statistics, overlaps.statistics)),
+        histograms=tuple(_histogram_rows(made.histograms, real.histograms, overlaps.histograms)),
+        figures=figures.figures(made, real, held_out, overlaps),
         repeated=repeated_pieces(made.scores),
         originality=originality,
         training=training,
@@ -152,10 +154,13 @@ def _piece_rows(pieces: Sequence[NamedScore], statistics: np.ndarray) -> list[Pi
     ]
 
 
-def _statistic_rows(generated: np.ndarray, real: np.ndarray) -> list[StatisticRow]:
+def _statistic_rows(
+    generated: np.ndarray, real: np.ndarray, overlaps: Sequence[Overlap]
+) -> list[StatisticRow]:
     rows = []
-    for column, statistic in enumerate(metrics.STATISTICS):
+    for column, (statistic, found) in enumerate(zip(metrics.STATISTICS, overlaps, strict=True)):
         values, real_values = generated[:, column], real[:, column]
+        says_nothing = np.ptp(np.concatenate([values, real_values])) == 0
         band = bands.band(real_values.tolist())
         rows.append(
             StatisticRow(
@@ -169,14 +174,14 @@ def _statistic_rows(generated: np.ndarray, real: np.ndarray) -> list[StatisticRo
                 mean=float(np.clip(values.mean(), values.min(), values.max())),
                 band=band,
                 inside=float(np.mean((values >= band.low) & (values <= band.high))),
-                overlap=figures.overlap_of(values, real_values),
+                overlap=ALL_EQUAL if says_nothing else found,
             )
         )
     return rows
 
 
 def _histogram_rows(
-    generated: Sequence[np.ndarray], real: Sequence[np.ndarray]
+    generated: Sequence[np.ndarray], real: Sequence[np.ndarray], overlaps: Sequence[Overlap]
 ) -> list[HistogramRow]:
     return [
         HistogramRow(
@@ -186,9 +191,11 @@ def _histogram_rows(
             bins=histogram.bins,
             generated=tuple(made.mean(axis=0).tolist()),
             real=tuple(known.mean(axis=0).tolist()),
-            overlap=overlap(made, known),
+            overlap=overlap,
         )
-        for histogram, made, known in zip(histograms.HISTOGRAMS, generated, real, strict=True)
+        for histogram, made, known, overlap in zip(
+            histograms.HISTOGRAMS, generated, real, overlaps, strict=True
+        )
     ]
 
 

@@ -10,11 +10,12 @@ from random_music import pieces
 
 from crnn_gan import metrics
 from crnn_gan.evaluation.evaluation import Evaluation
-from crnn_gan.evaluation.figures import figures
+from crnn_gan.evaluation.figures import Overlaps, figures
 from crnn_gan.evaluation.generated import Generated
 from crnn_gan.evaluation.measured import Measured
 from crnn_gan.evaluation.measuring import _statistic_rows, find_copies, measure
 from crnn_gan.evaluation.reference import NamedScore, Reference
+from crnn_gan.metrics.distances import overlap
 from pipelines.codecs.note_tuples import Codec
 from pipelines.score import NOTE, Score
 
@@ -155,7 +156,8 @@ def test_real_windows_that_are_all_alike_are_no_lack_of_generated_pieces():
 def test_the_mean_of_equal_values_is_that_value():
     # np.mean([0.1] * 3) is 0.10000000000000002, above a band that is 0.1 alone.
     values = np.full((9, len(metrics.STATISTICS)), 0.1)
-    row = _statistic_rows(values[:3], values)[0]
+    overlaps = [overlap(values[:3, [0]], values[:, [0]])] * len(metrics.STATISTICS)
+    row = _statistic_rows(values[:3], values, overlaps)[0]
     assert (row.mean, row.band.high) == (0.1, 0.1)
 
 
@@ -201,7 +203,7 @@ def test_distances_leave_out_statistics_without_a_band_and_say_how_many_are_left
 def test_every_real_window_is_a_reference_of_bleu():
     real = Measured.of(pieces(30))
     same = Measured.of(pieces(30)[20:25])
-    bleu = beginning(figures(same, real, Measured.of(HELD_OUT)), "BLEU")
+    bleu = beginning(figures(same, real, Measured.of(HELD_OUT), Overlaps.of(same, real)), "BLEU")
     assert "30 references" in bleu.name
     assert bleu.value == pytest.approx(1) and bleu.real < 0.95
 
