@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-from collections.abc import Callable
 
+from crnn_gan.metrics.documented import Documented
 from crnn_gan.metrics.expression import (
     mean_velocity,
     pedal_changes_per_second,
@@ -42,7 +41,7 @@ THE_PAPERS = "the paper's"  # The group that C-RNN-GAN's paper and its reference
 
 
 @dataclasses.dataclass(frozen=True)
-class Statistic:
+class Statistic(Documented):
     """A statistic of a piece.
 
     Attributes:
@@ -52,19 +51,8 @@ class Statistic:
       unit: in words, "" for a plain number.
     """
 
-    function: Callable[..., float]
     group: str
     unit: str = ""
-
-    @property
-    def name(self) -> str:
-        """The name of the function."""
-        return self.function.__name__
-
-    @property
-    def description(self) -> str:
-        """One line: the first of the function's docstring."""
-        return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
 
 STATISTICS: tuple[Statistic, ...] = (  # In the order of every row, table and chart.

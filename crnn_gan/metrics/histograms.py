@@ -9,11 +9,10 @@ of Yang & Lerch 2018 (On the evaluation of generative models in music).
 from __future__ import annotations
 
 import dataclasses
-import inspect
-from collections.abc import Callable
 
 import numpy as np
 
+from crnn_gan.metrics.documented import Documented
 from crnn_gan.metrics.tones import tones
 from pipelines.keys import pitch_class_ticks
 from pipelines.score import Score
@@ -117,7 +116,7 @@ def inter_onset_histogram(score: Score) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class Histogram:
+class Histogram(Documented):
     """A histogram or transition matrix of a piece.
 
     Attributes:
@@ -126,19 +125,8 @@ class Histogram:
       shape: (bins,) or (rows, columns).
     """
 
-    function: Callable[[Score], np.ndarray]
     bins: tuple[str, ...]
     shape: tuple[int, ...]
-
-    @property
-    def name(self) -> str:
-        """The name of the function."""
-        return self.function.__name__
-
-    @property
-    def description(self) -> str:
-        """One line: the first of the function's docstring."""
-        return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
 
 HISTOGRAMS: tuple[Histogram, ...] = (  # In the order of every table and chart.
