@@ -1,7 +1,6 @@
 """Sound measured: frequency, decay, silence, loudness, pedal, what a sample rate can hold."""
 
 import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from pipelines.score import NOTE, PEDAL, TEMPO, Score
 RATE = 8000
 # A quarter of 1,000 ticks lasts a second, so that ticks are milliseconds.
 SECONDS = np.array([(0, 1_000_000)], TEMPO)
-SOUNDFONTS = sorted(Path("/usr/share/sounds/sf2").glob("*.sf2"), key=lambda path: path.name)
 
 
 def score(*notes: tuple[int, int, int, int], is_drum: bool = False, **fields: object) -> Score:
@@ -158,18 +156,6 @@ def test_a_soundfont_that_is_not_there_is_named():
         rendering.fluidsynth(score((0, 100, 60, 64)), RATE, "none.sf2")
 
 
-def soundfont() -> str:
-    """A soundfont of this machine; without it or fluidsynth the test is skipped."""
-    try:
-        import fluidsynth
-    except ImportError as error:
-        pytest.skip(f"the extra 'audio' is not installed: {error}")
-    assert fluidsynth.Synth
-    if not SOUNDFONTS:
-        pytest.skip("no soundfont in /usr/share/sounds/sf2")
-    return str(SOUNDFONTS[0])
-
-
 @pytest.mark.skipif(
     importlib.util.find_spec("fluidsynth") is not None, reason="pyfluidsynth is installed"
 )
@@ -179,32 +165,30 @@ def test_without_the_extra_the_refusal_says_what_to_install(tmp_path):
         rendering.fluidsynth(score((0, 100, 60, 64)), RATE, str(tmp_path / "some.sf2"))
 
 
-def test_fluidsynth_plays_the_pitch_at_its_time_and_honours_the_pedal():
-    font = soundfont()
+def test_fluidsynth_plays_the_pitch_at_its_time_and_honours_the_pedal(soundfont):
     piece = score((500, 1000, 69, 100))
-    sound = rendering.fluidsynth(piece, RATE, font)
+    sound = rendering.fluidsynth(piece, RATE, soundfont)
     assert len(sound) == round((1.5 + rendering.TAIL_SECONDS) * RATE)
     assert energy(sound, 0, 0.45) < 0.01 * energy(sound, 0.5, 1)
     frequency, magnitude = spectrum(sound[RATE // 2 : RATE * 3 // 2])
     peak = frequency[magnitude.argmax()]
     assert min(abs(peak - hertz) for hertz in (440, 880)) < 5  # Sampled pianos stretch octaves.
-    again = rendering.fluidsynth(piece, RATE, font)
+    again = rendering.fluidsynth(piece, RATE, soundfont)
     np.testing.assert_array_equal(again, sound)
     pedal = np.array([(0, 64, 127)], PEDAL)
-    wet = rendering.fluidsynth(score((0, 200, 60, 100), pedal=pedal), RATE, font)
-    dry = rendering.fluidsynth(score((0, 200, 60, 100)), RATE, font)
+    wet = rendering.fluidsynth(score((0, 200, 60, 100), pedal=pedal), RATE, soundfont)
+    dry = rendering.fluidsynth(score((0, 200, 60, 100)), RATE, soundfont)
     assert energy(wet, 0.8, 1.1) > 5 * energy(dry, 0.8, 1.1)
 
 
-def test_fluidsynth_turns_the_gain_down_rather_than_cut_off_the_sound():
-    font = soundfont()
+def test_fluidsynth_turns_the_gain_down_rather_than_cut_off_the_sound(soundfont):
     loud = score(*((0, 1500, pitch, 127) for pitch in range(21, 109)))
-    sound = rendering.fluidsynth(loud, RATE, font)
+    sound = rendering.fluidsynth(loud, RATE, soundfont)
     assert 0.001 < np.abs(sound).max() < 1
 
 
+@pytest.mark.usefixtures("soundfont")
 def test_fluidsynth_refuses_a_file_that_is_no_soundfont(tmp_path):
-    soundfont()
     (tmp_path / "some.sf2").write_bytes(b"RIFF")
     with pytest.raises(ValueError, match="is no soundfont that fluidsynth reads"):
         rendering.fluidsynth(score((0, 100, 60, 64)), RATE, str(tmp_path / "some.sf2"))

@@ -21,7 +21,6 @@ from pipelines.score import NOTE, PEDAL, TEMPO, Score
 
 QUARTER = 480
 SILENT = Score(QUARTER, np.zeros(0, NOTE))
-SOUNDFONTS = sorted(Path("/usr/share/sounds/sf2").glob("*.sf2"), key=lambda f: f.stat().st_size)
 needs_verovio = pytest.mark.skipif(
     importlib.util.find_spec("verovio") is None, reason="the extra 'score' is not installed"
 )
@@ -122,20 +121,10 @@ def test_a_note_sounds_as_long_as_the_pedal_is_down(tmp_path: Path):
     assert loudness(wet, 2.2, 2.9) == 0  # The pedal is up again.
 
 
-def soundfont() -> str:
-    """A soundfont of this machine; without it or fluidsynth the test is skipped."""
-    try:
-        import fluidsynth
-    except ImportError as error:
-        pytest.skip(f"the extra 'audio' is not installed: {error}")
-    assert fluidsynth.Synth
-    if not SOUNDFONTS:
-        pytest.skip("no soundfont in /usr/share/sounds/sf2")
-    return str(SOUNDFONTS[0])
-
-
-def test_fluidsynth_too_lets_a_note_sound_as_long_as_the_pedal_is_down(tmp_path: Path):
-    played = flags("wav", renderer="fluidsynth", soundfont=soundfont())
+def test_fluidsynth_too_lets_a_note_sound_as_long_as_the_pedal_is_down(
+    tmp_path: Path, soundfont: str
+):
+    played = flags("wav", renderer="fluidsynth", soundfont=soundfont)
     played.require_possible()
     for name, is_down in (("wet", True), ("dry", False)):
         assert not render(short_note_under_pedal(is_down), tmp_path / name, played).reasons
@@ -233,8 +222,8 @@ def test_without_verovio_a_picture_is_refused_before_the_work_with_what_to_do():
         flags("score").require_possible()
 
 
+@pytest.mark.usefixtures("soundfont")
 def test_fluidsynth_needs_a_soundfont_that_is_there():
-    soundfont()
     with pytest.raises(UsageError, match=r"needs a soundfont; add --soundfont=FILE.sf2, or take"):
         RenderFlags(render=("wav",)).require_possible()
     with pytest.raises(UsageError, match=r"no soundfont 'none.sf2'; give --soundfont=FILE.sf2"):
@@ -242,8 +231,8 @@ def test_fluidsynth_needs_a_soundfont_that_is_there():
 
 
 def test_nothing_is_needed_for_what_is_not_asked_for():
-    RenderFlags().require_possible()
-    RenderFlags(render=("png", "musicxml")).require_possible()
+    for asked in ((), ("png", "musicxml")):
+        assert RenderFlags(render=asked).require_possible() is None  # Nothing is raised.
 
 
 def test_the_flags_are_read_from_a_command_line():
