@@ -35,6 +35,7 @@ from pipelines.batches.windows import (
     Rows,
     Sampling,
     cut,
+    visited,
 )
 
 __all__ = ["Pieces", "Shards", "Summary", "Windows", "load", "open_pieces", "real_windows"]
@@ -58,7 +59,8 @@ class Windows:
     """Batches of windows of some pieces, in memory or streamed from disk.
 
     Args:
-      pieces: as `open_pieces` gives them; those shorter than `length` are left out and counted.
+      pieces: as `open_pieces` gives them; those shorter than `length` are left out and counted,
+        unless windows are `padded`.
       length: steps of a window.
       batch_size: windows of a batch.
       seed: of order, places, augmentation and `uniform`.
@@ -67,6 +69,10 @@ class Windows:
         float32 of its shape in [-0.5, 0.5); gives the music to train on.
       augmentation: of the music, for training.
       conditions: to put beside the music.
+      padded: takes shorter pieces too, whole; a window beyond a piece's end repeats its last
+        step. Longer pieces are visited in proportion to their length, and the beginning of each
+        is as likely as a window's length of other places, so that a model learns how pieces
+        begin. Batches say where each window lies.
 
     Attributes:
       summary: what was left out, and steps_per_epoch.
@@ -87,6 +93,7 @@ class Windows:
         transform: Transform | None = None,
         augmentation: Augmentation | None = None,
         conditions: Conditions | None = None,
+        padded: bool = False,
     ) -> None:
         for name, value in (
             ("length", length),
@@ -95,17 +102,21 @@ class Windows:
         ):
             if value < 1:
                 raise ValueError(f"{name} is {value}; give 1 or more")
-        long_enough = _long_enough(pieces, length)
-        visits = len(long_enough) * windows_per_piece
+        long_enough = np.arange(len(pieces)) if padded else _long_enough(pieces, length)
+        look_ahead, lead = conditions.look_ahead_steps if conditions else 0, length if padded else 0
+        self.sampling = Sampling(
+            length, look_ahead, batch_size, seed, windows_per_piece, lead, by_length=padded
+        )
+        visits = int(self.sampling.visits(pieces.sizes[long_enough]).sum()) * windows_per_piece
         if batch_size > visits:
             raise ValueError(
-                f"a batch of {batch_size} is larger than the data: {len(long_enough)} pieces of "
-                f"{length} steps or more, {windows_per_piece} windows each; lower batch_size to "
+                f"a batch of {batch_size} is larger than the data: {len(long_enough)} pieces"
+                f"{'' if padded else f' of {length} steps or more'}, {windows_per_piece} windows "
+                f"each; lower batch_size to "
                 f"{visits}, raise windows_per_piece or prepare more music"
             )
         self.transform, self.augmentation, self.conditions = transform, augmentation, conditions
-        look_ahead = conditions.look_ahead_steps if conditions else 0
-        self.sampling = Sampling(length, look_ahead, batch_size, seed, windows_per_piece)
+        self.padded, self._visits = padded, visits
         self.summary = Summary(
             pieces=len(long_enough),
             too_short=len(pieces) - len(long_enough),
@@ -133,8 +144,10 @@ class Windows:
 
         Returns:
           "music": [batch, length, ...] of the spec's dtype, or what `transform` makes of it;
-          for each class of the spec, by its name, int32 [batch]; and for each condition
-          float32 [batch, length, size].
+          for each class of the spec, by its name, int32 [batch]; for each condition
+          float32 [batch, length, size]; and of padded windows "known" int32 [batch], the steps
+          that are the piece's, and "place" int32 [batch], the step of it that the window begins
+          with.
         """
         if self._plan is not None:
             return next(iter(self.dataset(step)))
@@ -207,11 +220,11 @@ class Windows:
         assert self._music is not None
         sampling, steps = self.sampling, self.summary.steps_per_epoch
         visit = step % steps * sampling.batch_size + slots
-        visits = self.summary.pieces * sampling.windows_per_piece
-        shuffled = tf.random.experimental.index_shuffle(
-            visit, sampling.seed_of(VISITS, step // steps), tf.constant(visits - 1, tf.int64)
-        )
-        return cut(sampling, self._music, shuffled % self.summary.pieces, step, slots)
+        last = tf.constant(self._visits - 1, tf.int64)
+        seed = sampling.seed_of(VISITS, step // steps)
+        shuffled = tf.random.experimental.index_shuffle(visit, seed, last)
+        piece = visited(sampling, shuffled, self._music.sizes)
+        return cut(sampling, self._music, piece, step, slots)
 
     def _finished(self, step: tf.Tensor, rows: Rows, slots: Any) -> dict[str, tf.Tensor]:
         """The batch that rows become."""
@@ -223,6 +236,9 @@ class Windows:
                 sampling.uniform(STRETCH, step, slots),
             )
         batch = dict(rows.classes)
+        if self.padded:
+            batch["known"] = tf.cast(tf.minimum(rows.known, sampling.length), tf.int32)
+            batch["place"] = tf.cast(rows.place, tf.int32)
         if self.conditions:
             batch |= self.conditions(music, rows.known, sampling.length)
             music = music[:, : sampling.length]
@@ -243,7 +259,9 @@ def _music(pieces: Pieces, chosen: np.ndarray) -> Music:
         return Music(pieces.tensor(), starts, sizes, classes)
 
 
-def real_windows(pieces: Pieces | Shards, count: int, length: int, seed: int) -> list[np.ndarray]:
+def real_windows(
+    pieces: Pieces | Shards, count: int, length: int, seed: int, padded: bool = False
+) -> list[np.ndarray]:
     """Draws windows of real music to compare with: pieces in turn, places at random.
 
     Args:
@@ -252,14 +270,15 @@ def real_windows(pieces: Pieces | Shards, count: int, length: int, seed: int) ->
       count: windows to draw; above the number of pieces, more than one of each.
       length: steps of a window.
       seed: of order and places; the same seed gives the same windows.
+      padded: takes shorter pieces too, whole.
 
     Returns:
-      `count` arrays [length, ...] as the spec says.
+      `count` arrays [length, ...] as the spec says; of shorter pieces shorter ones.
 
     Raises:
       ValueError: no piece is as long as a window.
     """
-    long_enough = _long_enough(pieces, length)
+    long_enough = np.arange(len(pieces)) if padded else _long_enough(pieces, length)
     random = np.random.Generator(np.random.Philox(seed))
     if isinstance(pieces, Shards):
         pieces = pieces.subset(long_enough)
@@ -271,7 +290,7 @@ def real_windows(pieces: Pieces | Shards, count: int, length: int, seed: int) ->
     windows = []
     for index in range(count):
         array = pieces.arrays[order[index % len(order)]]
-        start = random.integers(len(array) - length + 1)
+        start = random.integers(max(len(array) - length, 0) + 1)
         windows.append(array[start : start + length].copy())
     return windows
 

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.batches.pieces import MEBIBYTE, Shards, spec_steps
-from pipelines.batches.windows import SHARDS, VISITS, Music, Rows, Sampling, cut
+from pipelines.batches.windows import SHARDS, VISITS, Music, Rows, Sampling, cut, visited
 
 
 class Portion(NamedTuple):
@@ -118,7 +118,8 @@ class Plan:
         while True:
             first = 0  # Visit of the epoch, at which the group begins.
             for number, pieces in enumerate(self.groups(epoch)):
-                after = first + len(pieces) * self.sampling.windows_per_piece
+                visits = int(self.sampling.visits(self.shards.sizes[pieces]).sum())
+                after = first + visits * self.sampling.windows_per_piece
                 begin, end = max(first, place), min(after, rows)
                 if begin < end:
                     row = epoch * rows + begin
@@ -184,6 +185,7 @@ def rows(plan: Plan, start_step: int, slots: np.ndarray, class_names: list[str])
     nothing = Rows(
         tf.zeros([size, span, *spec_steps(spec)], spec.dtype),
         tf.zeros([size], tf.int64),
+        tf.zeros([size], tf.int64),
         {name: tf.zeros([size], tf.int32) for name in class_names},
     )
     return portions.scan(nothing, keep).flat_map(batches)
@@ -196,13 +198,14 @@ def _rows_of(
     row = step * sampling.batch_size + slots
     before = tf.reduce_sum(tf.cast(row < facts["row"], tf.int64))
     seed = tf.random.fold_in(sampling.seed_of(VISITS, facts["epoch"]), facts["group"], alg="philox")
-    pieces = tf.size(music.sizes, tf.int64)
-    last = pieces * sampling.windows_per_piece - 1
+    visits = tf.reduce_sum(sampling.visits(music.sizes))
+    last = visits * sampling.windows_per_piece - 1
     visit = tf.minimum(row[before:] - facts["row"] + facts["first_visit"], last)
     # The operation refuses an empty vector.
     visit = tf.random.experimental.index_shuffle(tf.pad(visit, [[0, 1]]), seed, last)[:-1]
     mine = tf.constant(slots)
-    here = cut(sampling, music, visit % pieces, step, mine[before:])
+    piece = visited(sampling, visit, music.sizes)
+    here = cut(sampling, music, piece, step, mine[before:])
     own = tf.nest.map_structure(lambda part: tf.gather(part, mine[:before]), kept)
     joined = tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), own, here)
     return tf.nest.map_structure(

@@ -26,6 +26,10 @@ class Sampling:
       batch_size: windows of a batch.
       seed: of every draw.
       windows_per_piece: visits of a piece in an epoch.
+      lead: how many times the first place of a piece counts beside every other: a window that
+        would begin so many steps before the piece, or fewer, begins with it.
+      by_length: a piece is visited so often for each window's length of it, not once whatever its
+        length, so that each of its steps is as likely as those of other pieces.
     """
 
     length: int
@@ -33,6 +37,16 @@ class Sampling:
     batch_size: int
     seed: int
     windows_per_piece: int
+    lead: int = 0
+    by_length: bool = False
+
+    def visits(self, sizes: Any) -> Any:
+        """Gives how often each piece is visited before any is visited again so: [piece].
+
+        Args:
+          sizes: [piece], steps of each; a NumPy array or a tensor of int64.
+        """
+        return -(-sizes // self.length) if self.by_length else sizes * 0 + 1
 
     def seed_of(self, stream: int, count: Any) -> tf.Tensor:
         """Gives the int64 [2] seed of a stream at an epoch or a step."""
@@ -68,12 +82,25 @@ class Rows(NamedTuple):
     Attributes:
       music: [row, length + look_ahead, ...]; the last step repeats beyond the piece's end.
       known: int64 [row], the steps of it that are the piece's.
+      place: int64 [row], the step of the piece that it begins with.
       classes: for each class of the spec int32 [row].
     """
 
     music: tf.Tensor
     known: tf.Tensor
+    place: tf.Tensor
     classes: dict[str, tf.Tensor]
+
+
+def visited(sampling: Sampling, visit: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
+    """Gives the piece of each visit: int64 [row].
+
+    Args:
+      visit: int64 [row], 0 or more.
+      sizes: int64 [piece], steps of each.
+    """
+    ends = tf.cumsum(sampling.visits(sizes))
+    return tf.searchsorted(ends, visit % ends[-1], side="right", out_type=tf.int64)
 
 
 def cut(
@@ -87,12 +114,14 @@ def cut(
       slots: int64 [row], the place of each row in the step's whole batch.
     """
     sizes = tf.gather(music.sizes, piece)
-    places = tf.cast(sizes - sampling.length + 1, tf.float64)
-    start = tf.cast(sampling.uniform(PLACES, step, slots) * places, tf.int64)
-    known = tf.minimum(sizes - start, sampling.length + sampling.look_ahead)
+    # A piece that is shorter than a window has one place, its beginning.
+    places = tf.cast(tf.maximum(sizes - sampling.length, 0) + 1 + sampling.lead, tf.float64)
+    place = tf.cast(sampling.uniform(PLACES, step, slots) * places, tf.int64)
+    place = tf.maximum(place - sampling.lead, 0)
+    known = tf.minimum(sizes - place, sampling.length + sampling.look_ahead)
     offsets = tf.range(sampling.length + sampling.look_ahead, dtype=tf.int64)[None, :]
-    if sampling.look_ahead:
-        offsets = tf.minimum(offsets, known[:, None] - 1)
-    start += tf.gather(music.starts, piece)
+    offsets = tf.minimum(offsets, known[:, None] - 1)
+    start = tf.gather(music.starts, piece) + place
     steps = tf.gather(music.steps, start[:, None] + offsets)
-    return Rows(steps, known, {name: tf.gather(v, piece) for name, v in music.classes.items()})
+    classes = {name: tf.gather(v, piece) for name, v in music.classes.items()}
+    return Rows(steps, known, place, classes)
