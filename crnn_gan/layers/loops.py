@@ -2,7 +2,7 @@
 
 The one file of the recurrent layers that names a backend. A series is what a loop has
 written, one element a step: on JAX an array, on TensorFlow a TensorArray, so that what
-only another loop reads is never copied into one tensor.
+only another loop reads is never copied into one tensor; or, from a compiled loop, a tensor.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def scan(
 
     Args:
       step: from (state, elements of this step) to (next state, outputs of this step).
-      initial: the state before the first step, float32 tensors [batch, size].
-      elements: tensors [time, batch, size] or series. time is 1 or more, and may be
+      initial: the state before the first step, tensors [batch, ...] or nested tuples of them.
+      elements: tensors [time, batch, ...] or series. time is 1 or more, and may be
         unknown while TensorFlow traces.
       sizes: the last axis of each output; outputs are float32 [batch, size].
       reverse: from the last step to the first; outputs stay aligned with `elements`.
@@ -66,14 +66,30 @@ def scan(
     Returns:
       A series for each output of `step`.
     """
+    return list(_run(step, initial, elements, sizes, reverse)[1])
+
+
+def fold(step: Step, initial: Sequence[Any], elements: Sequence[Any]) -> tuple[Any, ...]:
+    """Gives the state after the last step, whose outputs are none. See `scan`."""
+    return _run(step, initial, elements, (), False)[0]
+
+
+def _run(
+    step: Step,
+    initial: Sequence[Any],
+    elements: Sequence[Any],
+    sizes: Sequence[int],
+    reverse: bool,
+) -> tuple[Any, Any]:
+    """Gives (the state after the last step, a series for each output)."""
     if _on_jax():
         import jax
 
-        return list(jax.lax.scan(step, tuple(initial), tuple(elements), reverse=reverse)[1])
+        return jax.lax.scan(step, tuple(initial), tuple(elements), reverse=reverse)
     import tensorflow as tf
 
     reads = [_tensor_array(tf, element) for element in elements]
-    time, batch = reads[0].size(), initial[0].shape[0]
+    time, batch = reads[0].size(), reads[0].element_shape[0]
     # Eager gradients may read an element twice.
     writes = tuple(
         tf.TensorArray(tf.float32, time, element_shape=(batch, size), clear_after_read=False)
@@ -87,7 +103,73 @@ def scan(
         return count + 1, state, tuple(array.write(at, output) for array, output in pairs)
 
     loop = (0, tuple(initial), writes)
-    return list(tf.while_loop(lambda count, *_: count < time, body, loop)[2])
+    return tf.while_loop(lambda count, *_: count < time, body, loop)[1:]
+
+
+def scan_compiled(
+    step: Step,
+    initial: Sequence[Any],
+    elements: Sequence[Any],
+    sizes: Sequence[int],
+    chunk: int = 256,
+) -> list[Any]:
+    """Gives what `scan` gives, by steps that XLA compiles; for generation, without gradients.
+
+    On TensorFlow a plain loop takes longer to dispatch the small operations of a step than to
+    compute them. XLA fuses them, but would compile the loop anew for every length. So an outer
+    loop calls a compiled one of `chunk` steps: one compilation for each batch size, at the first
+    call, whatever the length. The last chunk goes on to its end, over elements of zeros; what it
+    gives there is cut off. On JAX this is `scan`, as JAX compiles what calls it.
+
+    Call it within a tf.function, which may be saved; called outside one it compiles each time.
+
+    Args:
+      step, initial, elements, sizes: as for `scan`.
+      chunk: steps of a compiled loop, 1 or more.
+    """
+    if _on_jax():
+        return scan(step, initial, elements, sizes)
+    import tensorflow as tf
+
+    elements = [stacked(element) for element in elements]
+    time, batch = tf.shape(elements[0])[0], elements[0].shape[1]
+    chunks = (time + chunk - 1) // chunk
+    whole = [_in_chunks(tf, element, chunks, chunk) for element in elements]
+
+    @tf.function(jit_compile=True, autograph=False)
+    def compiled(state: Any, elements: Any) -> Any:
+        writes = tuple(tf.TensorArray(tf.float32, chunk, element_shape=(batch, s)) for s in sizes)
+
+        def body(at: Any, state: Any, writes: Any) -> tuple[Any, Any, Any]:
+            state, outputs = step(state, [element[at] for element in elements])
+            pairs = zip(writes, outputs, strict=True)
+            return at + 1, state, tuple(array.write(at, output) for array, output in pairs)
+
+        loop = (0, state, writes)
+        _, state, writes = tf.while_loop(
+            lambda at, *_: at < chunk, body, loop, maximum_iterations=chunk
+        )
+        return state, [array.stack() for array in writes]
+
+    def body(at: Any, state: Any, writes: Any) -> tuple[Any, Any, Any]:
+        state, outputs = compiled(state, [element[at] for element in whole])
+        pairs = zip(writes, outputs, strict=True)
+        return at + 1, state, tuple(array.write(at, output) for array, output in pairs)
+
+    writes = tuple(
+        tf.TensorArray(tf.float32, chunks, element_shape=(chunk, batch, size)) for size in sizes
+    )
+    loop = (0, tuple(initial), writes)
+    writes = tf.while_loop(lambda at, *_: at < chunks, body, loop)[2]
+    return [array.concat()[:time] for array in writes]
+
+
+def _in_chunks(tf: Any, element: Any, chunks: Any, chunk: int) -> Any:
+    """Gives [chunks, chunk, ...] of [time, ...], with zeros at the end."""
+    shape = tf.shape(element)
+    zeros = tf.zeros(tf.concat([[chunks * chunk - shape[0]], shape[1:]], 0), element.dtype)
+    chunked = tf.reshape(tf.concat([element, zeros], 0), tf.concat([[chunks, chunk], shape[1:]], 0))
+    return tf.ensure_shape(chunked, (None, chunk, *element.shape[1:]))
 
 
 def _tensor_array(tf: Any, element: Any) -> Any:
@@ -101,7 +183,7 @@ def _tensor_array(tf: Any, element: Any) -> Any:
 
 def stacked(series: Any) -> Any:
     """Gives a series as one tensor [time, batch, size]."""
-    return series if _on_jax() else series.stack()
+    return series.stack() if hasattr(series, "stack") else series
 
 
 def with_gradient(
