@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,10 +14,12 @@ from crnn_gan.configuration import CHECKPOINT_HELP
 from crnn_gan.rendering.rendering import RenderFlags, account, render
 from crnn_gan.signatures.interface import Interface
 from pipelines.atomic_file import write_atomically
+from pipelines.codecs.codec import codec_from_json, note_codec
 from pipelines.command_line import UsageError, flag, parse, peek, run_command
 from pipelines.formats import midi
 
 if TYPE_CHECKING:  # TensorFlow is slow to import, and a wrong flag needs no TensorFlow.
+    from crnn_gan.primer import Primer
     from crnn_gan.signatures.saved_model import Sampler
 
 USAGE = """python -m crnn_gan.sample --run_dir=DIR | --saved_model=DIR --out_dir=DIR [settings]
@@ -40,6 +43,12 @@ class Flags:
     length: int | None = flag(None, "steps of a piece; by default as many as in training")
     seed: int = flag(0, "seed of the first piece; the next piece has the next seed")
     out_dir: str = flag(help="directory for the MIDI files; made if it is missing")
+    primer: str = flag(
+        "",
+        "a music file that each piece goes on from; what comes after it is written by itself, too, "
+        "as NAME-SEED-continuation.mid, and --length counts that alone",
+    )
+    primer_steps: int = flag(0, "takes so many steps of the primer, from its beginning; 0: all")
     originality: Literal["off", "warn", "resample"] = flag(
         "off",
         "warn says of each piece whether it is copied; resample draws further seeds until as many "
@@ -64,13 +73,17 @@ class Piece:
 
 @dataclasses.dataclass(frozen=True)
 class Sampled:
-    """A piece in memory: its seed, MIDI file, notes, the seconds that it lasts, what is said."""
+    """A piece in memory: its seed, MIDI file, notes, the seconds that it lasts, what is said.
+
+    Of one that goes on from a primer, `primer_ticks` are those of the primer.
+    """
 
     seed: int
     midi_bytes: bytes
     notes: int
     seconds: float
     remark: str = ""
+    primer_ticks: int = 0
 
 
 Make: TypeAlias = Callable[[Mapping[str, Any]], Iterable[Sampled]]
@@ -93,9 +106,10 @@ def main(argv: list[str]) -> None:
         )
     values = arguments(dataclasses.asdict(flags), dataclasses.asdict(controls), interface)
     with_originality = originality_of(flags)
+    primer = primer_of(flags, interface)
     sampler = load(Path(exported)) if exported else sampler_of_run(Path(run_dir), flags.checkpoint)
     name = Path(exported or run_dir).resolve().name
-    make = with_originality(functools.partial(sampled, sampler))
+    make = with_originality(functools.partial(sampled, sampler, primer=primer))
     rendered = []
     for piece in sample(make, values, Path(flags.out_dir), name):
         remark = f"; {piece.remark}" if piece.remark else ""
@@ -125,12 +139,31 @@ def originality_of(flags: Flags) -> Callable[[Make], Make]:
     return while_sampling.with_originality(folder, flags.reference, flags.originality)
 
 
+def primer_of(flags: Flags, interface: Interface) -> Primer | None:
+    """Reads the primer that the flags name, as the model's codec encodes it.
+
+    Raises:
+      ValueError: the model cannot go on from one, or it cannot be taken; see `read_primer`.
+    """
+    if flags.primer_steps < 0 or (flags.primer_steps and not flags.primer):
+        raise UsageError("--primer_steps is how many steps of --primer are taken, 0 for all")
+    if not flags.primer:
+        return None
+    if not interface.continues:
+        raise UsageError("this model cannot go on from a primer: leave --primer out")
+    from crnn_gan.primer import read_primer
+
+    path = Path(flags.run_dir or flags.saved_model) / "config.json"
+    codec = codec_from_json(json.loads(path.read_text(encoding="utf-8"))["codec"])
+    return read_primer(Path(flags.primer), note_codec(codec), flags.primer_steps)
+
+
 def controls_of(interface: Interface) -> type:
     """Makes the flag dataclass of what the model lets a caller set."""
     fields = [
         (
             name,
-            float,
+            float if argument.dtype == "float32" else int,
             flag(argument.default, f"{argument.help}, {argument.low:g} to {argument.high:g}"),
         )
         for name, argument in interface.arguments.items()
@@ -182,8 +215,9 @@ def interface_of_run(run_dir: Path) -> Interface:
     use_tensorflow()
     from crnn_gan.models.model import config_class, model_class
 
-    controls = model_class(config.model).controls_for(config_class(config.model)(**config.config))
-    return Interface.of(controls, config.build_codec(), training_length(config))
+    cls = model_class(config.model)
+    controls = cls.controls_for(config_class(config.model)(**config.config), config.spec)
+    return Interface.of(controls, config.build_codec(), training_length(config), cls.continues)
 
 
 def sampler_of_run(run_dir: Path, checkpoint: str = "newest") -> Sampler:
@@ -217,24 +251,39 @@ def sample(make: Make, values: Mapping[str, Any], out_dir: Path, name: str) -> I
     for made in make(values):
         path = out_dir / f"{name}-{made.seed}.mid"
         write_atomically(path, made.midi_bytes)
+        if made.primer_ticks:
+            score = midi.read_score(made.midi_bytes)
+            last = max(made.primer_ticks, int(score.end_ticks.max(initial=0))) + 1
+            later = score.crop(made.primer_ticks, last)
+            midi.write(later, out_dir / f"{name}-{made.seed}-continuation.mid")
         yield Piece(path, made.notes, made.seconds, made.remark)
 
 
-def sampled(sampler: Sampler, values: Mapping[str, Any]) -> Iterator[Sampled]:
+def sampled(
+    sampler: Sampler, values: Mapping[str, Any], primer: Primer | None = None
+) -> Iterator[Sampled]:
     """Makes pieces, some at once, so that many take no more memory than a few.
 
     Args:
       sampler: of a run or an exported model.
       values: as for `sample`.
+      primer: that all pieces begin with.
     """
-    at_once = max(16, STEPS_AT_ONCE // values["length"])  # Rows are made 16 at a time anyway.
+    steps = values["length"] + (len(primer.array) if primer else 0)
+    at_once = max(16, STEPS_AT_ONCE // steps)  # Rows are made 16 at a time anyway.
     for first in range(0, values["count"], at_once):
         seed, count = values["seed"] + first, min(at_once, values["count"] - first)
-        made = sampler.generate(**{**values, "seed": seed, "count": count})
+        asked = {**values, "seed": seed, "count": count}
+        if primer:
+            made = sampler.continue_primer(primer.array, **asked)
+        else:
+            made = sampler.generate(**asked)
         ends = (made["notes"][:, :, 0] + made["notes"][:, :, 1]).numpy().max(axis=1, initial=0)
         columns = (made["midi_bytes"].numpy(), made["note_count"].numpy(), ends)
         for row, (content, notes, end) in enumerate(zip(*columns, strict=True)):
-            yield Sampled(seed + row, content, int(notes), sampler.interface.seconds(int(end)))
+            seconds = sampler.interface.seconds(int(end))
+            ticks = primer.ticks if primer else 0
+            yield Sampled(seed + row, content, int(notes), seconds, primer_ticks=ticks)
 
 
 def run() -> int:

@@ -43,7 +43,11 @@ class Flags:
     preset: str = flag("", "a named set of the model's settings; the other flags win over it")
     composer: tuple[str, ...] = flag((), "train on these composers only, separated by commas")
     works_per_composer: int | None = flag(None, "at most so many pieces of each composer")
-    windows_per_piece: int = flag(20, "random windows of each piece in an epoch")
+    windows_per_piece: int | None = flag(
+        None,
+        "random windows of each piece in an epoch, by default 20; for models of likelihood, of "
+        "each window's length of it, by default 1",
+    )
     transpose_semitones: int = flag(
         0, "moves each window by up to so many semitones up or down, at random"
     )
@@ -66,21 +70,31 @@ class Flags:
         "left to chance",
     )
     best_by: str = flag(
-        "band_distance",
+        "auto",
         "keeps the checkpoint of the epoch whose pieces are nearest to real music in this "
-        "statistic, or in all of the paper's (band_distance); empty: the newest only. Only "
-        "epochs with a checkpoint can be best",
+        "statistic, or in all of the paper's (band_distance), or that gives held-out music the "
+        "greatest likelihood (held_out_nats); auto: that where the model measures it, else "
+        "band_distance; empty: the newest only. Only epochs with a checkpoint can be best",
+    )
+    held_out_steps: int = flag(
+        50_000,
+        "steps of the validation split that models of likelihood are measured on after each "
+        "epoch: the beginnings of all its pieces; 0: all of it",
     )
 
     def __post_init__(self) -> None:
         for name in (
-            "windows_per_piece", "epochs_per_checkpoint", "samples_per_epoch", "memory_megabytes",
+            "epochs_per_checkpoint", "samples_per_epoch", "memory_megabytes",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
+        if self.windows_per_piece is not None and self.windows_per_piece < 1:
+            raise UsageError(f"--windows_per_piece is {self.windows_per_piece}; give 1 or more")
+        if self.held_out_steps < 0:
+            raise UsageError(f"--held_out_steps is {self.held_out_steps}; give 0 or more")
         from crnn_gan.training.best import refuse_unknown
 
-        refuse_unknown(self.best_by)
+        refuse_unknown("" if self.best_by == "auto" else self.best_by)
 
 
 def main(argv: list[str]) -> None:
@@ -115,13 +129,23 @@ def train(flags: Flags, config: Any) -> MusicModel:
       TrainingError: too many updates in a row were not finite.
     """
     from crnn_gan.configuration import RunConfig, automatic_precision, versions
-    from crnn_gan.training import checkpoint
+    from crnn_gan.models.model import model_class
+    from crnn_gan.training import best, checkpoint
     from crnn_gan.training.phases import make_deterministic
     from pipelines import dataset, records
     from pipelines.batches import augmentation
 
     if flags.precision == "auto":
         flags = dataclasses.replace(flags, precision=automatic_precision())
+    cls = model_class(flags.model)
+    likelihood = cls.measures_likelihood
+    if flags.windows_per_piece is None:
+        flags = dataclasses.replace(flags, windows_per_piece=1 if cls.pads_windows else 20)
+    if flags.best_by == "auto":
+        by = best.HELD_OUT_NATS if likelihood else best.BAND_DISTANCE
+        flags = dataclasses.replace(flags, best_by=by)
+    if flags.best_by == best.HELD_OUT_NATS and not likelihood:
+        raise UsageError(f"{flags.model} measures no likelihood; give another --best_by")
     if flags.deterministic:
         make_deterministic(flags.seed)
     manifest = records.read_manifest(flags.data_dir)
@@ -147,17 +171,20 @@ def train(flags: Flags, config: Any) -> MusicModel:
         config.songlength,
         model.batch_windows,
         flags.seed,
-        flags.windows_per_piece,
-        codec.dequantize if config.dequantize else None,
+        flags.windows_per_piece or 1,
+        model.transform_of(codec),
         augmentation.Augmentation(codec, flags.transpose_semitones, flags.stretch_percent),
+        model.conditions_of(codec),
+        model.pads_windows,
     )
+    measure = _held_out_measure(flags, model, codec) if likelihood else None
     run_dir.mkdir(parents=True, exist_ok=True)
     run.write(run_dir)
-    bands = _write_bands(run_dir, codec, pieces, config.songlength, flags.seed)
+    bands = _write_bands(run_dir, codec, pieces, model, flags.seed)
     done = checkpoint.restore(run_dir, model)
     _introduce(run_dir, model, windows, done)
     choose = _chooser(run_dir, bands, flags.best_by)
-    _fit(run_dir, flags, model, codec, windows, bands, done, choose)
+    _fit(run_dir, flags, model, codec, windows, bands, done, choose, measure)
     _say_best(choose(checkpoint.epochs(run_dir)))
     return model
 
@@ -200,15 +227,33 @@ def _agree(run_dir: Path, run: Any) -> None:
         )
 
 
+def _held_out_measure(flags: Flags, model: MusicModel, codec: NoteCodec) -> Callable[[], float]:
+    """Gives a function that measures the mean nats of a step of the validation split.
+
+    Raises:
+      ValueError: there is no music to validate on.
+    """
+    from crnn_gan.likelihood import held_out_likelihood
+    from pipelines import dataset
+
+    pieces = dataset.open_pieces(
+        flags.data_dir, "validation", memory_megabytes=flags.memory_megabytes
+    )
+    conditions = model.conditions_of(codec)
+    most = flags.held_out_steps or None
+    return lambda: held_out_likelihood(model, pieces, conditions, most).per_step
+
+
 def _write_bands(
-    run_dir: Path, codec: NoteCodec, pieces: Pieces | Shards, length: int, seed: int
+    run_dir: Path, codec: NoteCodec, pieces: Pieces | Shards, model: MusicModel, seed: int
 ) -> Mapping[str, Band]:
     """Measures real windows and writes run_dir/bands.json."""
     from crnn_gan.metrics import bands
     from crnn_gan.training.best import BANDS_FILE
     from pipelines import dataset
 
-    windows = dataset.real_windows(pieces, REFERENCE_WINDOWS, length, seed)
+    length = model.config.songlength
+    windows = dataset.real_windows(pieces, REFERENCE_WINDOWS, length, seed, model.pads_windows)
     found = bands.bands([decoded.score for decoded in codec.decode_all(windows)])
     text = json.dumps(bands.to_json(found), indent=1) + "\n"
     write_atomically(run_dir / BANDS_FILE, text.encode())
@@ -242,7 +287,7 @@ def composer_of(
 
     noise = draw_numpy(model.noise_spec(count, length), np.arange(seed, seed + count))
     controls = {
-        name: np.full(count, control.default, np.float32)
+        name: np.full(count, control.default, control.dtype)
         for name, control in model.controls.items()
     }
 
@@ -259,9 +304,13 @@ def _chooser(
     """Gives a function from epochs to the best of them by the rows on disk; None if by nothing."""
     from crnn_gan.training import best, rows
 
+    folder = run_dir / rows.GENERATED
+
     def choose(epochs: Collection[int]) -> Best | None:
-        path = run_dir / rows.GENERATED / rows.STATISTICS_FILE
-        return best.choose(rows.read_rows(path), bands, by, epochs) if by else None
+        if not by:
+            return None
+        losses = rows.read_losses(folder / rows.LOSSES_FILE)
+        return best.choose(rows.read_rows(folder / rows.STATISTICS_FILE), bands, by, epochs, losses)
 
     return choose
 
@@ -283,6 +332,7 @@ def _fit(
     bands: Mapping[str, Band],
     done: int,
     choose: Callable[[Collection[int]], Best | None],
+    measure: Callable[[], float] | None,
 ) -> None:
     """Runs what is left of each stage, one fit() a stage."""
     from crnn_gan.training import callbacks, guard
@@ -305,6 +355,7 @@ def _fit(
                 callbacks=[
                     guard.EpochSchedule(),
                     guard.StopOnNaN(),
+                    *([callbacks.HeldOutLikelihood(measure)] if measure else []),
                     callbacks.EpochSample(run_dir, compose, bands, stage.name),
                     callbacks.CollapseAlarm(run_dir, bands),
                     guard.SaveCheckpoint(run_dir, flags.epochs_per_checkpoint, total, choose),

@@ -24,7 +24,7 @@ Left out: the code's `pace_events` and synthetic chords (data, not model), `mult
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import keras
@@ -35,7 +35,7 @@ from crnn_gan.layers.minibatch_discrimination import MinibatchDiscrimination
 from crnn_gan.layers.recurrent import LSTM, FeedbackLSTM
 from crnn_gan.models.model import Control, MusicModel, Noise
 from crnn_gan.training.phases import JointPhase, Phase, Stage, leading_steps
-from pipelines.codecs.codec import Kind, Spec
+from pipelines.codecs.codec import Codec, Kind, Spec
 from pipelines.command_line import flag
 
 L2_STRENGTH = 0.1  # The reference code's constant, times reg_scale.
@@ -243,6 +243,10 @@ class Model(MusicModel):
         return keras.Model(inputs, [verdicts, features], name="discriminator")
 
     # How it trains.
+
+    def transform_of(self, codec: Codec) -> Callable[[Any, Any], Any] | None:
+        """Spreads inputs evenly over the codec's grid."""
+        return codec.dequantize if self.config.dequantize else None
 
     @property
     def batch_windows(self) -> int:
@@ -504,7 +508,7 @@ class Model(MusicModel):
     # How it composes.
 
     @classmethod
-    def controls_for(cls, config: Config) -> Mapping[str, Control]:
+    def controls_for(cls, config: Config, spec: Spec) -> Mapping[str, Control]:
         """Temperature; and dropout (the original samples with it), where it was trained with."""
         if config.keep_prob == 1:
             return {"temperature": TEMPERATURE}

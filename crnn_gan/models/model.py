@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import keras
 
 from crnn_gan.training.phases import PhasedModel, Stage
-from pipelines.codecs.codec import Kind, Spec
+from pipelines.codecs.codec import Codec, Kind, Spec, codec_class, codec_names
+
+if TYPE_CHECKING:
+    from pipelines.batches.conditions import Conditions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +34,13 @@ class Noise:
 
 @dataclasses.dataclass(frozen=True)
 class Control:
-    """A number that a caller of `generate` may set for each piece: float32, low..high."""
+    """A number that a caller of `generate` may set for each piece: low..high, of a dtype."""
 
     default: float
     low: float
     high: float
     help: str
+    dtype: Literal["float32", "int32"] = "float32"
 
 
 class MusicModel(PhasedModel):
@@ -49,6 +53,12 @@ class MusicModel(PhasedModel):
       presets: named sets of Config fields that differ from the defaults.
       accepts: the kinds of Spec it can learn.
       retired: flags of older programs that are accepted, with what to say of them.
+      pads_windows: whether its windows are padded: see `pipelines.dataset.Windows`.
+      measures_likelihood: whether it gives the probability of music: see `nats`.
+      continues: whether `generate` takes a primer, and the length of each piece.
+      rows_together: rows are sampled in multiples of this, so that a piece is the same in any
+        batch: a product of one row adds in another order than one of two, and elements that
+        fill no vector register (16 floats) go through another tanh than the rest.
 
     and give `stages`, `optimizer_for(phase)` (see `PhasedModel`), `noise_spec` and
     `generate`. `generate` is a pure function of weights, noise and controls.
@@ -57,13 +67,19 @@ class MusicModel(PhasedModel):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     accepts: ClassVar[tuple[Kind, ...]]
     retired: ClassVar[Mapping[str, str]] = {}
+    pads_windows: ClassVar[bool] = False
+    measures_likelihood: ClassVar[bool] = False
+    continues: ClassVar[bool] = False
+    rows_together: ClassVar[int] = 16
 
     def __init__(self, config: Any, spec: Spec, seed: int = 0, name: str | None = None):
         super().__init__(name=name)
         if spec.kind not in self.accepts:
+            name_of_file = type(self).__module__.rsplit(".", 1)[-1]
             raise ValueError(
-                f"the codec gives {spec.kind!r}; {type(self).__module__.rsplit('.', 1)[-1]} takes "
-                f"{' or '.join(map(repr, self.accepts))}: prepare the data with another --codec"
+                f"the codec gives {spec.kind!r}; {name_of_file} takes "
+                f"{' or '.join(map(repr, self.accepts))}: prepare the data with another codec, "
+                f"--codec={'|'.join(_codecs_of(self.accepts))}"
             )
         self.config, self.spec = config, spec
         self.seed = keras.random.SeedGenerator(seed, name="training_noise")
@@ -78,25 +94,38 @@ class MusicModel(PhasedModel):
         raise TypeError(f"{type(self).__name__} does not say its optimizers")
 
     @classmethod
-    def controls_for(cls, config: Any) -> Mapping[str, Control]:
-        """Names what a caller of `generate` may set, when the model has this Config."""
+    def controls_for(cls, config: Any, spec: Spec) -> Mapping[str, Control]:
+        """Names what a caller of `generate` may set, when the model has this Config and Spec."""
         return {}
 
     @property
     def controls(self) -> Mapping[str, Control]:
         """What a caller of `generate` may set, by name."""
-        return self.controls_for(self.config)
+        return self.controls_for(self.config, self.spec)
 
     @property
     def batch_windows(self) -> int:
         """Windows that a batch of data holds."""
         return int(self.config.batch_size)
 
+    def transform_of(self, codec: Codec) -> Callable[[Any, Any], Any] | None:
+        """Gives what is done to a window of music before training; see `dataset.Windows`."""
+        return None
+
+    def conditions_of(self, codec: Codec) -> Conditions | None:
+        """Gives the conditions that a batch holds beside the music, or None."""
+        return None
+
     def begin_epoch(self, epoch: int) -> None:
         """Sets what changes by the epoch, from 0 over all stages: learning rates, lengths."""
 
     def call(self, inputs: Mapping[str, Mapping[str, Any]]) -> Any:
-        """Generates, so that `predict_on_batch` composes: {"noise": ..., "controls": ...}."""
+        """Generates, so that `predict_on_batch` composes: {"noise": ..., "controls": ...}.
+
+        Of {"batch": ...} it gives `nats`, so that `predict_on_batch` measures likelihood.
+        """
+        if "batch" in inputs:
+            return self.nats(inputs["batch"])
         return self.generate(inputs["noise"], **inputs["controls"])
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
@@ -104,8 +133,29 @@ class MusicModel(PhasedModel):
         raise TypeError(f"{type(self).__name__} does not say its noises")
 
     def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
-        """Gives codec arrays [batch, time, ...] as `spec` says; controls are float32 [batch]."""
+        """Gives codec arrays [batch, time, ...] as `spec` says.
+
+        Controls are [batch], of the dtypes that they state. A model that `continues` takes
+        beside them, both optional, `length` int32 [batch], the steps of each piece (by default
+        those of the noise), and `primer` [steps, ...] as `spec` says, which all pieces go on
+        from; it is no part of what is given.
+        """
         raise TypeError(f"{type(self).__name__} cannot generate")
+
+    def nats(self, batch: Mapping[str, Any]) -> Any:
+        """Gives -ln p of each step given all before it: float32 [batch, time].
+
+        Args:
+          batch: "music" [batch, time, ...], pieces from their first step on, and what else
+            batches of training have that the model reads. Steps beyond a piece's end mean
+            nothing.
+        """
+        raise TypeError(f"{type(self).__name__} gives no probabilities")
+
+
+def _codecs_of(kinds: Sequence[Kind]) -> list[str]:
+    """Names the codecs that give one of some kinds of Spec."""
+    return [name for name in codec_names() if codec_class(name)().spec.kind in kinds]
 
 
 def model_names() -> list[str]:

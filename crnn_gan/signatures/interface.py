@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and refusing needs
     import tensorflow as tf
 
     from crnn_gan.models.model import Control
-    from pipelines.codecs.codec import NoteCodec
+    from pipelines.codecs.codec import NoteCodec, Spec
 
 FORMAT = 1  # Of signature.json.
 LONGEST = 100_000  # Steps of a piece; hours of music in every codec.
@@ -53,16 +53,22 @@ class Interface:
       step: what `length` counts, in words, such as "note".
       ticks_per_quarter: ticks of a quarter note in `notes`.
       microseconds_per_quarter: the tempo of `midi_bytes`.
+      continues: whether it can go on from a primer.
     """
 
     arguments: dict[str, Argument]
     step: str
     ticks_per_quarter: int
     microseconds_per_quarter: int
+    continues: bool = False
 
     @classmethod
     def of(
-        cls, controls: Mapping[str, Control], codec: NoteCodec, default_length: int
+        cls,
+        controls: Mapping[str, Control],
+        codec: NoteCodec,
+        default_length: int,
+        continues: bool = False,
     ) -> Interface:
         """Gives the interface of a model with these controls.
 
@@ -72,7 +78,7 @@ class Interface:
         """
         arguments = _arguments(controls, codec.spec.step, default_length)
         tempo = codec.microseconds_per_quarter
-        interface = cls(arguments, codec.spec.step, codec.ticks_per_quarter, tempo)
+        interface = cls(arguments, codec.spec.step, codec.ticks_per_quarter, tempo, continues)
         interface.refuse({n: a.default for n, a in arguments.items() if a.default is not None})
         return interface
 
@@ -113,8 +119,9 @@ class Interface:
             if values["format"] != FORMAT:
                 raise ValueError(f"its format is {values['format']}, this program reads {FORMAT}")
             arguments = {name: Argument(**a) for name, a in values["arguments"].items()}
-            fields = ("step", "ticks_per_quarter", "microseconds_per_quarter")
-            return cls(arguments, *(values[field] for field in fields))
+            time = values["ticks_per_quarter"], values["microseconds_per_quarter"]
+            # Models that were exported before there were primers do not say.
+            return cls(arguments, values["step"], *time, bool(values.get("continues", False)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"cannot read {path}: {error}; export the model again") from error
 
@@ -134,7 +141,7 @@ def _arguments(
         if name in arguments:
             raise ValueError(f"the control {name!r} has the name of an argument; rename it")
         ends = (control.low, control.high)
-        arguments[name] = Argument("float32", *ends, control.default, control.help)
+        arguments[name] = Argument(control.dtype, *ends, control.default, control.help)
     return arguments
 
 
@@ -178,3 +185,25 @@ def _in_range(name: str, value: tf.Tensor, argument: Argument) -> Any:
     shown = tf.strings.as_string(first_bad, shortest=argument.dtype == "float32")
     text = tf.strings.join([f"{name} is ", shown, f"; {argument.range}"])
     return tf.debugging.Assert(tf.reduce_all(good), [text])
+
+
+def primer_checks(primer: tf.Tensor, spec: Spec) -> list[Any]:
+    """Gives assertions of a graph that fail in words where a primer is none.
+
+    Args:
+      primer: int32 [steps, ...].
+      spec: of the codec.
+    """
+    import tensorflow as tf
+
+    steps = tf.shape(primer)[0]
+    most = LONGEST
+    text = tf.strings.join(
+        ["primer has ", tf.strings.as_string(steps), f" steps; give 1 to {most}"]
+    )
+    checks = [tf.debugging.Assert((steps > 0) & (steps <= most), [text])]
+    if spec.kind == "tokens":
+        known = (primer >= 0) & (primer < spec.size)
+        words = f"primer holds tokens that are none; give 0 to {spec.size - 1}"
+        checks.append(tf.debugging.Assert(tf.reduce_all(known), [words]))
+    return checks

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +21,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from crnn_gan.signatures import noise
 from crnn_gan.signatures.audit import refuse_unsafe
-from crnn_gan.signatures.interface import Argument, Interface, checked
+from crnn_gan.signatures.interface import Argument, Interface, checked, primer_checks
 from crnn_gan.signatures.midi_bytes import midi_bytes
 
 if TYPE_CHECKING:  # The model's file imports Keras, which an exported model does without.
     from crnn_gan.models.model import MusicModel
     from pipelines.codecs.codec import NoteCodec
-
-# Rows are made in multiples of this, and those that nobody asked for are cut away. A matrix
-# product of one row adds in another order than one of two, and the last elements of an
-# array, those that do not fill a vector register (16 floats in AVX-512), go through another
-# tanh than the rest: a piece would differ in its last bits with the batch that it is made
-# in, and rounding now and then makes other notes of that.
-ROWS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +34,8 @@ class Sampler:
     """A model that makes pieces, in this process or loaded from a SavedModel.
 
     Attributes:
-      module: has the tf.functions `generate` and `serving_default`.
+      module: has the tf.functions `generate`, `serving_default`, and `continue_primer` of a
+        model that continues.
       interface: what they take.
     """
 
@@ -56,9 +50,30 @@ class Sampler:
         """
         return self.module.generate(**values)
 
+    def continue_primer(self, primer: Any, **values: Any) -> dict[str, tf.Tensor]:
+        """Makes `count` pieces that go on from a primer; values as for `generate`.
+
+        Args:
+          primer: [steps, ...] as the model's codec encodes it; the pieces begin with it, and
+            `length` counts what comes after.
+
+        Raises:
+          ValueError: the model cannot.
+          tf.errors.InvalidArgumentError: a value is out of its range, or the primer is empty or
+            holds what the codec does not know.
+        """
+        if not self.interface.continues:
+            raise ValueError("this model cannot go on from a primer")
+        return self.module.continue_primer(primer, **values)
+
 
 def pieces(
-    model: MusicModel, codec: NoteCodec, seeds: Any, lengths: Any, controls: Mapping[str, Any]
+    model: MusicModel,
+    codec: NoteCodec,
+    seeds: Any,
+    lengths: Any,
+    controls: Mapping[str, Any],
+    primer: Any = None,
 ) -> dict[str, tf.Tensor]:
     """Makes one piece a seed. Checks nothing.
 
@@ -67,7 +82,8 @@ def pieces(
       codec: turns what the model gives into notes.
       seeds: int64 [batch], one or more.
       lengths: int32 [batch], steps of each piece.
-      controls: all that the model has, each float32 [batch].
+      controls: all that the model has, each [batch].
+      primer: [steps, ...] that all pieces begin with, before their length counts; or None.
 
     Returns:
       midi_bytes: string [batch], complete Standard MIDI Files.
@@ -82,13 +98,21 @@ def pieces(
     from crnn_gan.layers.loops import forward_only  # Imports Keras, which `load` does without.
 
     batch = tf.size(seeds)
-    rows = tf.minimum(tf.range((batch + ROWS - 1) // ROWS * ROWS), batch - 1)
+    # Rows that nobody asked for are made, and cut away, so that a piece is the same in any batch.
+    together = model.rows_together
+    rows = tf.minimum(tf.range((batch + together - 1) // together * together), batch - 1)
     seeds = tf.gather(tf.cast(seeds, tf.int64), rows)
     lengths = tf.gather(tf.cast(lengths, tf.int32), rows)
-    controls = {n: tf.gather(tf.cast(v, tf.float32), rows) for n, v in controls.items()}
+    controls = {
+        n: tf.gather(tf.cast(v, model.controls[n].dtype), rows) for n, v in controls.items()
+    }
     drawn = noise.draw(model.noise_spec(tf.size(seeds), tf.reduce_max(lengths)), seeds)
+    known = {"length": lengths, "primer": primer} if model.continues else {}
     with forward_only():
-        arrays = model.generate(drawn, **controls)
+        arrays = model.generate(drawn, **known, **controls)
+    if primer is not None:
+        begun = tf.repeat(tf.cast(primer, arrays.dtype)[None], tf.size(seeds), axis=0)
+        arrays, lengths = tf.concat([begun, arrays], 1), lengths + tf.shape(primer)[0]
     notes, count, _ = codec.notes(arrays, lengths)
     count = count[:batch]
     made = {"notes": notes[:batch, : tf.reduce_max(count)], "note_count": count}
@@ -110,8 +134,10 @@ def build(model: MusicModel, codec: NoteCodec, default_length: int) -> Sampler:
       generate(seed, count=1, length=default_length, each control=its default): scalars;
         row i is the piece of seed + i.
       serving_default(seed, length, each control): rank 1, one of each a piece.
+      continue_primer(primer, and what generate takes): of a model that continues; primer is
+        int32 [steps, ...] as the codec's spec says. Pieces begin with it; length counts after it.
 
-    Both refuse what is out of range in words (`tf.errors.InvalidArgumentError`). The same
+    All refuse what is out of range in words (`tf.errors.InvalidArgumentError`). The same
     seed gives the same piece in any batch.
 
     Args:
@@ -123,12 +149,14 @@ def build(model: MusicModel, codec: NoteCodec, default_length: int) -> Sampler:
       ValueError: a default is out of its range, or `generate` needs a variable that is
         not float32, such as the state of a seed generator.
     """
-    interface = Interface.of(model.controls, codec, default_length)
+    interface = Interface.of(model.controls, codec, default_length, model.continues)
     batched = _batched(model, codec, interface.arguments)
     module = tf.Module(name="sampler")
     module.weights = _weights(model, batched)
     module.serving_default = batched
     module.generate = _scalar(batched, interface.arguments)
+    if model.continues:
+        module.continue_primer = _continuing(model, codec, interface.arguments)
     return Sampler(module, interface)
 
 
@@ -153,19 +181,46 @@ def _scalar(batched: Any, arguments: Mapping[str, Argument]) -> Any:
     return _function(generate, arguments, shape=[])
 
 
+def _continuing(model: MusicModel, codec: NoteCodec, arguments: Mapping[str, Argument]) -> Any:
+    spec = codec.spec
+
+    def continue_primer(primer: tf.Tensor, *args: tf.Tensor, **kwargs: tf.Tensor) -> dict:
+        values = dict(zip(arguments, args, strict=False)) | kwargs
+        first = {name: value[None] for name, value in values.items() if name != "count"}
+        count = checked(arguments, {"seed": first["seed"], "count": values["count"][None]})["count"]
+        with tf.control_dependencies(primer_checks(primer, spec)):
+            primer = tf.identity(primer)
+        first = checked(arguments, first)
+        seeds = first.pop("seed") + tf.range(tf.cast(count[0], tf.int64))
+        each = {n: tf.fill([count[0]], value[0]) for n, value in first.items()}
+        return pieces(model, codec, seeds, each.pop("length"), each, primer)
+
+    shape = [None, *spec.shape[1:]]
+    return _function(continue_primer, arguments, [], {"primer": tf.TensorSpec(shape, tf.int32)})
+
+
 def _function(
-    python_function: Callable, arguments: Mapping[str, Argument], shape: list[int | None]
+    python_function: Callable,
+    arguments: Mapping[str, Argument],
+    shape: list[int | None],
+    before: Mapping[str, tf.TensorSpec] | None = None,
 ) -> Any:
-    """Gives a tf.function whose parameters are the arguments, each of this shape."""
+    """Gives a tf.function whose parameters are the arguments, each of this shape.
+
+    `before` are parameters of other shapes that come first, by name.
+    """
+    before = before or {}
     kind, absent = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
-    parameters = [
+    parameters = [inspect.Parameter(name, kind) for name in before]
+    parameters += [
         inspect.Parameter(n, kind, default=absent if a.default is None else a.default)
         for n, a in arguments.items()
     ]
     # tf.function and SavedModel take names and defaults from here, so that a caller in
     # Python may write generate(seed=7) for a model whose controls are known only now.
     python_function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    specs = [tf.TensorSpec(shape, argument.dtype, name) for name, argument in arguments.items()]
+    specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in before.items()]
+    specs += [tf.TensorSpec(shape, argument.dtype, name) for name, argument in arguments.items()]
     return tf.function(python_function, input_signature=specs)
 
 
@@ -218,18 +273,25 @@ def refuse_target(folder: Path) -> None:
 
 def _write(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -> None:
     module = sampler.module
-    signatures = {"serving_default": module.serving_default, "generate": module.generate}
+    signatures = {name: getattr(module, name) for name in names_of(sampler.interface)}
     # The gradients of hand-written layers are for training, and cannot be saved from a loop.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
-    described = {**sampler.interface.to_json(), "signatures": operations(folder)}
+    names = names_of(sampler.interface)
+    described = {**sampler.interface.to_json(), "signatures": operations(folder, names)}
     for name, values in (("signature.json", described), ("config.json", config)):
         text = json.dumps(values, indent=2, allow_nan=False)
         (folder / name).write_text(text + "\n", encoding="utf-8")
     (folder / "card.md").write_text(card, encoding="utf-8")
 
 
-def operations(folder: Path) -> dict[str, Any]:
+def names_of(interface: Interface) -> tuple[str, ...]:
+    """Names the signatures of an exported model."""
+    both = ("serving_default", "generate")
+    return (*both, "continue_primer") if interface.continues else both
+
+
+def operations(folder: Path, names: Sequence[str]) -> dict[str, Any]:
     """Gives, for each signature, the operation, its output's index, dtype and shape of each tensor.
 
     The names that the C interface of TensorFlow wants are made while saving, so they are
@@ -249,7 +311,7 @@ def operations(folder: Path) -> dict[str, Any]:
             "inputs": {n: tensor(info) for n, info in sorted(definitions[name].inputs.items())},
             "outputs": {n: tensor(info) for n, info in sorted(definitions[name].outputs.items())},
         }
-        for name in ("generate", "serving_default")
+        for name in sorted(names)
     }
 
 

@@ -1,5 +1,7 @@
 """The best epoch of a run: the one whose pieces lie nearest to real music, by its row.
 
+Or, of models that measure it, the one that gives held-out music the greatest likelihood.
+
 Only epochs that have a checkpoint can be best. The choice is a pure function of what stands
 in the run directory (statistics.tsv, bands.json, and which checkpoints there are), so a run
 that was killed and resumed makes the same one, and no file of its own can be out of step with
@@ -16,11 +18,20 @@ from pathlib import Path
 from crnn_gan import metrics
 from crnn_gan.configuration import RunConfig
 from crnn_gan.metrics.bands import Band, from_json, in_words
-from crnn_gan.training.rows import GENERATED, STATISTICS_FILE, Row, read_rows
+from crnn_gan.training.rows import (
+    GENERATED,
+    LOSSES_FILE,
+    STATISTICS_FILE,
+    Losses,
+    Row,
+    read_losses,
+    read_rows,
+)
 from pipelines.command_line import UsageError
 
 BANDS_FILE = "bands.json"
 BAND_DISTANCE = "band_distance"
+HELD_OUT_NATS = "held_out_nats"  # A column of losses.tsv: mean nats of a step of held-out music.
 COMPARED = tuple(s.name for s in metrics.STATISTICS if s.group == metrics.THE_PAPERS)
 NO_WIDTH = 1e-5  # Of a mean: less than this is rounding, of sums and of a row's six digits.
 
@@ -31,8 +42,8 @@ class Best:
 
     Attributes:
       epoch: 1 is the first.
-      by: what was compared: a statistic or "band_distance".
-      distance: of its pieces from real music.
+      by: what was compared: a statistic, "band_distance" or "held_out_nats".
+      distance: of its pieces from real music; or nats a step.
       pieces: that it composed.
     """
 
@@ -42,6 +53,8 @@ class Best:
     pieces: int
 
     def __str__(self) -> str:
+        if self.by == HELD_OUT_NATS:
+            return f"the best by held-out music ({self.distance:.4f} nats a step)"
         return f"the best by {in_words(self.by)} ({self.distance:.3f} over {self.pieces} pieces)"
 
 
@@ -49,13 +62,14 @@ def refuse_unknown(by: str) -> None:
     """Refuses what no epochs can be compared by; "" is for not comparing.
 
     Raises:
-      UsageError: it is neither a statistic nor "band_distance".
+      UsageError: it is neither a statistic nor "band_distance" nor "held_out_nats".
     """
     names = [statistic.name for statistic in metrics.STATISTICS]
-    if by not in ("", BAND_DISTANCE, *names):
+    if by not in ("", BAND_DISTANCE, HELD_OUT_NATS, *names):
         raise UsageError(
             f"--best_by={by} is not known; give {BAND_DISTANCE}, one of the statistics "
-            f"({', '.join(names)}), or nothing (--best_by=) to keep the newest only"
+            f"({', '.join(names)}), {HELD_OUT_NATS} of a model that measures likelihood, or "
+            "nothing (--best_by=) to keep the newest only"
         )
 
 
@@ -98,17 +112,29 @@ def distance(row: Row, bands: Mapping[str, Band], by: str) -> float | None:
 
 
 def choose(
-    rows: Sequence[Row], bands: Mapping[str, Band], by: str, epochs: Collection[int]
+    rows: Sequence[Row],
+    bands: Mapping[str, Band],
+    by: str,
+    epochs: Collection[int],
+    losses: Sequence[Losses] = (),
 ) -> Best | None:
     """Gives the best of some epochs, of equal ones the latest; None where no row says.
 
     Args:
       rows: as read from statistics.tsv, not before they were rounded.
       bands: of real windows.
-      by: a statistic or "band_distance".
+      by: a statistic, "band_distance" or "held_out_nats".
       epochs: those that have a checkpoint.
+      losses: as read from losses.tsv, for "held_out_nats".
     """
-    compared = [(distance(row, bands, by), row) for row in rows if row.epoch in epochs]
+    held_out = {row.epoch: row.losses.get(HELD_OUT_NATS) for row in losses}
+
+    def far_of(row: Row) -> float | None:
+        if by == HELD_OUT_NATS:
+            return held_out.get(row.epoch)
+        return distance(row, bands, by)
+
+    compared = [(far_of(row), row) for row in rows if row.epoch in epochs]
     known = [(far, row) for far, row in compared if far is not None]
     if not known:
         return None
@@ -148,7 +174,8 @@ def best_of_run(run_dir: Path, epochs: Collection[int]) -> Best:
             f"--best_by={BAND_DISTANCE}, or give another --checkpoint"
         )
     path = run_dir / GENERATED / STATISTICS_FILE
-    found = choose(read_rows(path), read_bands(run_dir), by, epochs)
+    losses = read_losses(run_dir / GENERATED / LOSSES_FILE)
+    found = choose(read_rows(path), read_bands(run_dir), by, epochs, losses)
     if found is None:
         raise ValueError(
             f"{run_dir} knows no best epoch: {path} has no {by} of an epoch that has a "

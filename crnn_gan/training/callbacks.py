@@ -20,7 +20,7 @@ import numpy as np
 from crnn_gan import metrics, piano_roll
 from crnn_gan.metrics.bands import Band, in_words, mean_statistics, number, side
 from crnn_gan.originality.repeated import repeated_pieces
-from crnn_gan.training.best import band_distance
+from crnn_gan.training.best import HELD_OUT_NATS, band_distance
 from crnn_gan.training.rows import (
     ALARMS_FILE,
     GENERATED,
@@ -156,6 +156,23 @@ class EpochSample(keras.callbacks.Callback):
         if run not in self._writers:
             self._writers[run] = tf.summary.create_file_writer(str(self.log_dir / run))
         return self._writers[run]
+
+
+class HeldOutLikelihood(keras.callbacks.Callback):
+    """Adds the mean nats of a step of held-out music to what an epoch logs.
+
+    Put it before what writes the logs. It draws no random number.
+    """
+
+    def __init__(self, measure: Callable[[], float]):
+        """Makes the callback; `measure` gives the nats with the weights as they are."""
+        super().__init__()
+        self.measure = measure
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Measures."""
+        if logs is not None:
+            logs[HELD_OUT_NATS] = self.measure()
 
 
 class CollapseAlarm(keras.callbacks.Callback):

@@ -53,9 +53,9 @@ def arrays(model, seeds, length):
 
 @pytest.mark.parametrize("batches", [2, 3])
 def test_rows_are_equal_to_the_last_bit_in_whole_batches(model, batches, sampler):
-    few = arrays(model, range(saved_model.ROWS), 33)
-    many = arrays(model, range(batches * saved_model.ROWS), 33)
-    np.testing.assert_array_equal(many[: saved_model.ROWS], few)
+    few = arrays(model, range(model.rows_together), 33)
+    many = arrays(model, range(batches * model.rows_together), 33)
+    np.testing.assert_array_equal(many[: model.rows_together], few)
 
 
 def test_generate_and_serving_default_give_the_same_pieces(sampler):
@@ -72,7 +72,7 @@ def test_each_row_has_the_length_it_asked_for(sampler):
 
 
 def test_the_array_of_a_longer_piece_begins_with_that_of_a_shorter_one(model, sampler):
-    long, short = (arrays(model, range(saved_model.ROWS), length) for length in (50, 13))
+    long, short = (arrays(model, range(model.rows_together), length) for length in (50, 13))
     np.testing.assert_array_equal(long[:, :13], short)
 
 

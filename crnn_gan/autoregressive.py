@@ -1,0 +1,245 @@
+"""Models that are trained by likelihood and write one step after another.
+
+The chain rule is all there is to it: p(music) is the product over the steps of
+p(step | steps before), so a network that hears the past and an emission that says what comes
+next are trained by maximum likelihood, measured by it, and sampled from step by step. A
+subclass draws the network twice, over whole sequences and one step at a time; the two must
+agree, and a test holds them to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from crnn_gan.emissions import Emission, controls_of
+from crnn_gan.layers.loops import fold, scan, scan_compiled, stacked
+from crnn_gan.models.model import Control, MusicModel, Noise
+from crnn_gan.training.phases import Phase, Stage
+from pipelines.codecs.codec import Spec
+from pipelines.command_line import flag
+
+
+@dataclasses.dataclass(frozen=True)
+class LikelihoodConfig:
+    """What models that are trained by likelihood have in common."""
+
+    songlength: int = flag(256, "steps of the codec in a training window")
+    batch_size: int = flag(32, "windows in a batch")
+    max_epoch: int = flag(20, "epochs in all")
+    dropout: float = flag(0.0, "share of units that are dropped in training")
+    learning_rate: float = flag(1e-3, "of Adam")
+    lr_decay: float = flag(1.0, "factor an epoch on the learning rate, after epochs_before_decay")
+    epochs_before_decay: int = flag(10, "epochs before the learning rate decays")
+    max_grad_norm: float = flag(3.0, "largest global norm of a gradient")
+
+    def __post_init__(self) -> None:
+        self.require_at_least(songlength=2, batch_size=1, max_epoch=1, epochs_before_decay=0)
+        for name in ("learning_rate", "lr_decay", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"--{name} is {getattr(self, name)}; give a number above 0")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"--dropout is {self.dropout}; give a share from 0, below 1")
+
+    def require_at_least(self, **smallest: int) -> None:
+        """Raises ValueError, naming the flag, where a field is below its smallest value."""
+        for name, low in smallest.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"--{name} is {getattr(self, name)}; give {low} or more")
+
+
+class Autoregressive(MusicModel):
+    """Base of models that write one step after another.
+
+    A subclass sets `emission` and `networks` (the layers that training moves, the emission
+    among them) in `__init__`, and gives `hidden`, `initial_state` and `advance`.
+    """
+
+    pads_windows: ClassVar[bool] = True
+    measures_likelihood: ClassVar[bool] = True
+    continues: ClassVar[bool] = True
+    compiles_generation: ClassVar[bool] = False  # Whether XLA compiles the loop of `generate`.
+
+    emission: Emission
+    networks: Sequence[keras.layers.Layer]
+
+    def __init__(self, config: Any, spec: Spec, seed: int = 0, name: str | None = None):
+        super().__init__(config, spec, seed, name)
+        self.clip_norm = config.max_grad_norm
+
+    # What a subclass gives.
+
+    def hidden(self, past: Any, batch: Mapping[str, Any], training: bool) -> Any:
+        """Gives what the emission of each step knows: [batch, time, units].
+
+        Args:
+          past: as `emission.past` gives it; step t may be told of past[:, : t + 1].
+          batch: what else is known of each step.
+          training: whether units are dropped.
+        """
+        raise TypeError(f"{type(self).__name__} does not say what it hears")
+
+    def initial_state(self, batch: Any) -> tuple[Any, ...]:
+        """Gives the network's state before the first step; `batch` may be a tensor."""
+        raise TypeError(f"{type(self).__name__} does not say its state")
+
+    def advance(
+        self, state: tuple[Any, ...], heard: Any, controls: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Gives (state, hidden [batch, units]) of the next step, as `hidden` would.
+
+        Args:
+          state: as `initial_state` or the step before gave it.
+          heard: the step before, as `emission.heard` or `emission.silence` gives it.
+          controls: by name, each [batch].
+        """
+        raise TypeError(f"{type(self).__name__} does not say how it goes on")
+
+    # How it trains.
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """One stage of one phase: maximum likelihood."""
+        phase = Phase("likelihood", self.networks, self.mean_nats)
+        return [Stage("likelihood", self.config.max_epoch, [phase])]
+
+    def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
+        """Gives Adam."""
+        return keras.optimizers.Adam(self.config.learning_rate, name=f"{phase}_adam")
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Sets the learning rate of an epoch, from 0."""
+        config = self.config
+        decay = config.lr_decay ** max(epoch - config.epochs_before_decay, 0)
+        for optimizer in self.optimizer.by_phase.values():
+            optimizer.learning_rate = config.learning_rate * decay
+
+    def mean_nats(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Gives the mean nats of a step, over those that count in padded windows.
+
+        The first step of a window that does not begin its piece is heard, not counted: nobody
+        could know it.
+        """
+        music = ops.cast(batch["music"], "int32")
+        nats = self.emission.nats(
+            self.hidden(self.emission.past(music), batch, training=True), music, training=True
+        )
+        counts = counted(batch["known"], ops.shape(music)[1], skips=batch["place"] > 0)
+        return ops.sum(nats * counts) / ops.maximum(ops.sum(counts), 1.0), {}
+
+    def nats(self, batch: Mapping[str, Any]) -> Any:
+        """See `MusicModel.nats`: step by step, in the memory of one step."""
+        music = ops.cast(batch["music"], "int32")
+        past, count = self.emission.past(music), ops.shape(music)[0]
+        elements = [_time_first(past), _time_first(music)]
+
+        def step(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
+            network, drawing = state
+            past, music = elements
+            network, hidden = self.advance(network, past, {})
+            nats = self.emission.next_nats(hidden, drawing, music)
+            return (network, self.emission.after(drawing, music)), (nats[:, None],)
+
+        state = (self.initial_state(count), self.emission.start(count))
+        (nats,) = scan(step, state, elements, [1])
+        return ops.transpose(stacked(nats)[..., 0])
+
+    # How it writes.
+
+    @classmethod
+    def controls_for(cls, config: Any, spec: Spec) -> Mapping[str, Control]:
+        """What limits a draw: see `emissions.controls_of`."""
+        return controls_of(spec)
+
+    def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
+        """One uniform number a draw."""
+        shape = (count, length, self.emission.noise_size)
+        return {"draw": Noise(shape, "uniform", per_step=True)}
+
+    def start(self, count: Any, primer: Any = None) -> tuple[Any, ...]:
+        """Gives the state of `count` pieces, to be told one step after another by `step`.
+
+        Args:
+          count: pieces; an int or a scalar tensor.
+          primer: [steps, ...] as `spec` says, which each piece goes on from; or None.
+        """
+        state = (self.initial_state(count), self.emission.start(count))
+        heard = self.emission.silence(count)
+        if primer is None:
+            return (*state, heard)
+
+        def listen(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
+            network, drawing, heard = state
+            (music,) = elements
+            network, _ = self.advance(network, heard, {})
+            heard = self.emission.heard(music)
+            return (network, self.emission.after(drawing, music), heard), ()
+
+        rows = ops.broadcast_to(primer[:, None], (ops.shape(primer)[0], count, *primer.shape[1:]))
+        return fold(listen, (*state, heard), [rows])
+
+    def step(
+        self, state: tuple[Any, ...], noise: Mapping[str, Any], left: Any, **controls: Any
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Gives (state, the next step of each piece [batch, ...] as `spec` says, int32).
+
+        Args:
+          state: as `start` or the step before gave it.
+          noise: as `noise_spec` of one step says, without the axis of time.
+          left: int32 [batch], steps to come, this one included; `grammar.NEVER` for no end.
+          controls: each [batch].
+        """
+        network, drawing, heard = state
+        network, hidden = self.advance(network, heard, controls)
+        hidden = ops.cast(hidden, "float32")
+        music = self.emission.draw(hidden, drawing, noise["draw"], left, controls)
+        state = (network, self.emission.after(drawing, music), self.emission.heard(music))
+        return state, music
+
+    def generate(
+        self, noise: Mapping[str, Any], length: Any = None, primer: Any = None, **controls: Any
+    ) -> Any:
+        """Gives int32 [batch, length, ...]; see `MusicModel.generate` and `controls`."""
+        draws = _time_first(noise["draw"])
+        time, count = ops.shape(draws)[0], ops.shape(draws)[1]
+        if length is None:
+            length = ops.full((count,), time, "int32")
+
+        def step(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
+            left, *state = state
+            state, music = self.step(tuple(state), {"draw": elements[0]}, left, **controls)
+            flat = ops.cast(ops.reshape(music, (ops.shape(music)[0], size)), "float32")
+            return (left - 1, *state), (flat,)
+
+        shape = tuple(int(axis or 0) for axis in self.spec.shape[1:])
+        size = 1
+        for axis in shape:
+            size *= axis
+        state = (ops.cast(length, "int32"), *self.start(count, primer))
+        loop = scan_compiled if self.compiles_generation else scan
+        (music,) = loop(step, state, [draws], [size])
+        music = ops.cast(ops.transpose(stacked(music), (1, 0, 2)), "int32")
+        return ops.reshape(music, (count, time, *shape))
+
+
+def counted(known: Any, time: Any, skips: Any) -> Any:
+    """Gives float32 [batch, time]: 1 for the first `known` steps, 0 after, and where the first is
+    skipped.
+
+    Args:
+      known: int32 [batch].
+      time: steps in all.
+      skips: bool [batch], whether the first step does not count.
+    """
+    step = ops.arange(time, dtype="int32")[None, :]
+    is_counted = (step < known[:, None]) & ((step > 0) | ~skips[:, None])
+    return ops.cast(is_counted, "float32")
+
+
+def _time_first(x: Any) -> Any:
+    """Gives [batch, time, ...] as [time, batch, ...]."""
+    return ops.transpose(x, (1, 0, *range(2, len(x.shape))))

@@ -1,0 +1,143 @@
+"""wavenet: gated dilated causal convolutions that write one step after another.
+
+van den Oord et al. 2016, "WaveNet: a generative model for raw audio", arXiv 1609.03499, over
+tokens (events, sixteenths, ABC), over frames of piano rolls, and over mu-law levels of sound.
+
+In: residual and skip connections, any number of blocks and layers, ReLU in place of the gate
+(Bai et al. 2018, arXiv 1803.01271, found that gates gain nothing on rolls); a frame as
+independent bits, or its keys one after another (`layers/notewise.py`); dropout; generation
+with the layers' past in ring buffers, one graph, a batch of pieces at once.
+
+Left out: the mixture of logistics of Parallel WaveNet's teacher (`parallel_wavenet` has a
+Gaussian one); global conditioning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import keras
+from keras import ops
+
+from crnn_gan.autoregressive import Autoregressive, LikelihoodConfig
+from crnn_gan.emissions import Keys, NotewiseKeys, Tokens
+from crnn_gan.layers.dilated import DilatedStack
+from pipelines.codecs.codec import Kind, Spec
+from pipelines.command_line import flag
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(LikelihoodConfig):
+    """Settings of wavenet."""
+
+    blocks: int = flag(2, "how often the dilations 1, 2, 4, ... are gone through")
+    layers_per_block: int = flag(7, "convolutions in a block; the last has dilation 2^(n - 1)")
+    kernel_size: int = flag(2, "steps that a convolution hears")
+    residual_channels: int = flag(64, "what layers hear and pass on")
+    dilation_channels: int = flag(64, "outputs of each convolution")
+    skip_channels: int = flag(256, "sum over the layers")
+    end_channels: int = flag(256, "units of the layer before the output")
+    gated: bool = flag(True, "tanh times sigmoid; off: ReLU")
+    input_dropout: float = flag(0.0, "share of what is heard of the step before that is dropped")
+    end_dropout: float = flag(0.0, "share of the units before the output that is dropped")
+    notes: Literal["independent", "one_by_one"] = flag(
+        "independent",
+        "of rolls: keys of a frame independent of each other, or each told those already decided",
+    )
+    notewise_hidden: int = flag(64, "of one_by_one: hidden units a key")
+    notewise_layers: int = flag(2, "of one_by_one: layers of hidden units")
+    notewise_dropout: float = flag(0.0, "of one_by_one: share of hidden units that is dropped")
+    notewise_span: int = flag(24, "of one_by_one: decided keys heard by their interval")
+    notewise_reach: int = flag(16, "of one_by_one: keys heard around each key in past frames")
+    notewise_frames: int = flag(4, "of one_by_one: past frames heard around each key")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_at_least(
+            blocks=1, layers_per_block=1, kernel_size=2, residual_channels=1,
+            dilation_channels=1, skip_channels=1, end_channels=1, notewise_hidden=1,
+            notewise_layers=1, notewise_span=0, notewise_reach=0, notewise_frames=1,
+        )  # fmt: skip
+        for name in ("input_dropout", "end_dropout", "notewise_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"--{name} is {getattr(self, name)}; give a share from 0, below 1")
+
+
+class Model(Autoregressive):
+    """Dilated convolutions over tokens [batch, time], rolls [batch, time, pitches, planes] or
+    levels [batch, time]."""
+
+    accepts: ClassVar[tuple[Kind, ...]] = ("tokens", "roll", "audio")
+    compiles_generation: ClassVar[bool] = True
+
+    def __init__(self, config: Config, spec: Spec, seed: int = 0):
+        super().__init__(config, spec, seed, name="wavenet")
+        self.emission = self._draw_emission()
+        if isinstance(self.emission, Tokens):
+            self.embed = keras.layers.Embedding(
+                self.emission.vocabulary, config.residual_channels, name="embed"
+            )
+        else:
+            self.embed = keras.layers.Dense(config.residual_channels, name="embed")
+        self.embed.build((None, None, self.emission.noise_size))
+        self.stack = DilatedStack(
+            config.blocks,
+            config.layers_per_block,
+            config.kernel_size,
+            config.residual_channels,
+            config.dilation_channels,
+            config.skip_channels,
+            config.end_channels,
+            gated=config.gated,
+            dropout=config.dropout,
+            seed=seed,
+            name="stack",
+        )
+        self.stack.build((None, None, config.residual_channels))
+        self.input_drop = keras.layers.Dropout(config.input_dropout, seed=1)
+        self.end_drop = keras.layers.Dropout(config.end_dropout, seed=2)
+        self.emission.build((None, None, config.end_channels))
+        self.networks = [self.embed, self.stack, self.emission]
+        self.built = True
+
+    def _draw_emission(self) -> Any:
+        config = self.config
+        if self.spec.kind != "roll":
+            return Tokens(self.spec, name="emission")
+        if config.notes == "independent":
+            return Keys(self.spec, name="emission")
+        return NotewiseKeys(
+            self.spec,
+            hidden=config.notewise_hidden,
+            layers=config.notewise_layers,
+            dropout=config.notewise_dropout,
+            span=config.notewise_span,
+            reach=config.notewise_reach,
+            frames=config.notewise_frames,
+            name="emission",
+        )
+
+    def hidden(self, past: Any, batch: Mapping[str, Any], training: bool) -> Any:
+        """See `Autoregressive.hidden`."""
+        if self.spec.kind == "roll":
+            past = self.input_drop(past, training=training)
+        x = self.stack(self.embed(past), training=training)
+        return self.end_drop(x, training=training)
+
+    def nats(self, batch: Mapping[str, Any]) -> Any:
+        """See `MusicModel.nats`: all steps at once."""
+        music = ops.cast(batch["music"], "int32")
+        hidden = self.hidden(self.emission.past(music), batch, training=False)
+        return self.emission.nats(hidden, music)
+
+    def initial_state(self, batch: Any) -> tuple[Any, ...]:
+        """See `Autoregressive.initial_state`: empty ring buffers."""
+        return self.stack.initial_state(batch)
+
+    def advance(
+        self, state: tuple[Any, ...], heard: Any, controls: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], Any]:
+        """See `Autoregressive.advance`."""
+        return self.stack.step(state, self.embed(heard))
