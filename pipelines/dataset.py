@@ -260,7 +260,12 @@ def _music(pieces: Pieces, chosen: np.ndarray) -> Music:
 
 
 def real_windows(
-    pieces: Pieces | Shards, count: int, length: int, seed: int, padded: bool = False
+    pieces: Pieces | Shards,
+    count: int,
+    length: int,
+    seed: int,
+    padded: bool = False,
+    anywhere: bool = True,
 ) -> list[np.ndarray]:
     """Draws windows of real music to compare with: pieces in turn, places at random.
 
@@ -271,9 +276,11 @@ def real_windows(
       length: steps of a window.
       seed: of order and places; the same seed gives the same windows.
       padded: takes shorter pieces too, whole.
+      anywhere: else only the beginnings of pieces, each once.
 
     Returns:
-      `count` arrays [length, ...] as the spec says; of shorter pieces shorter ones.
+      `count` arrays [length, ...] as the spec says; of shorter pieces shorter ones. Not from
+      anywhere, no more than there are pieces.
 
     Raises:
       ValueError: no piece is as long as a window.
@@ -288,9 +295,9 @@ def real_windows(
         long_enough = np.arange(len(pieces))
     order = random.permutation(long_enough)
     windows = []
-    for index in range(count):
+    for index in range(count if anywhere else min(count, len(order))):
         array = pieces.arrays[order[index % len(order)]]
-        start = random.integers(max(len(array) - length, 0) + 1)
+        start = random.integers(max(len(array) - length, 0) + 1) if anywhere else 0
         windows.append(array[start : start + length].copy())
     return windows
 

@@ -247,6 +247,27 @@ def test_the_same_notes_come_from_a_compiled_graph(codec):
         np.testing.assert_array_equal(eager, graph)
 
 
+@every_codec
+def test_an_exported_model_gives_what_the_codec_offers_its_file_among_it(codec):
+    import tensorflow as tf
+
+    array = codec.encode(eight_bars())[:500]
+    if not len(array):  # Eight bars of chords that overlap are no tune.
+        array = np.full(4, codec.spec.size - 1, codec.spec.dtype)
+    is_float = np.dtype(codec.spec.dtype).kind == "f"
+    dtype = tf.float32 if is_float else tf.int32  # As models give it.
+    signature = [tf.TensorSpec([None, *codec.spec.shape], dtype), tf.TensorSpec([None], tf.int32)]
+    graph = tf.function(codec.outputs, input_signature=signature)
+    lengths = np.array([len(array), 1], np.int32)
+    made = graph(np.stack([array, array]).astype(dtype.as_numpy_dtype), lengths)
+    assert made.keys() == codec.offers.keys()
+    assert all(len(value) == 2 for value in made.values())
+    assert all(codec.offers.values())
+    assert codec.file.suffix.startswith(".") and codec.file.kind
+    content = made[codec.file.output]
+    assert content.dtype == tf.string and all(content.numpy())
+
+
 # What augmentation and conditions ask of a codec; those that cannot say so in words.
 
 

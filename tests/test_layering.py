@@ -33,6 +33,7 @@ BACKEND_FILES = {
     "pipelines/batches/whole_pieces.py": "tf.data",
     "pipelines/batches/windows.py": "runs in tf.data",
     "pipelines/array_operations.py": "what the notes side of codecs does on arrays and tensors",
+    "pipelines/midi_bytes.py": "the MIDI files of an exported graph",
     "pipelines/note_tensors.py": "what the notes side of codecs shares",
     "pipelines/records.py": "TFRecord",
 }

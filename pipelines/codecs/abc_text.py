@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -33,18 +34,23 @@ BEGIN, END, ESCAPE, NEWLINE, PRINTABLE = 0, 1, 2, 3, 4
 CHARACTERS = 95  # Space to tilde.
 SIZE = PRINTABLE + CHARACTERS
 MUSIC_FIELDS = "KLMPQVY"  # Those that change what is played.
+HEADER, KEY = "X:1\nT:\n", "K:C\n"  # What readers ask for; the key where there is none.
+NO_HEADERS = f"{HEADER}M:4/4\nL:1/8\n{KEY}"
 
 _COMMENT = re.compile(r"\s*(?<!\\)%.*")
 
 
 @dataclasses.dataclass(frozen=True)
-class Codec(codec.Codec):
+class Codec(codec.ScoreCodec):
     """Characters of ABC notation.
 
     Raises ValueError when a field is out of its range.
     """
 
     name: ClassVar[str] = "abc_text"
+    file: ClassVar[codec.File] = codec.File("text", ".abc", "tune in ABC notation")
+    own_suffixes: ClassVar[tuple[str, ...]] = (".txt",)
+    starts_anywhere: ClassVar[bool] = False  # The fields at the beginning are those of the tune.
 
     headers: Literal["music", "none", "whole"] = flag(
         "music",
@@ -76,6 +82,20 @@ class Codec(codec.Codec):
         """Gives uint8 [character]; of a Score without a tune, see above, none at all."""
         tune = score.abc or abc_writing.to_abc(score)
         return tokens(self.stripped(tune)) if tune else np.zeros(0, np.uint8)
+
+    def read(self, path: Path) -> np.ndarray:
+        """See `Codec.read`: a text, which need be no whole tune, as uint8 [character]."""
+        with path.open("rb") as file:
+            data = file.read(abc_notation.LARGEST_TUNE + 1)
+        if len(data) > abc_notation.LARGEST_TUNE:
+            raise ValueError(f"{path} is larger than {abc_notation.LARGEST_TUNE} bytes")
+        text = abc_notation.decoded(data).replace("\r\n", "\n").replace("\r", "\n")
+        return tokens(self.stripped(text))
+
+    def without_end(self, array: np.ndarray) -> np.ndarray:
+        """See `Codec.without_end`: without the token that ends the text, and what follows it."""
+        ends = np.flatnonzero(array == END)
+        return array[: ends[0]] if len(ends) else array
 
     def decode(self, array: np.ndarray) -> codec.Decoded:
         """Gives the tune, its headers restored, and the Score of what can be read of it. Total.
@@ -110,9 +130,45 @@ class Codec(codec.Codec):
         if self.headers == "whole":
             return text
         if self.headers == "none":
-            return f"X:1\nT:\nM:4/4\nL:1/8\nK:C\n{text}"
+            return f"{NO_HEADERS}{text}"
         has_key = any(_field(line) == "K" for line in text.split("\n"))
-        return f"X:1\nT:\n{text}" if has_key else f"X:1\nT:\nK:C\n{text}"
+        return f"{HEADER}{text}" if has_key else f"{HEADER}{KEY}{text}"
+
+    @property
+    def offers(self) -> dict[str, str]:
+        """See `Codec.offers`."""
+        return {
+            "text": "complete tunes in ABC notation, UTF-8",
+            "tokens": "the characters as tokens of the codec; zeros after those of a row",
+            "token_count": "tokens of each row, that of the end among them",
+        }
+
+    def outputs(self, arrays: Any, lengths: Any) -> dict[str, Any]:
+        """See `Codec.outputs`: `text` is that of `Codec.text`, tokens int32 [batch, token]."""
+        import tensorflow as tf
+
+        tokens = tf.cast(arrays, tf.int32)
+        place = tf.range(tf.shape(tokens)[1])[None, :]
+        ends = tf.where(tokens == END, place + 1, tf.int32.max)
+        count = tf.minimum(lengths, tf.reduce_min(ends, axis=1))
+        tokens = tf.where(place < count[:, None], tokens, BEGIN)
+        text = self._restored_tensor(_text_tensor(tokens))
+        return {
+            "text": text,
+            "tokens": tokens[:, : tf.reduce_max(count)],
+            "token_count": count,
+        }
+
+    def _restored_tensor(self, text: Any) -> Any:
+        """Gives what `restored` does of strings [batch]."""
+        import tensorflow as tf
+
+        if self.headers == "whole":
+            return text
+        if self.headers == "none":
+            return tf.strings.join([NO_HEADERS, text])
+        has_key = tf.strings.regex_full_match(text, r"(?s)(.*\n)?K:.*")
+        return tf.strings.join([HEADER, tf.where(has_key, "", KEY), text])
 
 
 def _without_comment(line: str) -> str:
@@ -160,10 +216,38 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
     return bytes.fromhex(found[1].decode()) if found[1] else b""
 
 
+def _text_tensor(tokens: Any) -> Any:
+    """Gives the text of int32 [batch, token] as strings [batch], in TensorFlow ops.
+
+    What is no character is passed over, as `text_of` does, wherever it stands.
+    """
+    import tensorflow as tf
+
+    is_text = (tokens >= ESCAPE) & (tokens < SIZE)
+    # The characters first, so that what is between an escape and its digits does not part them.
+    order = tf.argsort(tf.cast(~is_text, tf.int32), axis=1, stable=True)
+    octet = tf.gather(_BYTE_OF_TOKEN.astype(np.int32), tf.where(is_text, tokens, BEGIN))
+    octet = tf.gather(octet, order, batch_dims=1)
+    is_text = tf.gather(is_text, order, batch_dims=1)
+    digit = tf.pad(tf.gather(_DIGIT_OF_BYTE, octet), [[0, 0], [0, 2]], constant_values=-1)
+    high, low = digit[:, 1:-1], digit[:, 2:]
+    is_escape = octet == ord("\x1b")
+    is_escaped = is_escape & (high >= 0) & (low >= 0)
+    before = tf.pad(is_escaped, [[0, 0], [2, 0]])
+    is_kept = is_text & (is_escaped | ~is_escape) & ~(before[:, :-2] | before[:, 1:-1])
+    octet = tf.where(is_escaped, 16 * high + low, octet)
+    # No op makes a string of bytes: they are looked up as strings of one byte each, and joined.
+    table = tf.constant([*(bytes([number]) for number in range(256)), b""])
+    text = tf.strings.reduce_join(tf.gather(table, tf.where(is_kept, octet, 256)), axis=1)
+    return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="ignore")
+
+
 _ESCAPED = re.compile(rb"\x1b([0-9a-f]{2})?")
 _NO_UTF_8 = re.compile("[\udc80-\udcff]")
 _TOKEN_OF_BYTE = np.full(256, ESCAPE, np.uint8)
 _TOKEN_OF_BYTE[32:127] = np.arange(PRINTABLE, SIZE)
 _TOKEN_OF_BYTE[ord("\n")] = NEWLINE
 _TOKEN_OF_DIGIT = _TOKEN_OF_BYTE[np.frombuffer(b"0123456789abcdef", np.uint8)]
+_DIGIT_OF_BYTE = np.full(256, -1, np.int32)
+_DIGIT_OF_BYTE[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 _BYTE_OF_TOKEN = np.concatenate([[0, 0, 27, 10], np.arange(32, 127)]).astype(np.uint8)

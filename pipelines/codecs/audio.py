@@ -24,6 +24,7 @@ import numpy as np
 from pipelines import rendering
 from pipelines.codecs import codec
 from pipelines.command_line import flag
+from pipelines.formats import wav
 from pipelines.music_files import file_sha256, printable
 from pipelines.score import Score
 
@@ -40,6 +41,8 @@ class Codec(codec.Codec):
     """
 
     name: ClassVar[str] = "audio"
+    file: ClassVar[codec.File] = codec.File("wav_bytes", ".wav", "WAV file")
+    own_suffixes: ClassVar[tuple[str, ...]] = (".wav",)
 
     sample_rate: int = flag(8000, "samples a second, 4000 to 16000")
     renderer: Literal["additive", "fluidsynth"] = flag(
@@ -110,6 +113,39 @@ class Codec(codec.Codec):
     def samples(self, array: np.ndarray) -> np.ndarray:
         """Gives the sound of levels: float32 [sample] in [-1, 1], `sample_rate` a second."""
         return from_levels(array)
+
+    def wav_bytes(self, array: np.ndarray) -> bytes:
+        """Gives the sound of levels as a WAV file, 16 bits a sample."""
+        return wav.to_bytes(wav.pcm(self.samples(array)), self.sample_rate)
+
+    def read(self, path: Path) -> np.ndarray:
+        """See `Codec.read`: a WAV file at this rate, as loud as it is, as uint8 [sample]."""
+        return to_levels(wav.read(path, self.sample_rate))
+
+    @property
+    def offers(self) -> dict[str, str]:
+        """See `Codec.offers`."""
+        return {
+            "wav_bytes": f"complete WAV files, 16 bits, {self.sample_rate} Hz, one channel",
+            "samples": "the sound, -1 to 1; zeros after the samples of a row",
+            "sample_count": "samples of each row",
+        }
+
+    def outputs(self, arrays: Any, lengths: Any) -> dict[str, Any]:
+        """See `Codec.outputs`: samples float32 [batch, sample]."""
+        import tensorflow as tf
+
+        counts = tf.sequence_mask(lengths, tf.shape(arrays)[1])
+        table = tf.constant(from_levels(np.arange(LEVELS)))
+        samples = tf.where(counts, tf.gather(table, tf.cast(arrays, tf.int32)), 0.0)
+
+        def file(row: Any) -> Any:
+            sound, count = row
+            return tf.audio.encode_wav(sound[:count, None], self.sample_rate)
+
+        string = tf.TensorSpec([], tf.string)
+        files = tf.map_fn(file, (samples, lengths), fn_output_signature=string)
+        return {"wav_bytes": files, "samples": samples, "sample_count": lengths}
 
 
 def to_levels(sound: np.ndarray) -> np.ndarray:

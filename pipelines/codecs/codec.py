@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -64,6 +65,33 @@ class Spec:
         return cls(**values)
 
 
+@dataclasses.dataclass(frozen=True)
+class File:
+    """The file that an exported model gives of each piece.
+
+    Attributes:
+      output: the output that holds its bytes, a string [batch].
+      suffix: of its name.
+      kind: what it is, in words.
+    """
+
+    output: str
+    suffix: str
+    kind: str
+
+
+MIDI_FILE = File("midi_bytes", ".mid", "Standard MIDI File")
+NOTE_OUTPUTS = {
+    "midi_bytes": "complete Standard MIDI Files",
+    "notes": "onset tick, duration ticks, pitch, velocity; zeros after the notes of a row",
+    "note_count": "notes of each row",
+}
+PEDAL_OUTPUTS = {
+    "controls": "tick, controller (64, 66 or 67), value; zeros after the events of a row",
+    "control_count": "controls of each row",
+}
+
+
 class Decoded(NamedTuple):
     """A Score and how many notes of the array were dropped on the way to it."""
 
@@ -90,11 +118,18 @@ class Codec(abc.ABC):
 
     Subclasses are named `Codec` in their file and are frozen dataclasses whose fields have
     a help text in `metadata["help"]`. The encoding side is NumPy; TensorFlow is imported
-    only when one of the methods on tensors is called. Most are `NoteCodec`s; what text or
-    sound becomes, those two codecs say.
+    only when one of the methods on tensors is called. Most are `NoteCodec`s; text is a
+    `ScoreCodec`; of sound no Score comes back.
+
+    Attributes:
+      name: of its file.
+      file: what an exported model writes of each piece.
+      own_suffixes: of files that hold what its arrays hold, and that are no Scores: see `read`.
     """
 
     name: ClassVar[str]
+    file: ClassVar[File]
+    own_suffixes: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abc.abstractmethod
@@ -104,6 +139,36 @@ class Codec(abc.ABC):
     @abc.abstractmethod
     def encode(self, score: Score) -> np.ndarray:
         """Gives the array of a Score, as `spec` says; never fails on a valid Score."""
+
+    @property
+    @abc.abstractmethod
+    def offers(self) -> dict[str, str]:
+        """What an exported model gives of each piece: {output: what it is, in words}."""
+
+    @abc.abstractmethod
+    def outputs(self, arrays: Any, lengths: Any) -> dict[str, Any]:
+        """Gives what `offers` names, in TensorFlow ops, for the graph of an exported model.
+
+        Args:
+          arrays: [batch, time, ...] tensor as `spec` says, of any integer dtype where that is
+            one.
+          lengths: int32 [batch], the steps of each row that count.
+
+        Returns:
+          {output: tensor [batch, ...]}, the output that `file` names among them.
+        """
+
+    def read(self, path: Path) -> np.ndarray:
+        """Gives the array of a file of one of `own_suffixes`.
+
+        Raises:
+          ValueError: it cannot be read. OSError: it is not there.
+        """
+        raise ValueError(f"codec {self.name!r} reads no files of its own")
+
+    def without_end(self, array: np.ndarray) -> np.ndarray:
+        """Gives the array of a piece without what says that it ends, for something to follow."""
+        return array
 
     def require(self, fact: bool, text: str) -> None:
         """Raises ValueError, the codec's name before the text, where the fact does not hold."""
@@ -174,12 +239,54 @@ class Codec(abc.ABC):
         return {"name": self.name, **dataclasses.asdict(self)}  # type: ignore[call-overload]
 
 
-class NoteCodec(Codec):
+class ScoreCodec(Codec):
+    """A codec whose arrays are Scores again.
+
+    Attributes:
+      starts_anywhere: whether what begins within an array decodes as it does there. Where it
+        does not, windows of real music are the beginnings of pieces.
+    """
+
+    starts_anywhere: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def decode(self, array: np.ndarray) -> Decoded:
+        """Gives the Score of one array [time, ...]. Total."""
+
+    def decode_all(self, arrays: Sequence[np.ndarray]) -> list[Decoded]:
+        """Gives the Score of each array [time, ...], as `decode` does."""
+        return [self.decode(array) for array in arrays]
+
+
+class NoteCodec(ScoreCodec):
     """A codec whose arrays are notes again, by ops that an exported graph can hold.
 
     Subclasses give `spec`, `encode`, `notes`, `ticks_per_quarter`,
     `microseconds_per_quarter`, and `pedal` where they keep it.
     """
+
+    file: ClassVar[File] = MIDI_FILE
+
+    @property
+    def offers(self) -> dict[str, str]:
+        """See `Codec.offers`. The pedal, of a codec that keeps it, is in `midi_bytes` too."""
+        return NOTE_OUTPUTS | (PEDAL_OUTPUTS if self.has_pedal else {})
+
+    def outputs(self, arrays: Any, lengths: Any) -> dict[str, Any]:
+        """See `Codec.outputs`: notes int32 [batch, note, 4], controls int32 [batch, event, 3]."""
+        import tensorflow as tf
+
+        from pipelines.midi_bytes import midi_bytes
+
+        notes, count, _ = self.notes(arrays, lengths)
+        made = {"notes": notes[:, : tf.reduce_max(count)], "note_count": count}
+        pedal: dict[str, Any] = {}
+        if self.has_pedal:
+            events, count = self.pedal(arrays, lengths)
+            pedal = {"controls": events[:, : tf.reduce_max(count)], "control_count": count}
+        time = (self.ticks_per_quarter, self.microseconds_per_quarter)
+        files = midi_bytes(made["notes"], made["note_count"], *time, **pedal)
+        return {"midi_bytes": files, **made, **pedal}
 
     @property
     def has_pedal(self) -> bool:
@@ -292,15 +399,16 @@ def codec_from_json(values: dict[str, Any]) -> Codec:
     return codec_class(values.pop("name"))(**values)
 
 
-def note_codec(codec: Codec) -> NoteCodec:
-    """Gives the codec itself. ValueError where its arrays cannot become notes in a graph."""
-    if not isinstance(codec, NoteCodec):
+def score_codec(codec: Codec) -> ScoreCodec:
+    """Gives the codec itself. ValueError where no Scores come back from its arrays."""
+    if not isinstance(codec, ScoreCodec):
         raise ValueError(
-            f"codec {codec.name!r} gives no notes, so nothing here can make MIDI of it; prepare "
-            f"with another: --codec={'|'.join(_names_of_note_codecs())}"
+            f"codec {codec.name!r} gives {codec.file.suffix} files, from which no notes come back; "
+            "for notes, prepare with another codec: "
+            f"--codec={'|'.join(_names_of_score_codecs())}"
         )
     return codec
 
 
-def _names_of_note_codecs() -> list[str]:
-    return [name for name in codec_names() if issubclass(codec_class(name), NoteCodec)]
+def _names_of_score_codecs() -> list[str]:
+    return [name for name in codec_names() if issubclass(codec_class(name), ScoreCodec)]

@@ -172,7 +172,7 @@ class Codec(codec.NoteCodec):
         """See `NoteCodec.notes`. A tick is a step."""
         import tensorflow as tf
 
-        arrays = tf.convert_to_tensor(arrays, tf.uint8)
+        arrays = tf.cast(arrays, tf.uint8)  # Models give int32.
         batch = tf.shape(arrays)[0]
         runs = self._runs(arrays, lengths)
         unbegun = tf.cast(~runs.is_begun, tf.int32)
@@ -234,7 +234,7 @@ class Codec(codec.NoteCodec):
         """See `Codec.transpose`."""
         import tensorflow as tf
 
-        arrays = tf.convert_to_tensor(arrays, tf.uint8)
+        arrays = tf.cast(arrays, tf.uint8)  # Models give int32.
         semitones = tf.cast(semitones, tf.int32)[:, None]
         rows = tf.range(self.pitches)[None, :]
         is_used = tf.reduce_any(arrays > 0, axis=[1, 3])
@@ -256,7 +256,7 @@ class Codec(codec.NoteCodec):
 
         if not self.step_seconds:
             return super().stretch(arrays, factors)
-        arrays = tf.convert_to_tensor(arrays, tf.uint8)
+        arrays = tf.cast(arrays, tf.uint8)  # Models give int32.
         batch, time = tf.shape(arrays)[0], tf.shape(arrays)[1]
         runs = self._runs(arrays, tf.fill([batch], time))
         factor = tf.gather(tf.cast(factors, tf.float64), runs.row)

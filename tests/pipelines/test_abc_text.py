@@ -247,3 +247,79 @@ def test_real_chorales_are_written_and_read_again():
                 expected = score.quantized(decoded.ticks_per_quarter).notes[name]
                 np.testing.assert_array_equal(decoded.notes[name], expected)
     assert written > len(paths) / 2
+
+
+# What an exported model gives: the same text, by TensorFlow ops.
+
+
+def outputs_of(codec):
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]
+    return tf.function(codec.outputs, input_signature=signature)
+
+
+@every(["music", "none", "whole"])
+def test_a_graph_gives_the_text_that_the_codec_gives_of_any_tokens(codec):
+    draw, graph = np.random.default_rng(5), outputs_of(codec)
+    digits = abc_text._TOKEN_OF_DIGIT
+    often = [*[abc_text.ESCAPE] * 60, *np.tile(digits, 6), *[abc_text.BEGIN] * 10]
+    often += [*[abc_text.NEWLINE] * 20, *[ord("K") - 28] * 15, *[ord(":") - 28] * 15]
+    for turn in range(20):  # The end in every other one, or no text would be long.
+        pool = np.array([*range(abc_text.SIZE), *often])
+        pool = pool[(pool != abc_text.END) | (turn % 2 == 0)]
+        arrays = draw.choice(pool, (50, draw.integers(1, 60))).astype(np.int32)
+        lengths = draw.integers(1, arrays.shape[1], 50, np.int32, endpoint=True)
+        made = {name: value.numpy() for name, value in graph(arrays, lengths).items()}
+        for row, length in enumerate(lengths):
+            assert made["text"][row].decode() == codec.text(arrays[row, :length])
+            count = made["token_count"][row]
+            ends = np.flatnonzero(arrays[row, :length] == abc_text.END)
+            assert count == (ends[0] + 1 if len(ends) else length)
+            np.testing.assert_array_equal(made["tokens"][row, :count], arrays[row, :count])
+            assert not made["tokens"][row, count:].any()
+        assert made["tokens"].shape[1] == made["token_count"].max()
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("é\t~", "é\t~"),
+        ("\ufeffA", "\ufeffA"),
+        ("\x00A\x1b", "\x00A\x1b"),
+        ("𝄞 K:D", "𝄞 K:D"),
+    ],
+)
+def test_a_graph_gives_bytes_that_are_escaped(written, text):
+    codec = Codec(headers="whole")
+    array = abc_text.tokens(written).astype(np.int32)[None]
+    made = outputs_of(codec)(array, np.array([array.shape[1]], np.int32))
+    assert made["text"].numpy()[0].decode() == text == codec.text(array[0])
+
+
+def test_a_graph_leaves_out_what_is_no_utf_8():
+    # Escaped by hand: ff, the first byte of an accent alone, a surrogate; A and B stay.
+    tokens = []
+    for part in ("A", "ff", "c3", "B", "ed", "a0", "80"):
+        tokens += [ord(part) - 28] if len(part) == 1 else [2, *(ord(c) - 28 for c in part)]
+    array = np.array([tokens], np.int32)
+    made = outputs_of(Codec(headers="whole"))(array, np.array([len(tokens)], np.int32))
+    assert made["text"].numpy()[0] == b"AB"
+
+
+def test_what_goes_on_from_a_text_is_without_its_end():
+    array = abc_text.tokens("abc")
+    np.testing.assert_array_equal(Codec().without_end(array), array[:-1])
+    np.testing.assert_array_equal(Codec().without_end(array[:-1]), array[:-1])
+
+
+def test_tunes_of_chance_can_be_written_as_midi():
+    draw, codec = np.random.default_rng(2), Codec()
+    characters = np.frombuffer(b"ABcdefg^_=|:[]()2346/<>{}~. \nKMLQ1'\",", np.uint8) - 28
+    characters = np.append(characters[characters < abc_text.SIZE], abc_text.NEWLINE)
+    notes = 0
+    for _ in range(60):
+        score = codec.decode(draw.choice(characters, 200).astype(np.uint8)).score
+        assert len(midi.read_score(midi.to_bytes(score)).notes) == len(score.notes)
+        notes += len(score.notes)
+    assert notes > 1000

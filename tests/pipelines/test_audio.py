@@ -1,7 +1,9 @@
 """The codec audio: mu-law by hand, and what comes out of a Score."""
 
+import io
 import json
 import math
+import wave
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from random_scores import scores
 
 from pipelines import rendering
 from pipelines.codecs import audio
+from pipelines.codecs.audio import Codec
 from pipelines.codecs.codec import codec_from_json
+from pipelines.formats import wav
 from pipelines.score import NOTE, Score
 
 
@@ -140,3 +144,48 @@ def test_any_score_becomes_levels_that_end_with_its_last_note(piece):
     ends = sounding.end_seconds[~sounding.notes["is_drum"]]
     seconds = ends.max() + rendering.RELEASE_SECONDS if len(ends) else 0
     assert math.isclose(len(array), seconds * 4000, abs_tol=1)
+
+
+# What an exported model gives, and WAV files.
+
+
+def test_a_graph_gives_the_wav_file_that_python_gives_and_its_samples():
+    import tensorflow as tf
+
+    codec = Codec(sample_rate=4000)
+    signature = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]
+    graph = tf.function(codec.outputs, input_signature=signature)
+    arrays = np.stack([np.arange(256), np.random.default_rng(0).permutation(256)])
+    made = graph(arrays.astype(np.int32), np.array([256, 100], np.int32))
+    made = {name: value.numpy() for name, value in made.items()}
+    for row, length in enumerate((256, 100)):
+        assert made["wav_bytes"][row] == codec.wav_bytes(arrays[row, :length])
+        expected = codec.samples(arrays[row, :length])
+        np.testing.assert_array_equal(made["samples"][row, :length], expected)
+        assert not made["samples"][row, length:].any()
+    assert made["sample_count"].tolist() == [256, 100]
+
+
+def test_a_wav_file_of_every_level_gives_those_levels_back(tmp_path):
+    codec, levels = Codec(), np.arange(256, dtype=np.uint8)
+    (tmp_path / "levels.wav").write_bytes(codec.wav_bytes(levels))
+    np.testing.assert_array_equal(codec.read(tmp_path / "levels.wav"), levels)
+
+
+@pytest.mark.parametrize(
+    ("width", "octets"), [(1, [128, 192, 0]), (2, [0, 0, 0, 64, 0, 128]),
+                          (3, [0, 0, 0, 0, 0, 64, 0, 0, 128]),
+                          (4, [0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 128])]
+)  # fmt: skip
+def test_samples_of_every_width_are_read(width, octets):
+    file = io.BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setparams((1, width, 8000, 0, "NONE", ""))
+        written.writeframes(bytes(octets))
+    sound, rate = wav.parse(file.getvalue())
+    assert (sound.tolist(), rate) == ([0, 0.5, -1], 8000)
+
+
+def test_sixteen_bits_are_rounded_from_zero_and_cut():
+    sound = np.array([0, 0.5 / 2**15, -0.5 / 2**15, 1, -1, 0.25], np.float32)
+    assert wav.pcm(sound).tolist() == [0, 1, -1, 32767, -32768, 8192]

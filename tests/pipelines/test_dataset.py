@@ -194,3 +194,48 @@ def test_what_cannot_be_loaded_is_said_in_words(prepared, tmp_path):
         dataset.load(prepared, "dev")
     with pytest.raises(ValueError, match=r"run: python -m pipelines.prepare"):
         dataset.load(tmp_path, "train")
+
+
+def test_padded_windows_take_short_pieces_whole_and_say_where_they_lie():
+    windows = Windows(pieces_of(3, 9), length=4, batch_size=4, seed=0, padded=True)
+    # One visit for each window's length of a piece: 1 of the first, 3 of the second.
+    assert windows.summary == dataset.Summary(2, 0, 9, 1)
+    (batch,) = batches(windows, 0, 1)
+    piece, time = batch["music"][..., 0], batch["music"][..., 1]
+    assert sorted(piece[:, 0].astype(int)) == [0, 1, 1, 1]
+    (short,) = np.flatnonzero(piece[:, 0] == 0)
+    assert time[short].tolist() == [0, 1, 2, 2]  # The last step repeats.
+    assert (batch["known"][short], batch["place"][short]) == (3, 0)
+    for row in np.flatnonzero(piece[:, 0] == 1):
+        place = batch["place"][row]
+        assert time[row].tolist() == [place, place + 1, place + 2, place + 3]
+        assert batch["known"][row] == 4
+
+
+def test_a_padded_window_begins_its_piece_as_often_as_it_is_long():
+    windows = Windows(pieces_of(7), length=4, batch_size=100, seed=0, windows_per_piece=1000,
+                      padded=True)  # fmt: skip
+    found = np.concatenate([batch["place"] for batch in batches(windows, 0, 20)])
+    # Places 0 to 3, and 4 more that would begin before: 5 of 8 are 0, 250 each are others.
+    counts = np.bincount(found, minlength=4)
+    assert len(counts) == 4 and abs(counts[0] - 1250) < 100
+    assert counts[1:].min() > 190 and counts[1:].max() < 310
+
+
+def test_padded_windows_from_disk_visit_pieces_by_their_length_too(tmp_path):
+    arrays = counted_arrays(3, 9, 8, 10)
+    folder = store(tmp_path, [arrays[:2], arrays[2:3], arrays[3:]])
+    stored = dataset.open_pieces(folder, "train", memory_megabytes=200 / 2**20)  # Of 240 bytes.
+    windows = Windows(stored, length=4, batch_size=2, seed=0, windows_per_piece=8, padded=True)
+    assert not windows.in_memory
+    # 1, 3, 2 and 3 windows' lengths, 8 visits each, two a batch.
+    assert windows.summary.steps_per_epoch == 36
+    found = batches(windows, 0, 36)
+    visited = np.concatenate([batch["music"][:, 0, 0] for batch in found]).astype(int)
+    assert np.bincount(visited).tolist() == [8, 24, 16, 24]
+    assert_equal(batches(windows, 5, 1)[0], found[5])
+
+
+def test_real_windows_may_be_padded():
+    found = real_windows(pieces_of(3, 9), 4, 5, seed=0, padded=True)
+    assert sorted(len(window) for window in found) == [3, 3, 5, 5]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from crnn_gan.signatures.midi_bytes import LONGEST_DELTA_TICKS, midi_bytes
+from pipelines.midi_bytes import LONGEST_DELTA_TICKS, midi_bytes
 
 graph = tf.function(
     lambda notes, count: midi_bytes(notes, count, 480, 600_000, program=6),
