@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.atomic_file import write_atomically
-from pipelines.codecs.codec import NoteCodec, Spec, codec_from_json, note_codec
+from pipelines.codecs.codec import Codec, Spec, codec_from_json
 
 if TYPE_CHECKING:
     from crnn_gan.models.model import MusicModel
@@ -68,9 +68,9 @@ class RunConfig:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} cannot be read: {error}") from None
 
-    def build_codec(self) -> NoteCodec:
-        """Gives the codec of the run. ValueError where it is none that gives notes."""
-        return note_codec(codec_from_json(self.codec))
+    def build_codec(self) -> Codec:
+        """Gives the codec of the run."""
+        return codec_from_json(self.codec)
 
     def build_model(self, precision: str = "") -> MusicModel:
         """Draws the run's model, with fresh weights, and compiles it.
@@ -110,7 +110,7 @@ class Run:
     """
 
     config: RunConfig
-    codec: NoteCodec
+    codec: Codec
     model: MusicModel
     epoch: int
     chosen: str

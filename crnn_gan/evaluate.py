@@ -21,8 +21,10 @@ from crnn_gan.metrics.bands import table
 from crnn_gan.report import page
 from crnn_gan.report.words import left_out, sentences
 from crnn_gan.signatures.interface import Interface
+from crnn_gan.training.best import HELD_OUT_NATS
+from crnn_gan.training.rows import GENERATED, LOSSES_FILE
 from pipelines.atomic_file import write_atomically
-from pipelines.codecs.codec import codec_from_json, note_codec
+from pipelines.codecs.codec import codec_from_json, score_codec
 from pipelines.command_line import UsageError, flag, parse, peek, run_command
 from pipelines.score import Score
 
@@ -190,10 +192,22 @@ def _reference_dir(flags: Flags) -> tuple[Path, tuple[str, ...], int | None]:
 
 
 def _interface(kind: str, path: Path) -> Interface | None:
-    """What the model takes; None of a folder, which is not sampled."""
+    """What the model takes; None of a folder, which is not sampled.
+
+    Raises:
+      ValueError: it gives no notes, or it is no model.
+    """
     if kind == "midi_dir":
         return None
-    return sample.interface_of_run(path) if kind == "run_dir" else Interface.read(path)
+    interface = sample.interface_of_run(path) if kind == "run_dir" else Interface.read(path)
+    if not sample.gives_scores(interface):
+        raise UsageError(
+            f"{path} gives {interface.file.suffix} files, from which no notes come back to compare "
+            "with real music; what says how good such a model is, is the likelihood of held-out "
+            f"music: training prints it ({HELD_OUT_NATS}), and keeps it in {GENERATED}/"
+            f"{LOSSES_FILE} of the run"
+        )
+    return interface
 
 
 def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
@@ -208,11 +222,11 @@ def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
         run, sampler = build_from_run(path, flags.checkpoint)
         card = card_of(name, path, run, sampler)
         model = f"{run.config.model} after epoch {run.epoch} ({run.chosen})"
-        generated = from_sampler(sampler, values, name, model, run.codec)
+        generated = from_sampler(sampler, values, name, model, score_codec(run.codec))
         title = f"{run.config.model} {name}"
         return dataclasses.replace(generated, name=title), card
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    codec = note_codec(codec_from_json(config["codec"]))
+    codec = score_codec(codec_from_json(config["codec"]))
     card = (path / "card.md").read_text(encoding="utf-8")
     return from_sampler(sample.load(path), values, name, name, codec), card
 

@@ -1,4 +1,4 @@
-"""Exports a trained run as a SavedModel that turns seeds into MIDI files."""
+"""Exports a trained run as a SavedModel that turns seeds into files of music."""
 
 from __future__ import annotations
 
@@ -122,15 +122,28 @@ def card_of(name: str, run_dir: Path, run: Run, sampler: Sampler) -> str:
 
 
 def _figures(run_dir: Path, epoch: int) -> dict[str, str]:
-    """Gives what was measured of the pieces composed after an epoch, beside real music."""
-    from crnn_gan.training.best import BANDS_FILE, read_bands
-    from crnn_gan.training.rows import GENERATED, STATISTICS_FILE, read_rows
+    """Gives what was measured after an epoch: of held-out music, and of pieces beside real ones."""
+    from crnn_gan.training.best import BANDS_FILE, HELD_OUT_NATS, read_bands
+    from crnn_gan.training.rows import (
+        GENERATED,
+        LOSSES_FILE,
+        STATISTICS_FILE,
+        read_losses,
+        read_rows,
+    )
 
+    likelihood = {}
+    for row in read_losses(run_dir / GENERATED / LOSSES_FILE):
+        if row.epoch == epoch and HELD_OUT_NATS in row.losses:
+            likelihood[HELD_OUT_NATS] = (
+                f"{row.losses[HELD_OUT_NATS]:.4f} (mean of a step of the validation split, each "
+                f"given all before it in its piece, as training measured it after epoch {epoch})"
+            )
     rows = [r for r in read_rows(run_dir / GENERATED / STATISTICS_FILE) if r.epoch == epoch]
     if not rows or not (run_dir / BANDS_FILE).is_file():  # Trained without samples: neither.
-        return {}
+        return likelihood
     real = read_bands(run_dir)
-    return {
+    return likelihood | {
         name: f"{value:.3g} (mean of {rows[0].pieces} pieces of the training length, composed "
         f"after epoch {epoch}; windows of the training data: mean {real[name].mean:.3g}, "
         f"5 % to 95 % {real[name].low:.3g} to {real[name].high:.3g})"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from crnn_gan.signatures.interface import LONGEST
-from pipelines.codecs.codec import NoteCodec
-from pipelines.formats.reading import read
+from crnn_gan.signatures.interface import longest
+from pipelines.codecs.codec import Codec, NoteCodec, ScoreCodec
+from pipelines.formats.reading import SUFFIXES, read
 from pipelines.score import Score
 
 
@@ -18,43 +18,72 @@ class Primer:
     """What pieces go on from.
 
     Attributes:
-      array: [steps, ...] as the codec's spec says, int32.
-      ticks: that it lasts, of what the codec decodes.
+      array: [steps, ...] as the codec's spec says, int32, without what says that it ends.
+      quarters: that it lasts, of what the codec decodes; 0 of sound, whose steps are its time.
     """
 
     array: np.ndarray
-    ticks: int
+    quarters: float
 
 
-def read_primer(path: Path, codec: NoteCodec, most_steps: int = 0) -> Primer:
+def read_primer(path: Path, codec: Codec, most_steps: int = 0) -> Primer:
     """Reads a music file and encodes it.
 
     Args:
-      path: of any format that is read for training.
+      path: of any format that is read for training, or of the codec's `own_suffixes`.
       codec: of the model.
       most_steps: takes the first steps only; 0 takes all.
 
     Raises:
-      ValueError: the file cannot be read or has no notes; it has pitches that the codec has not;
-        or it is longer than a piece may be. OSError: it is not there.
+      ValueError: the file is of no kind that fits, cannot be read or has no notes; it has pitches
+        that the codec has not; or it is longer than a piece may be. OSError: it is not there.
     """
+    array = codec.without_end(_encoded(path, codec))
+    if not len(array):
+        raise ValueError(f"the codec {codec.name} finds nothing to encode in the primer {path}")
+    if most_steps:
+        array = array[:most_steps]
+    most = longest(codec.spec)
+    if len(array) > most:
+        raise ValueError(
+            f"the primer {path} has {len(array)} steps ({codec.spec.step}), more than {most}; "
+            "take its beginning with --primer_steps"
+        )
+    return Primer(array.astype(np.int32), _quarters(codec, array))
+
+
+def _encoded(path: Path, codec: Codec) -> np.ndarray:
+    suffix = path.suffix.lower()
+    if suffix in codec.own_suffixes:
+        return codec.read(path)
+    if suffix not in SUFFIXES:
+        fitting = ", ".join([*codec.own_suffixes, *SUFFIXES])
+        raise ValueError(
+            f"the primer {path} is of no kind that fits; a model of the codec {codec.name} goes on "
+            f"from a file that ends in {fitting}"
+        )
     score = read(path)
     if not len(score.notes):
         raise ValueError(f"the primer {path} has no notes; give one that has, or no --primer")
-    array = codec.encode(score)
-    if not len(array):
-        raise ValueError(f"the codec {codec.name} finds nothing to encode in the primer {path}")
-    _refuse_other_pitches(path, score, codec, array)
-    if most_steps:
-        array = array[:most_steps]
-    if len(array) > LONGEST:
-        raise ValueError(
-            f"the primer {path} has {len(array)} steps ({codec.spec.step}), more than {LONGEST}; "
-            "take its beginning with --primer_steps"
-        )
-    seconds = float(np.asarray(codec.struck(array[None]).seconds, np.float64).sum())
-    ticks = round(seconds * 1e6 / codec.microseconds_per_quarter * codec.ticks_per_quarter)
-    return Primer(array.astype(np.int32), ticks)
+    try:
+        array = codec.encode(score)
+    except ValueError as error:  # Sound by a synthesizer that is not here.
+        fitting = ", ".join(codec.own_suffixes)
+        raise ValueError(f"the primer {path}: {error}; or give one of {fitting}") from None
+    if isinstance(codec, NoteCodec):
+        _refuse_other_pitches(path, score, codec, array)
+    return array
+
+
+def _quarters(codec: Codec, array: np.ndarray) -> float:
+    """How long a primer lasts: what comes after it begins there."""
+    if isinstance(codec, NoteCodec):
+        seconds = float(np.asarray(codec.struck(array[None]).seconds, np.float64).sum())
+        return seconds * 1e6 / codec.microseconds_per_quarter
+    if isinstance(codec, ScoreCodec):
+        score = codec.decode(array).score
+        return score.length_ticks / score.ticks_per_quarter
+    return 0.0
 
 
 def _refuse_other_pitches(path: Path, score: Score, codec: NoteCodec, array: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Samples a trained run or an exported model: one MIDI file a piece."""
+"""Samples a trained run or an exported model: a file a piece, MIDI, ABC or WAV."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from crnn_gan.configuration import CHECKPOINT_HELP
 from crnn_gan.rendering.rendering import RenderFlags, account, render
-from crnn_gan.signatures.interface import Interface
+from crnn_gan.signatures.interface import Argument, Interface
 from pipelines.atomic_file import write_atomically
-from pipelines.codecs.codec import codec_from_json, note_codec
+from pipelines.codecs.codec import codec_from_json
 from pipelines.command_line import UsageError, flag, parse, peek, run_command
-from pipelines.formats import midi
+from pipelines.formats import abc_notation, midi, wav
+from pipelines.score import Score
 
 if TYPE_CHECKING:  # TensorFlow is slow to import, and a wrong flag needs no TensorFlow.
     from crnn_gan.primer import Primer
@@ -24,10 +25,12 @@ if TYPE_CHECKING:  # TensorFlow is slow to import, and a wrong flag needs no Ten
 
 USAGE = """python -m crnn_gan.sample --run_dir=DIR | --saved_model=DIR --out_dir=DIR [settings]
 
-Writes NAME-SEED.mid for each piece, and beside it what --render names; the same seed gives
-the same file, from the run directory and from the exported model alike. Always on TensorFlow,
-whatever backend the run was trained on; an exported model needs TensorFlow only. What else
-may be set depends on the model: with --run_dir or --saved_model, --help lists it."""
+Writes NAME-SEED.mid for each piece, and beside it what --render names; a model of ABC writes
+NAME-SEED.abc and, where notes can be read of it, NAME-SEED.mid; a model of sound NAME-SEED.wav.
+The same seed gives the same file, from the run directory and from the exported model alike.
+Always on TensorFlow, whatever backend the run was trained on; an exported model needs TensorFlow
+only. What else may be set depends on the model: with --run_dir or --saved_model, --help lists
+it."""
 
 STEPS_AT_ONCE = 2**17  # Of all pieces of a batch: bounds the memory of a long command.
 
@@ -42,11 +45,12 @@ class Flags:
     count: int = flag(8, "pieces to make")
     length: int | None = flag(None, "steps of a piece; by default as many as in training")
     seed: int = flag(0, "seed of the first piece; the next piece has the next seed")
-    out_dir: str = flag(help="directory for the MIDI files; made if it is missing")
+    out_dir: str = flag(help="directory for the files; made if it is missing")
     primer: str = flag(
         "",
-        "a music file that each piece goes on from; what comes after it is written by itself, too, "
-        "as NAME-SEED-continuation.mid, and --length counts that alone",
+        "a music file that each piece goes on from, or a text (.txt) for a model of ABC, or a WAV "
+        "file for one of sound; what comes after it is written by itself, too, as "
+        "NAME-SEED-continuation.mid (of sound .wav), and --length counts that alone",
     )
     primer_steps: int = flag(0, "takes so many steps of the primer, from its beginning; 0: all")
     originality: Literal["off", "warn", "resample"] = flag(
@@ -62,28 +66,47 @@ class Flags:
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
-    """A piece that was written: its file, its notes, the seconds that it lasts, what is said."""
-
-    path: Path
-    notes: int
-    seconds: float
-    remark: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
 class Sampled:
-    """A piece in memory: its seed, MIDI file, notes, the seconds that it lasts, what is said.
+    """A piece in memory.
 
-    Of one that goes on from a primer, `primer_ticks` are those of the primer.
+    Attributes:
+      seed: of the piece.
+      files: {end of their names: content}; first the one that the model gives.
+      notes: how many it has; None of sound.
+      seconds: that it lasts.
+      remark: what is said of it.
+      score: as it was read of a text; None of what is read again by `read`.
+      faults: what was passed over in its text.
     """
 
     seed: int
-    midi_bytes: bytes
-    notes: int
+    files: Mapping[str, bytes]
+    notes: int | None
     seconds: float
     remark: str = ""
-    primer_ticks: int = 0
+    score: Score | None = None
+    faults: int = 0
+
+    def read(self) -> Score:
+        """Gives its Score. KeyError of sound, which has none."""
+        return midi.read_score(self.files[".mid"]) if self.score is None else self.score
+
+    def __str__(self) -> str:
+        notes = [] if self.notes is None else [f"{self.notes} notes"]
+        parts = [", ".join([*notes, f"{self.seconds:.1f} s"])]
+        if self.faults:
+            there_is_none = "" if self.notes else ", and no note can be read of it"
+            number = "a fault" if self.faults == 1 else f"{self.faults} faults"
+            parts.append(f"its text has {number}{there_is_none}")
+        return "; ".join([*parts, *([self.remark] if self.remark else [])])
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A piece that was written, and the file that the model gave."""
+
+    path: Path
+    made: Sampled
 
 
 Make: TypeAlias = Callable[[Mapping[str, Any]], Iterable[Sampled]]
@@ -99,6 +122,11 @@ def main(argv: list[str]) -> None:
     interface = Interface.read(Path(exported)) if exported else interface_of_run(Path(run_dir))
     flags, rendering, controls = parse(argv, USAGE, Flags, RenderFlags, controls_of(interface))
     rendering.require_possible()
+    if rendering.render and not gives_scores(interface):
+        raise UsageError(
+            f"--render={','.join(rendering.render)} makes files of notes, and this model gives "
+            f"{interface.file.suffix} files, from which no notes come back; leave --render out"
+        )
     if exported and flags.checkpoint != "newest":
         raise UsageError(
             "an exported model has one set of weights: give --checkpoint with --run_dir, or to "
@@ -112,11 +140,9 @@ def main(argv: list[str]) -> None:
     make = with_originality(functools.partial(sampled, sampler, primer=primer))
     rendered = []
     for piece in sample(make, values, Path(flags.out_dir), name):
-        remark = f"; {piece.remark}" if piece.remark else ""
-        print(f"{piece.path}: {piece.notes} notes, {piece.seconds:.1f} s{remark}", flush=True)
+        print(f"{piece.path}: {piece.made}", flush=True)
         if rendering.render:
-            stem = piece.path.with_suffix("")
-            rendered.append(render(midi.read_score(piece.path), stem, rendering))
+            rendered.append(render(piece.made.read(), piece.path.with_suffix(""), rendering))
     for line in account(rendered):
         print(line)
 
@@ -155,7 +181,12 @@ def primer_of(flags: Flags, interface: Interface) -> Primer | None:
 
     path = Path(flags.run_dir or flags.saved_model) / "config.json"
     codec = codec_from_json(json.loads(path.read_text(encoding="utf-8"))["codec"])
-    return read_primer(Path(flags.primer), note_codec(codec), flags.primer_steps)
+    return read_primer(Path(flags.primer), codec, flags.primer_steps)
+
+
+def gives_scores(interface: Interface) -> bool:
+    """Whether notes come back from the files that a model gives."""
+    return interface.file.output != "wav_bytes"
 
 
 def controls_of(interface: Interface) -> type:
@@ -163,7 +194,7 @@ def controls_of(interface: Interface) -> type:
     fields = [
         (
             name,
-            float if argument.dtype == "float32" else int,
+            _type_of(argument),
             flag(argument.default, f"{argument.help}, {argument.low:g} to {argument.high:g}"),
         )
         for name, argument in interface.arguments.items()
@@ -172,6 +203,24 @@ def controls_of(interface: Interface) -> type:
     cls = dataclasses.make_dataclass("Controls", fields, frozen=True)
     cls.__doc__ = "What the model lets you set."
     return cls
+
+
+def _type_of(argument: Argument) -> Any:
+    if argument.size:
+        return tuple[str, ...]
+    return float if argument.dtype == "float32" else int
+
+
+def _numbers(name: str, value: Any) -> Any:
+    """Gives a value, of a list its numbers. UsageError where one is none."""
+    if not isinstance(value, tuple):
+        return value
+    try:
+        return tuple(map(float, value))
+    except ValueError:
+        raise UsageError(
+            f"--{name} is {','.join(map(str, value))}; give numbers separated by commas"
+        ) from None
 
 
 def arguments(
@@ -187,7 +236,8 @@ def arguments(
     Raises:
       ValueError: a value is out of its range.
     """
-    values: dict[str, Any] = {name: wanted[name] for name in ("seed", "count")} | dict(controls)
+    values: dict[str, Any] = {name: wanted[name] for name in ("seed", "count")}
+    values |= {name: _numbers(name, value) for name, value in controls.items()}
     default = interface.arguments["length"].default
     values["length"] = default if wanted["length"] is None else wanted["length"]
     interface.refuse(values)
@@ -236,7 +286,7 @@ def sampler_of_run(run_dir: Path, checkpoint: str = "newest") -> Sampler:
 
 
 def sample(make: Make, values: Mapping[str, Any], out_dir: Path, name: str) -> Iterator[Piece]:
-    """Makes pieces and writes `out_dir/name-seed.mid` for each, whole or not at all.
+    """Makes pieces and writes the files of each, `out_dir/name-seed.mid`, whole or not at all.
 
     Args:
       make: gives pieces, as `sampled` of a sampler does.
@@ -249,14 +299,10 @@ def sample(make: Make, values: Mapping[str, Any], out_dir: Path, name: str) -> I
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     for made in make(values):
-        path = out_dir / f"{name}-{made.seed}.mid"
-        write_atomically(path, made.midi_bytes)
-        if made.primer_ticks:
-            score = midi.read_score(made.midi_bytes)
-            last = max(made.primer_ticks, int(score.end_ticks.max(initial=0))) + 1
-            later = score.crop(made.primer_ticks, last)
-            midi.write(later, out_dir / f"{name}-{made.seed}-continuation.mid")
-        yield Piece(path, made.notes, made.seconds, made.remark)
+        paths = [out_dir / f"{name}-{made.seed}{end}" for end in made.files]
+        for path, content in zip(paths, made.files.values(), strict=True):
+            write_atomically(path, content)
+        yield Piece(paths[0], made)
 
 
 def sampled(
@@ -278,12 +324,57 @@ def sampled(
             made = sampler.continue_primer(primer.array, **asked)
         else:
             made = sampler.generate(**asked)
-        ends = (made["notes"][:, :, 0] + made["notes"][:, :, 1]).numpy().max(axis=1, initial=0)
-        columns = (made["midi_bytes"].numpy(), made["note_count"].numpy(), ends)
-        for row, (content, notes, end) in enumerate(zip(*columns, strict=True)):
-            seconds = sampler.interface.seconds(int(end))
-            ticks = primer.ticks if primer else 0
-            yield Sampled(seed + row, content, int(notes), seconds, primer_ticks=ticks)
+        rows = {name: value.numpy() for name, value in made.items()}
+        understand = _UNDERSTAND[sampler.interface.file.output]
+        for row in range(count):
+            one = {name: values[row] for name, values in rows.items()}
+            yield understand(seed + row, one, sampler.interface, primer)
+
+
+def _of_notes(
+    seed: int, made: Mapping[str, Any], interface: Interface, primer: Primer | None
+) -> Sampled:
+    content, notes = made["midi_bytes"], int(made["note_count"])
+    end = int((made["notes"][:, 0] + made["notes"][:, 1]).max(initial=0))
+    files = {".mid": content}
+    if primer:
+        files["-continuation.mid"] = _continuation(midi.read_score(content), primer)
+    return Sampled(seed, files, notes, interface.seconds(end))
+
+
+def _of_text(
+    seed: int, made: Mapping[str, Any], interface: Interface, primer: Primer | None
+) -> Sampled:
+    reading = abc_notation.read_tune(made["text"].decode(), goes_on=True)
+    score = reading.score
+    faults = reading.faults + reading.doubtful.get(abc_notation.MEANINGLESS, 0)
+    files = {".abc": made["text"]}
+    if len(score.notes):
+        files[".mid"] = midi.to_bytes(score)
+        if primer:
+            files["-continuation.mid"] = _continuation(score, primer)
+    seconds = score.length_seconds
+    return Sampled(seed, files, len(score.notes), seconds, score=score, faults=faults)
+
+
+def _of_sound(
+    seed: int, made: Mapping[str, Any], interface: Interface, primer: Primer | None
+) -> Sampled:
+    content = made["wav_bytes"]
+    sound, rate = wav.parse(content)
+    files = {".wav": content}
+    if primer:
+        files["-continuation.wav"] = wav.to_bytes(wav.pcm(sound[len(primer.array) :]), rate)
+    return Sampled(seed, files, None, len(sound) / rate)
+
+
+_UNDERSTAND = {"midi_bytes": _of_notes, "text": _of_text, "wav_bytes": _of_sound}
+
+
+def _continuation(score: Score, primer: Primer) -> bytes:
+    """The MIDI file of what comes after the primer."""
+    first = round(primer.quarters * score.ticks_per_quarter)
+    return midi.to_bytes(score.crop(first, max(first, score.length_ticks) + 1))
 
 
 def run() -> int:

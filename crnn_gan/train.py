@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from crnn_gan.metrics.bands import Band
     from crnn_gan.models.model import MusicModel
     from crnn_gan.training.best import Best
-    from pipelines.codecs.codec import NoteCodec
+    from pipelines.codecs.codec import Codec, ScoreCodec
     from pipelines.dataset import Pieces, Shards, Windows
 
 USAGE = """python -m crnn_gan.train --model=NAME --data_dir=DIR --run_dir=DIR [settings]
 
 Trains a model on what `python -m pipelines.prepare` made. The run directory gets
 config.json, checkpoints (the newest two and the best), TensorBoard logs and, in
-generated_data, a MIDI file, its piano roll, losses and statistics each epoch. The same command
-again resumes the run."""
+generated_data, a MIDI file, its piano roll, losses and statistics each epoch; of text the tune as
+well, of sound a WAV file in their place. The same command again resumes the run."""
 
 MAY_CHANGE = {"max_epoch", "epochs_per_checkpoint", "samples_per_epoch", "best_by"}
 REFERENCE_WINDOWS = 400  # Real windows behind the bands of real music.
@@ -138,17 +138,25 @@ def train(flags: Flags, config: Any) -> MusicModel:
     if flags.precision == "auto":
         flags = dataclasses.replace(flags, precision=automatic_precision())
     cls = model_class(flags.model)
-    likelihood = cls.measures_likelihood
+    manifest = records.read_manifest(flags.data_dir)
+    likelihood = cls.measures_likelihood and manifest.splits["validation"]["pieces"] > 0
+    if cls.measures_likelihood and not likelihood:
+        print(
+            "note: the validation split is empty, so no likelihood of held-out music is measured: "
+            "prepare more music, or with a larger --validation_fraction",
+            flush=True,
+        )
     if flags.windows_per_piece is None:
         flags = dataclasses.replace(flags, windows_per_piece=1 if cls.pads_windows else 20)
     if flags.best_by == "auto":
         by = best.HELD_OUT_NATS if likelihood else best.BAND_DISTANCE
         flags = dataclasses.replace(flags, best_by=by)
     if flags.best_by == best.HELD_OUT_NATS and not likelihood:
-        raise UsageError(f"{flags.model} measures no likelihood; give another --best_by")
+        raise UsageError(
+            f"{flags.model} measures no likelihood of this data; give another --best_by"
+        )
     if flags.deterministic:
         make_deterministic(flags.seed)
-    manifest = records.read_manifest(flags.data_dir)
     run_dir = Path(flags.run_dir)
     training = dataclasses.asdict(flags)
     del training["run_dir"]  # A run directory may be moved.
@@ -165,10 +173,12 @@ def train(flags: Flags, config: Any) -> MusicModel:
     pieces = dataset.open_pieces(
         flags.data_dir, "train", flags.composer, flags.works_per_composer, flags.memory_megabytes
     )
-    model, codec = run.build_model(), run.build_codec()
+    codec = run.build_codec()
+    _refuse_statistics_of_sound(flags, codec)
+    model = run.build_model()
     windows = dataset.Windows(
         pieces,
-        config.songlength,
+        model.window_steps,
         model.batch_windows,
         flags.seed,
         flags.windows_per_piece or 1,
@@ -182,7 +192,7 @@ def train(flags: Flags, config: Any) -> MusicModel:
     run.write(run_dir)
     bands = _write_bands(run_dir, codec, pieces, model, flags.seed)
     done = checkpoint.restore(run_dir, model)
-    _introduce(run_dir, model, windows, done)
+    _introduce(run_dir, model, codec, windows, done)
     choose = _chooser(run_dir, bands, flags.best_by)
     _fit(run_dir, flags, model, codec, windows, bands, done, choose, measure)
     _say_best(choose(checkpoint.epochs(run_dir)))
@@ -227,7 +237,24 @@ def _agree(run_dir: Path, run: Any) -> None:
         )
 
 
-def _held_out_measure(flags: Flags, model: MusicModel, codec: NoteCodec) -> Callable[[], float]:
+def _refuse_statistics_of_sound(flags: Flags, codec: Codec) -> None:
+    """Refuses to choose the best epoch by notes where there are none.
+
+    Raises:
+      UsageError: there are none.
+    """
+    from crnn_gan.training.best import HELD_OUT_NATS
+    from pipelines.codecs.codec import ScoreCodec
+
+    if flags.best_by not in ("", HELD_OUT_NATS) and not isinstance(codec, ScoreCodec):
+        raise UsageError(
+            f"the data holds sound (codec {codec.name}), of which no statistics of notes are made, "
+            f"so no epoch can be the best by {flags.best_by}: give --best_by={HELD_OUT_NATS} of a "
+            "model that measures likelihood, or --best_by="
+        )
+
+
+def _held_out_measure(flags: Flags, model: MusicModel, codec: Codec) -> Callable[[], float]:
     """Gives a function that measures the mean nats of a step of the validation split.
 
     Raises:
@@ -245,27 +272,35 @@ def _held_out_measure(flags: Flags, model: MusicModel, codec: NoteCodec) -> Call
 
 
 def _write_bands(
-    run_dir: Path, codec: NoteCodec, pieces: Pieces | Shards, model: MusicModel, seed: int
+    run_dir: Path, codec: Codec, pieces: Pieces | Shards, model: MusicModel, seed: int
 ) -> Mapping[str, Band]:
-    """Measures real windows and writes run_dir/bands.json."""
+    """Measures real windows and writes run_dir/bands.json: no bands of sound."""
     from crnn_gan.metrics import bands
     from crnn_gan.training.best import BANDS_FILE
     from pipelines import dataset
+    from pipelines.codecs.codec import ScoreCodec
 
-    length = model.config.songlength
-    windows = dataset.real_windows(pieces, REFERENCE_WINDOWS, length, seed, model.pads_windows)
-    found = bands.bands([decoded.score for decoded in codec.decode_all(windows)])
+    found: Mapping[str, Band] = {}
+    if isinstance(codec, ScoreCodec):
+        length = model.config.songlength
+        windows = dataset.real_windows(
+            pieces, REFERENCE_WINDOWS, length, seed, model.pads_windows, codec.starts_anywhere
+        )
+        found = bands.bands([decoded.score for decoded in codec.decode_all(windows)])
     text = json.dumps(bands.to_json(found), indent=1) + "\n"
     write_atomically(run_dir / BANDS_FILE, text.encode())
     return found
 
 
-def _introduce(run_dir: Path, model: MusicModel, windows: Windows, done: int) -> None:
+def _introduce(run_dir: Path, model: MusicModel, codec: Codec, windows: Windows, done: int) -> None:
     """Says on the console what is about to happen and where it goes."""
     made_of = windows.summary
     short = f" ({made_of.too_short} shorter than a window left out)" if made_of.too_short else ""
     weights = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    print(f"run: {run_dir} (MIDI, piano rolls and statistics in {run_dir / 'generated_data'})")
+    from pipelines.codecs.codec import ScoreCodec
+
+    written = "MIDI, piano rolls and statistics" if isinstance(codec, ScoreCodec) else "WAV files"
+    print(f"run: {run_dir} ({written} in {run_dir / 'generated_data'})")
     place = "in memory" if windows.in_memory else "read from disk as they are needed"
     print(
         f"data: {made_of.pieces} pieces{short}, {made_of.steps_per_epoch} steps an epoch, {place}"
@@ -276,26 +311,49 @@ def _introduce(run_dir: Path, model: MusicModel, windows: Windows, done: int) ->
 
 
 def composer_of(
-    model: MusicModel, codec: NoteCodec, count: int, length: int, seed: int
+    model: MusicModel, codec: ScoreCodec, count: int, length: int, seed: int
 ) -> Callable[[int], list[Score]]:
+    """Gives a function that composes `count` Scores; see `array_composer`."""
+    compose = array_composer(model, count, length, seed)
+    return lambda epoch: [decoded.score for decoded in codec.decode_all(compose(epoch))]
+
+
+def array_composer(
+    model: MusicModel, count: int, length: int, seed: int
+) -> Callable[[int], list[np.ndarray]]:
     """Gives a function that composes `count` pieces of `length` steps with the model as it is.
 
-    The seeds are the same at each call, so that one can hear a piece grow. Draws nothing
-    from the model's own random numbers.
+    They are arrays as the model's spec says. The seeds are the same at each call, so that one
+    can hear a piece grow. Draws nothing from the model's own random numbers.
     """
     from crnn_gan.signatures.noise import draw_numpy
 
     noise = draw_numpy(model.noise_spec(count, length), np.arange(seed, seed + count))
     controls = {
-        name: np.full(count, control.default, control.dtype)
+        name: np.full((count, *np.shape(control.default)), control.default, control.dtype)
         for name, control in model.controls.items()
     }
 
-    def compose(epoch: int) -> list[Score]:
-        arrays = model.predict_on_batch({"noise": noise, "controls": controls})
-        return [decoded.score for decoded in codec.decode_all(list(np.asarray(arrays)))]
+    def compose(epoch: int) -> list[np.ndarray]:
+        return list(np.asarray(model.predict_on_batch({"noise": noise, "controls": controls})))
 
     return compose
+
+
+def _epoch_sample(
+    run_dir: Path, flags: Flags, model: MusicModel, codec: Codec, bands: Mapping[str, Band]
+) -> Callable[[str], Any]:
+    """Gives a function from a stage's name to what writes the pieces composed after its epochs."""
+    from crnn_gan.training import callbacks
+    from pipelines.codecs import audio
+    from pipelines.codecs.codec import score_codec
+
+    count, length, seed = flags.samples_per_epoch, model.config.songlength, flags.seed
+    if isinstance(codec, audio.Codec):
+        sounds = array_composer(model, count, length, seed)
+        return lambda stage: callbacks.EpochSound(run_dir, sounds, codec, stage)
+    scores = composer_of(model, score_codec(codec), count, length, seed)
+    return lambda stage: callbacks.EpochSample(run_dir, scores, bands, stage)
 
 
 def _chooser(
@@ -327,7 +385,7 @@ def _fit(
     run_dir: Path,
     flags: Flags,
     model: MusicModel,
-    codec: NoteCodec,
+    codec: Codec,
     windows: Windows,
     bands: Mapping[str, Band],
     done: int,
@@ -337,8 +395,7 @@ def _fit(
     """Runs what is left of each stage, one fit() a stage."""
     from crnn_gan.training import callbacks, guard
 
-    length = model.config.songlength
-    compose = composer_of(model, codec, flags.samples_per_epoch, length, flags.seed)
+    epoch_sample = _epoch_sample(run_dir, flags, model, codec, bands)
     total = sum(stage.epochs for stage in model.stages)
     steps, first = windows.summary.steps_per_epoch, 0
     for stage in model.stages:
@@ -356,7 +413,7 @@ def _fit(
                     guard.EpochSchedule(),
                     guard.StopOnNaN(),
                     *([callbacks.HeldOutLikelihood(measure)] if measure else []),
-                    callbacks.EpochSample(run_dir, compose, bands, stage.name),
+                    epoch_sample(stage.name),
                     callbacks.CollapseAlarm(run_dir, bands),
                     guard.SaveCheckpoint(run_dir, flags.epochs_per_checkpoint, total, choose),
                     callbacks.Progress(total, stage.name),

@@ -85,7 +85,11 @@ def measure(
         originality=originality,
         training=training,
         cards=cards or {},
-        notes=(*_notes(generated, windows, yardstick), *_notes_of_windows(windows)),
+        notes=(
+            *generated.notes,
+            *_notes(generated, windows, yardstick),
+            *_notes_of_windows(windows),
+        ),
     )
 
 
@@ -125,7 +129,9 @@ def windows_made(generated: Generated, reference: Reference, windows: Sequence[N
     )
     where = "half of the pieces" if reference.knows_held_out else "the training pieces"
     taken = f"{_sources(windows)} of {len(reference.compared)}"
-    return f"windows of {length}, from {where} of {reference.name} ({taken}, at random places)"
+    anywhere = not (generated.codec and generated.steps) or generated.codec.starts_anywhere
+    places = "at random places" if anywhere else "their beginnings"
+    return f"windows of {length}, from {where} of {reference.name} ({taken}, {places})"
 
 
 def _sources(windows: Sequence[NamedScore]) -> int:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines import records
-from pipelines.codecs.codec import NoteCodec
+from pipelines.codecs.codec import ScoreCodec, score_codec
 from pipelines.command_line import UsageError
 from pipelines.music_files import printable
 from pipelines.preparation.data_card import CARD
@@ -54,7 +54,7 @@ class Reference:
     held_out: tuple[NamedScore, ...]
     known: tuple[NamedScore, ...]
     knows_held_out: bool
-    codec: NoteCodec | None = None
+    codec: ScoreCodec | None = None
     card: str = ""
     left_out: tuple[str, ...] = ()
 
@@ -62,7 +62,7 @@ class Reference:
 def read_reference(
     path: Path,
     composer: Sequence[str] = (),
-    codec: NoteCodec | None = None,
+    codec: ScoreCodec | None = None,
     works_per_composer: int | None = None,
 ) -> Reference:
     """Reads prepared data or a folder of music files.
@@ -161,13 +161,16 @@ def _shown(text: str) -> str:
 
 
 def _through(
-    codec: NoteCodec, pieces: Sequence[NamedScore]
+    codec: ScoreCodec, pieces: Sequence[NamedScore]
 ) -> tuple[tuple[NamedScore, ...], tuple[str, ...]]:
     """The pieces as they come back from a codec, and a line for each that it refuses."""
     taken, refused = [], []
     for name, score in pieces:
         try:
-            taken.append(NamedScore(name, codec.decode(codec.encode(score)).score))
+            array = codec.encode(score)
+            if len(score.notes) and not len(array):
+                raise ValueError(f"the codec {codec.name} finds nothing to encode in it")
+            taken.append(NamedScore(name, codec.decode(array).score))
         except ValueError as error:
             refused.append(f"{name}: {error}")
     return tuple(taken), tuple(refused)
@@ -175,12 +178,14 @@ def _through(
 
 def _prepared(data_dir: Path, composer: Sequence[str], works_per_composer: int | None) -> Reference:
     manifest = records.read_manifest(data_dir)
-    codec = manifest.build_codec()
-    if not isinstance(codec, NoteCodec):
+    try:
+        codec = score_codec(manifest.build_codec())
+    except ValueError:
         raise ValueError(
-            f"{data_dir} was prepared with --codec={codec.name}, from which no notes come back; "
-            "give a directory of another codec, or of music files, as the reference"
-        )
+            f"{data_dir} was prepared with --codec={manifest.build_codec().name}, from which no "
+            "notes come back; give a directory of another codec, or of music files, as the "
+            "reference"
+        ) from None
     known = tuple(_decoded(data_dir, codec, "train", composer, works_per_composer))
     there = {
         row["split"]
@@ -200,7 +205,7 @@ def _prepared(data_dir: Path, composer: Sequence[str], works_per_composer: int |
 
 def _decoded(
     data_dir: Path,
-    codec: NoteCodec,
+    codec: ScoreCodec,
     split: Split,
     composer: Sequence[str],
     works_per_composer: int | None = None,
@@ -216,11 +221,12 @@ def _decoded(
 
 
 def windows_of_steps(
-    pieces: Sequence[NamedScore], codec: NoteCodec, steps: int, count: int, seed: int
+    pieces: Sequence[NamedScore], codec: ScoreCodec, steps: int, count: int, seed: int
 ) -> list[NamedScore]:
     """Cuts windows of some steps of a codec: pieces in turn, places at random.
 
-    As in training, what is shorter than a window is passed over.
+    As in training, what is shorter than a window is passed over. Of a codec whose windows do not
+    start anywhere, the beginnings of pieces, each once, and what is shorter whole.
 
     Args:
       pieces: real music; where none is as long as a window, all are taken whole.
@@ -232,8 +238,10 @@ def windows_of_steps(
     arrays = [codec.encode(piece.score) for piece in pieces]
     random = np.random.Generator(np.random.Philox(seed))
     names, windows = [], []
-    for index in _turns(random, [len(array) for array in arrays], [steps] * count):
-        start = random.integers(max(1, len(arrays[index]) - steps + 1))
+    anywhere = codec.starts_anywhere
+    sizes = [steps] * count if anywhere else [0] * min(count, len(arrays))
+    for index in _turns(random, [len(array) for array in arrays], sizes):
+        start = random.integers(max(1, len(arrays[index]) - steps + 1)) if anywhere else 0
         windows.append(arrays[index][start : start + steps])
         names.append(pieces[index].name)
     scores = [decoded.score for decoded in codec.decode_all(windows)]

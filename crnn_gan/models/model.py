@@ -34,13 +34,22 @@ class Noise:
 
 @dataclasses.dataclass(frozen=True)
 class Control:
-    """A number that a caller of `generate` may set for each piece: low..high, of a dtype."""
+    """What a caller of `generate` may set for each piece.
 
-    default: float
+    Attributes:
+      default: a number; or a tuple, where it is as many numbers.
+      low, high: of each number, both ends included.
+      help: what it does, in a sentence.
+      dtype: of the numbers.
+      sums_to_one: whether the numbers of a tuple have to; all 0 is taken as well.
+    """
+
+    default: float | tuple[float, ...]
     low: float
     high: float
     help: str
     dtype: Literal["float32", "int32"] = "float32"
+    sums_to_one: bool = False
 
 
 class MusicModel(PhasedModel):
@@ -70,10 +79,10 @@ class MusicModel(PhasedModel):
     pads_windows: ClassVar[bool] = False
     measures_likelihood: ClassVar[bool] = False
     continues: ClassVar[bool] = False
-    rows_together: ClassVar[int] = 16
+    rows_together: int = 16
 
     def __init__(self, config: Any, spec: Spec, seed: int = 0, name: str | None = None):
-        super().__init__(name=name)
+        super().__init__(name=name, autocast=False)  # Noise and controls stay float32.
         if spec.kind not in self.accepts:
             name_of_file = type(self).__module__.rsplit(".", 1)[-1]
             raise ValueError(
@@ -107,6 +116,11 @@ class MusicModel(PhasedModel):
     def batch_windows(self) -> int:
         """Windows that a batch of data holds."""
         return int(self.config.batch_size)
+
+    @property
+    def window_steps(self) -> int:
+        """Steps of a window of training."""
+        return int(self.config.songlength)
 
     def transform_of(self, codec: Codec) -> Callable[[Any, Any], Any] | None:
         """Gives what is done to a window of music before training; see `dataset.Windows`."""

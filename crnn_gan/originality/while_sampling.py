@@ -17,8 +17,7 @@ from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import PieceOriginality
 from crnn_gan.originality.verdicts import place_in_words
 from crnn_gan.sample import Make, Sampled
-from pipelines.codecs.codec import codec_from_json, note_codec
-from pipelines.formats import midi
+from pipelines.codecs.codec import codec_from_json, score_codec
 
 ATTEMPTS = 10  # Times as many pieces as were asked for are made, at most, to have originals.
 AT_ONCE = 256  # Pieces that are looked for at once.
@@ -61,7 +60,7 @@ def yardstick_of(model_dir: Path, reference: str) -> Yardstick:
     config = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
     learned = (Path(reference), (), None) if reference else learned_from(model_dir)
     path, composer, works_per_composer = learned
-    codec = note_codec(codec_from_json(config["codec"]))
+    codec = score_codec(codec_from_json(config["codec"]))
     found = read_reference(path, composer, codec, works_per_composer)
     names, scores = [piece.name for piece in found.known], [piece.score for piece in found.known]
     held_out = () if found.knows_held_out else [piece.score for piece in found.held_out]
@@ -126,5 +125,5 @@ def _judged(
     """Pieces beside what was found about them, some at once."""
     rest = iter(pieces)
     while some := list(itertools.islice(rest, AT_ONCE)):
-        scores = [midi.read_score(piece.midi_bytes) for piece in some]
+        scores = [piece.read() for piece in some]
         yield from zip(some, yardstick.judge(scores), strict=True)

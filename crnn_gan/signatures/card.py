@@ -47,15 +47,16 @@ def card_text(
     """
     parts = [
         f"# {name}",
-        f"A {model} that writes music as MIDI files, one {interface.step} after another (codec "
-        f"{codec}). It turns a seed into a complete Standard MIDI File; the same seed gives the "
-        "same file on one runtime." + (f" Its weights are {weights}." if weights else ""),
+        f"A {model} that writes music, one {interface.step} after another (codec {codec}). It "
+        f"turns a seed into a complete {interface.file.kind}; the same seed gives the same file "
+        "on one runtime." + (f" Its weights are {weights}." if weights else ""),
         "## Data",
         _data(data),
         *_figures(figures or {}),
         "## How to call it",
         _arguments(interface),
-        _python(name),
+        _python(name, interface),
+        _outputs(interface),
         "`serving_default` takes `seed`, `length` and the controls as vectors, one of each a "
         "piece. From C: signature.json names the operations, docs/calling_from_c.md shows how.",
     ]
@@ -76,20 +77,32 @@ def _figures(figures: Mapping[str, str]) -> list[str]:
 def _arguments(interface: Interface) -> str:
     lines = ["| argument | default | range | what it does |", "| --- | --- | --- | --- |"]
     for name, argument in interface.arguments.items():
-        default = "must be given" if argument.default is None else f"{argument.default:g}"
+        default = "must be given" if argument.default is None else numbers(argument.default)
         ends = f"{argument.low:g} to {argument.high:g}" if name != "seed" else "any int64"
         lines.append(f"| `{name}` | {default} | {ends} | {argument.help} |")
     return "\n".join(lines)
 
 
-def _python(name: str) -> str:
+def _outputs(interface: Interface) -> str:
+    lines = ["| it gives | what that is |", "| --- | --- |"]
+    return "\n".join([*lines, *(f"| `{n}` | {text} |" for n, text in interface.outputs.items())])
+
+
+def numbers(value: float | tuple[float, ...]) -> str:
+    """Writes a number, or several with commas, in as few digits as say it."""
+    return f"{value:g}" if not isinstance(value, tuple) else ",".join(f"{x:g}" for x in value)
+
+
+def _python(name: str, interface: Interface) -> str:
+    file = interface.file
+    variable = file.suffix.removeprefix(".")
     # The model has a name of its own: TensorFlow forgets the weights of one that nobody holds.
     return (
         "In Python, with TensorFlow alone:\n\n"
         "```python\n"
         "import pathlib, tensorflow as tf\n"
         f'model = tf.saved_model.load("exported_models/{name}")\n'
-        'midi = model.generate(seed=7)["midi_bytes"].numpy()[0]\n'
-        'pathlib.Path("piece.mid").write_bytes(midi)\n'
+        f'{variable} = model.generate(seed=7)["{file.output}"].numpy()[0]\n'
+        f'pathlib.Path("piece{file.suffix}").write_bytes({variable})\n'
         "```"
     )

@@ -1,4 +1,4 @@
-"""Exported models: a SavedModel that turns seeds into MIDI files, and how it is loaded.
+"""Exported models: a SavedModel that turns seeds into files of music, and how it is loaded.
 
 `build` needs the model to be on the TensorFlow backend; `load`, and what it gives, need
 TensorFlow alone.
@@ -22,11 +22,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 from crnn_gan.signatures import noise
 from crnn_gan.signatures.audit import refuse_unsafe
 from crnn_gan.signatures.interface import Argument, Interface, checked, primer_checks
-from crnn_gan.signatures.midi_bytes import midi_bytes
 
 if TYPE_CHECKING:  # The model's file imports Keras, which an exported model does without.
     from crnn_gan.models.model import MusicModel
-    from pipelines.codecs.codec import NoteCodec
+    from pipelines.codecs.codec import Codec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Sampler:
 
 def pieces(
     model: MusicModel,
-    codec: NoteCodec,
+    codec: Codec,
     seeds: Any,
     lengths: Any,
     controls: Mapping[str, Any],
@@ -79,21 +78,15 @@ def pieces(
 
     Args:
       model: on the TensorFlow backend; its `generate` makes all as long as the longest.
-      codec: turns what the model gives into notes.
+      codec: says what is made of what the model gives.
       seeds: int64 [batch], one or more.
       lengths: int32 [batch], steps of each piece.
       controls: all that the model has, each [batch].
       primer: [steps, ...] that all pieces begin with, before their length counts; or None.
 
     Returns:
-      midi_bytes: string [batch], complete Standard MIDI Files.
-      notes: int32 [batch, note, 4] of onset tick, duration ticks, pitch, velocity; zeros
-        after the notes of a row.
-      note_count: int32 [batch].
-      Of a codec with pedal, which is in `midi_bytes` then, also
-      controls: int32 [batch, event, 3] of tick, controller (64, 66 or 67) and value; zeros
-        after the events of a row.
-      control_count: int32 [batch].
+      What `codec.offers` names, each [batch, ...]: the bytes of complete files, and what is in
+      them as numbers.
     """
     from crnn_gan.layers.loops import forward_only  # Imports Keras, which `load` does without.
 
@@ -113,20 +106,10 @@ def pieces(
     if primer is not None:
         begun = tf.repeat(tf.cast(primer, arrays.dtype)[None], tf.size(seeds), axis=0)
         arrays, lengths = tf.concat([begun, arrays], 1), lengths + tf.shape(primer)[0]
-    notes, count, _ = codec.notes(arrays, lengths)
-    count = count[:batch]
-    made = {"notes": notes[:batch, : tf.reduce_max(count)], "note_count": count}
-    pedal: dict[str, tf.Tensor] = {}
-    if codec.has_pedal:
-        events, count = codec.pedal(arrays, lengths)
-        count = count[:batch]
-        pedal = {"controls": events[:batch, : tf.reduce_max(count)], "control_count": count}
-    time = (codec.ticks_per_quarter, codec.microseconds_per_quarter)
-    files = midi_bytes(made["notes"], made["note_count"], *time, **pedal)
-    return {"midi_bytes": files, **made, **pedal}
+    return {name: made[:batch] for name, made in codec.outputs(arrays, lengths).items()}
 
 
-def build(model: MusicModel, codec: NoteCodec, default_length: int) -> Sampler:
+def build(model: MusicModel, codec: Codec, default_length: int) -> Sampler:
     """Gives a sampler that holds each weight that sampling needs once. It can be saved.
 
     Its module's methods are tf.functions that give what `pieces` gives:
@@ -160,7 +143,7 @@ def build(model: MusicModel, codec: NoteCodec, default_length: int) -> Sampler:
     return Sampler(module, interface)
 
 
-def _batched(model: MusicModel, codec: NoteCodec, arguments: Mapping[str, Argument]) -> Any:
+def _batched(model: MusicModel, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
     each = {n: dataclasses.replace(a, default=None) for n, a in arguments.items() if n != "count"}
 
     def serving_default(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -176,12 +159,12 @@ def _scalar(batched: Any, arguments: Mapping[str, Argument]) -> Any:
         first = {name: values.pop(name)[None] for name in ("seed", "count")}
         count = checked(arguments, first)["count"][0]
         seeds = first["seed"] + tf.range(tf.cast(count, tf.int64))
-        return batched(seed=seeds, **{n: tf.fill([count], value) for n, value in values.items()})
+        return batched(seed=seeds, **{n: _repeated(value, count) for n, value in values.items()})
 
     return _function(generate, arguments, shape=[])
 
 
-def _continuing(model: MusicModel, codec: NoteCodec, arguments: Mapping[str, Argument]) -> Any:
+def _continuing(model: MusicModel, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
     spec = codec.spec
 
     def continue_primer(primer: tf.Tensor, *args: tf.Tensor, **kwargs: tf.Tensor) -> dict:
@@ -192,7 +175,7 @@ def _continuing(model: MusicModel, codec: NoteCodec, arguments: Mapping[str, Arg
             primer = tf.identity(primer)
         first = checked(arguments, first)
         seeds = first.pop("seed") + tf.range(tf.cast(count[0], tf.int64))
-        each = {n: tf.fill([count[0]], value[0]) for n, value in first.items()}
+        each = {n: _repeated(value[0], count[0]) for n, value in first.items()}
         return pieces(model, codec, seeds, each.pop("length"), each, primer)
 
     shape = [None, *spec.shape[1:]]
@@ -213,15 +196,28 @@ def _function(
     kind, absent = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
     parameters = [inspect.Parameter(name, kind) for name in before]
     parameters += [
-        inspect.Parameter(n, kind, default=absent if a.default is None else a.default)
+        inspect.Parameter(n, kind, default=absent if a.default is None else _constant(a))
         for n, a in arguments.items()
     ]
     # tf.function and SavedModel take names and defaults from here, so that a caller in
     # Python may write generate(seed=7) for a model whose controls are known only now.
     python_function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in before.items()]
-    specs += [tf.TensorSpec(shape, argument.dtype, name) for name, argument in arguments.items()]
+    specs += [
+        tf.TensorSpec(shape + [a.size] * bool(a.size), a.dtype, name)
+        for name, a in arguments.items()
+    ]
     return tf.function(python_function, input_signature=specs)
+
+
+def _repeated(value: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Gives a number, or a vector, once for each of some pieces."""
+    return tf.repeat(value[None], count, axis=0)
+
+
+def _constant(argument: Argument) -> Any:
+    """Gives an argument's default as a parameter of a tf.function takes it."""
+    return tf.constant(argument.default, argument.dtype) if argument.size else argument.default
 
 
 def _weights(model: MusicModel, function: Any) -> list[tf.Variable]:

@@ -34,9 +34,9 @@ from crnn_gan.training.rows import (
     write_rows,
 )
 from pipelines.atomic_file import write_atomically
+from pipelines.codecs import audio
 from pipelines.command_line import duration
 from pipelines.formats import midi
-from pipelines.score import Score
 
 TAGS = {s.name: f"statistics: {s.group}/{s.name}" for s in metrics.STATISTICS}
 
@@ -63,8 +63,9 @@ class EpochSample(keras.callbacks.Callback):
     """Writes what the model composes after each epoch, and what that is like.
 
     Into run_dir/generated_data: `epoch-0007.mid` and its piano roll `epoch-0007.png`, the
-    first of the composed pieces; a row of `statistics.tsv`, the means over all of them; and a
-    row of `losses.tsv`. Into log_dir for TensorBoard, with the epoch as step: losses, the
+    first of the composed pieces, and where it was read from a text that text too,
+    `epoch-0007.abc`; a row of `statistics.tsv`, the means over all of them; and a row of
+    `losses.tsv`. Into log_dir for TensorBoard, with the epoch as step: losses, the
     piano roll and the statistics, whose groups are TensorBoard's (the part of a tag before
     the stroke). Real music's mean, 5th and 95th percentile are runs of their own there, so
     that each statistic's chart shows them beside the generated music.
@@ -76,7 +77,7 @@ class EpochSample(keras.callbacks.Callback):
     def __init__(
         self,
         run_dir: str | Path,
-        compose: Callable[[int], Sequence[Score]],
+        compose: Callable[[int], Sequence[Any]],
         bands: Mapping[str, Band],
         stage: str = "",
         log_dir: str | Path | None = None,
@@ -85,7 +86,7 @@ class EpochSample(keras.callbacks.Callback):
 
         Args:
           run_dir: the run's folder.
-          compose: epoch, 1 is the first, -> one piece or more of the training length.
+          compose: epoch, 1 is the first, -> one Score or more of the training length.
           bands: where real windows of that length lie.
           stage: name of the stage, for the rows.
           log_dir: TensorBoard's folder; run_dir/logs by default.
@@ -100,19 +101,16 @@ class EpochSample(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Composes, writes the files and the charts."""
         number = epoch + 1
-        scores = self.compose(number)
-        picture = piano_roll.draw(scores[0], f"epoch {number}")
-        name = f"epoch-{number:04d}"
-        midi.write(scores[0], self.folder / f"{name}.mid")
-        write_atomically(self.folder / f"{name}.png", piano_roll.encode_png(picture))
-        row = self._row(number, scores)
+        pieces = self.compose(number)
+        charts = self._write_piece(pieces[0], number)
+        row = self._row(number, pieces)
         path = self.folder / STATISTICS_FILE
         write_rows(path, [*(r for r in read_rows(path) if r.epoch < number), row])
         losses = {name: float(value) for name, value in (logs or {}).items()}
         path = self.folder / LOSSES_FILE
         earlier = [r for r in read_losses(path) if r.epoch < number]
         write_losses(path, [*earlier, Losses(number, self.stage, losses)])
-        self._chart(row, picture, losses)
+        self._chart(row, charts, losses)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Closes TensorBoard's files."""
@@ -120,11 +118,29 @@ class EpochSample(keras.callbacks.Callback):
             writer.close()
         self._writers = {}
 
-    def _row(self, epoch: int, scores: Sequence[Score]) -> Row:
+    def _write_piece(self, score: Any, epoch: int) -> Callable[[], None]:
+        """Writes the files of an epoch's first piece; gives what lays it before TensorBoard."""
+        picture = piano_roll.draw(score, f"epoch {epoch}")
+        stem = self.folder / f"epoch-{epoch:04d}"
+        midi.write(score, stem.with_suffix(".mid"))
+        write_atomically(stem.with_suffix(".png"), piano_roll.encode_png(picture))
+        if score.abc:
+            write_atomically(stem.with_suffix(".abc"), score.abc.encode())
+
+        def chart() -> None:
+            import tensorflow as tf
+
+            tf.summary.image("piano_roll", picture[None])
+
+        return chart
+
+    def _row(self, epoch: int, scores: Sequence[Any]) -> Row:
         means = mean_statistics([metrics.statistics(score) for score in scores])
         return Row(epoch, self.stage, len(scores), repeated_pieces(scores), means)
 
-    def _chart(self, row: Row, picture: np.ndarray, losses: Mapping[str, float]) -> None:
+    def _chart(
+        self, row: Row, chart_piece: Callable[[], None], losses: Mapping[str, float]
+    ) -> None:
         import tensorflow as tf
 
         scalars = {f"losses/{name}": value for name, value in losses.items()}
@@ -136,8 +152,10 @@ class EpochSample(keras.callbacks.Callback):
         with tf.device("CPU:0"):
             self._write("generated", scalars, row.epoch)
             with self._writer("generated").as_default(row.epoch):
-                tf.summary.image("piano_roll", picture[None])
+                chart_piece()
             for run, field in [("mean", "mean"), ("05", "low"), ("95", "high")]:
+                if not self.bands:
+                    continue
                 real = {TAGS[n]: getattr(b, field) for n, b in self.bands.items()}
                 self._write(f"real-{run}", real, row.epoch)
         for writer in self._writers.values():
@@ -156,6 +174,52 @@ class EpochSample(keras.callbacks.Callback):
         if run not in self._writers:
             self._writers[run] = tf.summary.create_file_writer(str(self.log_dir / run))
         return self._writers[run]
+
+
+class EpochSound(EpochSample):
+    """Writes what a model of sound composes after each epoch.
+
+    As `EpochSample`, but `epoch-0007.wav` in place of MIDI and piano roll. No notes come back
+    from sound, so a row of `statistics.tsv` holds no statistic: it says how many pieces were
+    composed, and how many of them repeat an earlier one sample for sample. TensorBoard plays
+    the first.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | Path,
+        compose: Callable[[int], Sequence[np.ndarray]],
+        codec: audio.Codec,
+        stage: str = "",
+        log_dir: str | Path | None = None,
+    ):
+        """Makes the callback and its folder.
+
+        Args:
+          run_dir: the run's folder.
+          compose: epoch, 1 is the first, -> one array or more of levels [sample].
+          codec: of the levels.
+          stage: name of the stage, for the rows.
+          log_dir: TensorBoard's folder; run_dir/logs by default.
+        """
+        super().__init__(run_dir, compose, {}, stage, log_dir)
+        self.codec = codec
+
+    def _write_piece(self, levels: Any, epoch: int) -> Callable[[], None]:
+        content = self.codec.wav_bytes(levels)
+        write_atomically(self.folder / f"epoch-{epoch:04d}.wav", content)
+
+        def chart() -> None:
+            import tensorflow as tf
+
+            sound = self.codec.samples(levels)[None, :, None]
+            tf.summary.audio("sound", sound, self.codec.sample_rate)
+
+        return chart
+
+    def _row(self, epoch: int, pieces: Sequence[Any]) -> Row:
+        different = {np.asarray(levels).tobytes() for levels in pieces}
+        return Row(epoch, self.stage, len(pieces), len(pieces) - len(different), {})
 
 
 class HeldOutLikelihood(keras.callbacks.Callback):
@@ -178,8 +242,9 @@ class HeldOutLikelihood(keras.callbacks.Callback):
 class CollapseAlarm(keras.callbacks.Callback):
     """Warns in words when the composed pieces stay far from real music.
 
-    It looks at polyphony, unique tones and repetitions, and at pieces that are equal: far
-    outside is below 2/3 of the 5th or above 3/2 of the 95th percentile of real windows.
+    It looks at polyphony, unique tones and repetitions, where there are bands of them, and at
+    pieces that are equal: far outside is below 2/3 of the 5th or above 3/2 of the 95th
+    percentile of real windows.
     After `epochs` such epochs in a row it says so once, on stderr and in run_dir/alarms.txt,
     and again only when something changes. It reads what `EpochSample` wrote: put it after
     that in the list of callbacks.
@@ -228,6 +293,8 @@ class CollapseAlarm(keras.callbacks.Callback):
         in_a_row = f"for {self.epochs} epochs in a row"
         found = {}
         for (name, where), advice in ADVICE.items():
+            if name not in self.bands:  # Of sound there are none.
+                continue
             band = self.bands[name]
             values = [row.statistics[name] for row in last if name in row.statistics]
             sides = [side(value, band, self.FACTOR) for value in values]

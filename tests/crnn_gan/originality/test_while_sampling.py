@@ -28,12 +28,12 @@ def make(values: Mapping[str, Any]) -> Iterator[Sampled]:
     """A model that knows by heart what it makes of some seeds."""
     for seed in range(values["seed"], values["seed"] + values["count"]):
         score = piece(random_pitches(seed if seed in COPIED else 1000 + seed))
-        yield Sampled(seed, midi.to_bytes(score), len(score.notes), score.length_seconds)
+        yield Sampled(seed, {".mid": midi.to_bytes(score)}, len(score.notes), score.length_seconds)
 
 
 def by_heart(values: Mapping[str, Any]) -> Iterator[Sampled]:
     for seed in range(values["seed"], values["seed"] + values["count"]):
-        yield Sampled(seed, midi.to_bytes(piece(random_pitches(5))), 100, 50.0)
+        yield Sampled(seed, {".mid": midi.to_bytes(piece(random_pitches(5)))}, 100, 50.0)
 
 
 def test_warning_keeps_every_piece_and_says_what_is_copied(yardstick: Yardstick):
@@ -43,7 +43,7 @@ def test_warning_keeps_every_piece_and_says_what_is_copied(yardstick: Yardstick)
     assert made[1].remark.startswith("copied: 100 % of its notes lie in known rows of 16")
     assert made[1].remark.endswith("; bars 1-25 as in bars 1-25 of piece 3 (100 notes)")
     plain = list(make({"seed": 2, "count": 3}))
-    assert [p.midi_bytes for p in made] == [p.midi_bytes for p in plain]
+    assert [p.files for p in made] == [p.files for p in plain]
 
 
 def test_resampling_goes_on_with_further_seeds_until_enough_are_original(yardstick: Yardstick):
