@@ -1,9 +1,9 @@
 """Dilated causal convolutions with gates, the body of WaveNet.
 
-van den Oord et al. 2016 (arXiv 1609.03499), sections 2.1 to 2.5. `call` computes all steps of
-a sequence at once, for training. `step` computes one, for generation: each layer's past inputs
-lie in a ring buffer (Le Paine et al. 2016, arXiv 1611.09482), so that a step costs as much as
-there are layers, however far back they hear. Both give the same.
+van den Oord et al. 2016 (arXiv 1609.03499), sections 2.1 and 2.3 to 2.5. `call` computes all
+steps of a sequence at once, for training. `step` computes one, for generation: each layer's past
+inputs lie in a ring buffer (Le Paine et al. 2016, arXiv 1611.09482), so that a step costs as much
+as there are layers, however far back they hear. Both give the same.
 
 The weights of one kind are one tensor for all layers. So a step reads every layer's past in
 one gather, multiplies it in one product, and adds what the layers pass on in one more.
@@ -53,6 +53,7 @@ class DilatedStack(keras.layers.Layer):
       gated: False for z = relu(filter * x + c_filter).
       dropout: the share of what a convolution hears that is zeroed in training; what is
         passed on to the next layer stays whole.
+      skip_dropout: the share of the sum over the layers that is.
       seed: of the dropout.
     """
 
@@ -68,6 +69,7 @@ class DilatedStack(keras.layers.Layer):
         condition_channels: int = 0,
         gated: bool = True,
         dropout: float = 0.0,
+        skip_dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Any,
     ):
@@ -87,14 +89,15 @@ class DilatedStack(keras.layers.Layer):
             raise ValueError(f"kernel_size is {kernel_size}; give 2 or more, or nothing is heard")
         if condition_channels < 0:
             raise ValueError(f"condition_channels is {condition_channels}; give 0 or more")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is {dropout}; give 0 or more, below 1")
+        for name, share in {"dropout": dropout, "skip_dropout": skip_dropout}.items():
+            if not 0 <= share < 1:
+                raise ValueError(f"{name} is {share}; give 0 or more, below 1")
         self.blocks, self.layers, self.kernel_size = blocks, layers, kernel_size
         self.residual_channels, self.dilation_channels = residual_channels, dilation_channels
         self.skip_channels, self.end_channels = skip_channels, end_channels
         self.condition_channels = condition_channels
-        self.gated, self.dropout, self.seed = gated, dropout, seed
-        self.seed_generator = keras.random.SeedGenerator(seed) if dropout else None
+        self.gated, self.dropout, self.skip_dropout, self.seed = gated, dropout, skip_dropout, seed
+        self.seed_generator = keras.random.SeedGenerator(seed) if dropout or skip_dropout else None
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -135,8 +138,9 @@ class DilatedStack(keras.layers.Layer):
         self.gate_bias = bias("gate_bias", depth, gates)
         if n := self.condition_channels:
             self.condition_kernel = kernel("condition_kernel", n + z, depth, n, gates)
-        self.residual_kernel = kernel("residual_kernel", z + heard, depth - 1, z, heard)
-        self.residual_bias = bias("residual_bias", depth - 1, heard)
+        if depth > 1:
+            self.residual_kernel = kernel("residual_kernel", z + heard, depth - 1, z, heard)
+            self.residual_bias = bias("residual_bias", depth - 1, heard)
         fans = depth * z + self.skip_channels
         self.skip_kernel = kernel("skip_kernel", fans, depth * z, self.skip_channels)
         self.skip_bias = bias("skip_bias", self.skip_channels)
@@ -170,7 +174,7 @@ class DilatedStack(keras.layers.Layer):
             if layer:
                 x = x + with_bias(dot(passed[-1], residual[layer - 1]), residual_bias[layer - 1])
             heard = x
-            if training and self.seed_generator is not None:
+            if training and self.dropout:
                 heard = keras.random.dropout(x, self.dropout, seed=self.seed_generator)
             gates = with_bias(dot(heard, present[layer]), biases[layer])
             for tap, kernel in enumerate(ops.unstack(past[layer], self.kernel_size - 1)):
@@ -179,7 +183,7 @@ class DilatedStack(keras.layers.Layer):
             if condition is not None:
                 gates = gates + dot(condition, projections[layer])
             passed.append(self._activated(gates))
-        out = ops.reshape(self._out(passed), (time, batch, self.end_channels))
+        out = ops.reshape(self._out(passed, training), (time, batch, self.end_channels))
         return ops.transpose(out, (1, 0, 2))
 
     # One step.
@@ -241,10 +245,12 @@ class DilatedStack(keras.layers.Layer):
         filtered, gate = ops.split(gates, 2, axis=-1)
         return ops.tanh(filtered) * ops.sigmoid(gate)
 
-    def _out(self, passed: list[Any]) -> Any:
+    def _out(self, passed: list[Any], training: bool = False) -> Any:
         """Gives outputs [rows, end_channels] of what each layer passes, [rows, channels]."""
         skips = dot(ops.concatenate(passed, axis=-1), self._cast(self.skip_kernel))
         skips = ops.relu(with_bias(skips, ops.convert_to_tensor(self.skip_bias)))
+        if training and self.skip_dropout:
+            skips = keras.random.dropout(skips, self.skip_dropout, seed=self.seed_generator)
         end = dot(skips, self._cast(self.end_kernel))
         return ops.relu(with_bias(end, ops.convert_to_tensor(self.end_bias)))
 
@@ -254,13 +260,12 @@ class DilatedStack(keras.layers.Layer):
     def _by_layer(self) -> tuple[list[Any], ...]:
         """Gives kernels of the past and the present, bias, residual kernel and bias, a layer."""
         narrow = self.compute_dtype
-        return (
-            _unstacked(self.past_kernel, narrow),
-            _unstacked(self.present_kernel, narrow),
-            _unstacked(self.gate_bias, "float32"),
-            _unstacked(self.residual_kernel, narrow),
-            _unstacked(self.residual_bias, "float32"),
-        )
+        past, present = (_unstacked(k, narrow) for k in (self.past_kernel, self.present_kernel))
+        biases = _unstacked(self.gate_bias, "float32")
+        if len(biases) == 1:
+            return past, present, biases, [], []
+        residual = _unstacked(self.residual_kernel, narrow)
+        return past, present, biases, residual, _unstacked(self.residual_bias, "float32")
 
     def _check_condition(self, condition: Any) -> None:
         size = 0 if condition is None else condition.shape[-1]
@@ -278,7 +283,8 @@ class DilatedStack(keras.layers.Layer):
         """Gives the arguments, as plain values."""
         names = (
             "blocks", "layers", "kernel_size", "residual_channels", "dilation_channels",
-            "skip_channels", "end_channels", "condition_channels", "gated", "dropout", "seed",
+            "skip_channels", "end_channels", "condition_channels", "gated", "dropout",
+            "skip_dropout", "seed",
         )  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -103,7 +103,8 @@ def _run(
         return count + 1, state, tuple(array.write(at, output) for array, output in pairs)
 
     loop = (0, tuple(initial), writes)
-    return tf.while_loop(lambda count, *_: count < time, body, loop)[1:]
+    # XLA cannot differentiate a loop whose longest run it does not know.
+    return tf.while_loop(lambda count, *_: count < time, body, loop, maximum_iterations=time)[1:]
 
 
 def scan_compiled(
@@ -118,8 +119,8 @@ def scan_compiled(
     On TensorFlow a plain loop takes longer to dispatch the small operations of a step than to
     compute them. XLA fuses them, but would compile the loop anew for every length. So an outer
     loop calls a compiled one of `chunk` steps: one compilation for each batch size, at the first
-    call, whatever the length. The last chunk goes on to its end, over elements of zeros; what it
-    gives there is cut off. On JAX this is `scan`, as JAX compiles what calls it.
+    call, whatever the length. The last chunk stops where the elements end. On JAX this is `scan`,
+    as JAX compiles what calls it.
 
     Call it within a tf.function, which may be saved; called outside one it compiles each time.
 
@@ -137,7 +138,7 @@ def scan_compiled(
     whole = [_in_chunks(tf, element, chunks, chunk) for element in elements]
 
     @tf.function(jit_compile=True, autograph=False)
-    def compiled(state: Any, elements: Any) -> Any:
+    def compiled(steps: Any, state: Any, elements: Any) -> Any:
         writes = tuple(tf.TensorArray(tf.float32, chunk, element_shape=(batch, s)) for s in sizes)
 
         def body(at: Any, state: Any, writes: Any) -> tuple[Any, Any, Any]:
@@ -147,12 +148,13 @@ def scan_compiled(
 
         loop = (0, state, writes)
         _, state, writes = tf.while_loop(
-            lambda at, *_: at < chunk, body, loop, maximum_iterations=chunk
+            lambda at, *_: at < steps, body, loop, maximum_iterations=chunk
         )
         return state, [array.stack() for array in writes]
 
     def body(at: Any, state: Any, writes: Any) -> tuple[Any, Any, Any]:
-        state, outputs = compiled(state, [element[at] for element in whole])
+        steps = tf.minimum(chunk, time - at * chunk)
+        state, outputs = compiled(steps, state, [element[at] for element in whole])
         pairs = zip(writes, outputs, strict=True)
         return at + 1, state, tuple(array.write(at, output) for array, output in pairs)
 

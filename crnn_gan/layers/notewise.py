@@ -3,7 +3,7 @@
 The neural autoregressive distribution estimator (NADE; Larochelle and Murray 2011) on top of a
 network through time, as the RNN-NADE of Boulanger-Lewandowski et al. 2012 (arXiv 1206.6392,
 section 6), with features of relative pitch beside it, shared by all keys: what was decided
-within a span above the key, and what the frames before had around it.
+within a span below the key, and what the frames before had around it.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from crnn_gan.sampling import draw_bits
 
 @keras.saving.register_keras_serializable("crnn_gan")
 class Notewise(keras.layers.Layer):
-    """The probability of a frame, as a product over its keys, from the highest to the lowest.
+    """The probability of a frame, as a product over its keys, from the lowest to the highest.
 
-    Keys are decided downwards, so that the melody comes first and what is below is heard against
-    it. With f the frame, p the frames before, c the context, key k from 0 at the bottom:
+    With f the frame, p the frames before, c the context, and keys k from 0:
 
-      z_k = c * context_kernel + key_bias_k + sum over j > k of f_j * key_kernel_j
-            + sum over 1 <= d <= span of f_(k+d) * span_kernel_d
-            + sum over -reach <= d <= reach of p_(k+d) * reach_kernel_d
+      z_k = c * context_kernel + key_bias_k + sum over j < k of f_j * key_kernel_j
+            + sum over 1 <= d <= span of f_(k-d) * span_kernel_(span-d)
+            + sum over -reach <= d <= reach of p_(k+d) * reach_kernel_(reach+d)
       logit_k = relu(z_k) . output_kernel_k + c * direct_kernel_k + output_bias_k
 
     with more layers of `hidden` units, shared by all keys, between the two where `layers` is
-    above 1. All is float32. Rows of weights go downwards, too.
+    above 1. All is float32.
+
+    Upwards, the better of the two ways on the validation split of JSB Chorales.
 
     Args:
       keys: in a frame, 1 or more.
       hidden: units a key, 1 or more.
-      span: decided keys, right above, whose weights depend on the interval only; 0 or more.
+      span: decided keys, right below, whose weights depend on the interval only; 0 or more.
       reach: keys of `previous` to hear on each side of the key; 0 or more.
       layers: of hidden units, 1 or more.
       dropout: of hidden units, in [0, 1).
@@ -101,7 +102,7 @@ class Notewise(keras.layers.Layer):
     ) -> Any:
         """Gives the logits [..., keys], float32, of each key being struck.
 
-        The logit of a key depends on `context`, `previous` and the higher keys of `frames`:
+        The logit of a key depends on `context`, `previous` and the lower keys of `frames`:
         the log-probability of a frame is minus the sum over keys of the binary cross-entropy.
 
         Args:
@@ -112,28 +113,27 @@ class Notewise(keras.layers.Layer):
         """
         leading = ops.shape(frames)[:-1]
         context = ops.reshape(context, (-1, context.shape[-1]))
-        down = ops.flip(ops.reshape(ops.cast(frames, "float32"), (-1, self.keys)), axis=-1)
+        frames = ops.reshape(ops.cast(frames, "float32"), (-1, self.keys))
         if previous is not None:
             previous = ops.reshape(previous, (-1, *previous.shape[-2:]))
         known, direct = self._known(context, previous)
-        above = ops.pad(down[:, :-1], ((0, 0), (1, 0)))
-        lower = ops.pad(ops.convert_to_tensor(self.key_kernel)[:-1], ((1, 0), (0, 0)))
-        z = known + ops.cumsum(above[:, :, None] * lower, axis=1)
+        # What key k adds is heard from key k + 1 on: one row down before it is summed up.
+        added = frames[:, :-1, None] * self.key_kernel[:-1]
+        z = known + ops.cumsum(ops.pad(added, ((0, 0), (1, 0), (0, 0))), axis=1)
         if self.span_kernel is not None:
-            window = ops.pad(down[:, :-1], ((0, 0), (self.span, 0)))
-            z = z + ops.conv(window[:, :, None], self.span_kernel, padding="valid")
-        h = self._deep(z, training)
-        logits = ops.sum(h * self.output_kernel, axis=-1) + direct
-        return ops.reshape(ops.flip(logits, axis=-1), (*leading, self.keys))
+            below = ops.pad(frames[:, :-1], ((0, 0), (self.span, 0)))
+            z = z + ops.conv(below[:, :, None], self.span_kernel, padding="valid")
+        logits = ops.sum(self._deep(z, training) * self.output_kernel, axis=-1) + direct
+        return ops.reshape(logits, (*leading, self.keys))
 
     def draw(self, context: Any, uniforms: Any, temperature: Any, previous: Any = None) -> Any:
-        """Gives frames float32 [batch, keys], drawn from the highest key to the lowest.
+        """Gives frames float32 [batch, keys], drawn from the lowest key to the highest.
 
         Args:
           context: [batch, n].
           uniforms: float32 [batch, keys] in [0, 1), a number a key.
           temperature: float32 [batch], 0 or more: divides the logits; at 0 each key is what is
-            likelier, given those above.
+            likelier, given those below.
           previous: [batch, keys, channels], as in `call`.
         """
         known, direct = self._known(context, previous)
@@ -155,23 +155,26 @@ class Notewise(keras.layers.Layer):
         elements = (
             ops.transpose(known, (1, 0, 2)),
             ops.transpose(direct)[:, :, None],
-            ops.transpose(ops.flip(uniforms, axis=-1))[:, :, None],
+            ops.transpose(uniforms)[:, :, None],
             ops.convert_to_tensor(self.key_kernel)[:, None],
             ops.convert_to_tensor(self.output_kernel)[:, None],
         )
         initial = (ops.zeros((batch, self.hidden)), ops.zeros((batch, span)))
         (series,) = scan(step, initial, elements, [1])
-        return ops.flip(ops.transpose(stacked(series)[:, :, 0]), axis=-1)
+        return ops.transpose(stacked(series)[:, :, 0])
 
     def _known(self, context: Any, previous: Any) -> tuple[Any, Any]:
-        """Gives what no key of the frame changes, downwards: of z, and of the logits."""
+        """Gives what no key of the frame changes: of z, and of the logits."""
         if not self.built:
             raise ValueError(f"{self.name} has no weights yet: call it, or build it, first")
+        if (previous is None) != (self.reach_kernel is None):
+            kind = "without" if self.reach_kernel is None else "with"
+            raise ValueError(f"{self.name} was built {kind} `previous`: call it so, each time")
         context = ops.cast(context, "float32")
         known = ops.matmul(context, self.context_kernel)[:, None] + self.key_bias
         if self.reach_kernel is not None:
-            down = ops.flip(ops.cast(previous, "float32"), axis=1)
-            around = ops.pad(down, ((0, 0), (self.reach, self.reach), (0, 0)))
+            sides = ((0, 0), (self.reach, self.reach), (0, 0))
+            around = ops.pad(ops.cast(previous, "float32"), sides)
             known = known + ops.conv(around, self.reach_kernel, padding="valid")
         return known, ops.matmul(context, self.direct_kernel) + self.output_bias
 

@@ -23,6 +23,7 @@ from crnn_gan.layers.feedback_backpropagation import (
 
 # Closes an input gate for good: sigmoid gives exactly 0 in float32, and float16 can hold it.
 CLOSED = -3e4
+BLOCK = 64  # Columns that a product of one step takes at a time.
 
 
 def _weight(layer: Any, name: str, shape: Sequence[int | None], initializer: Any) -> Any:
@@ -40,6 +41,25 @@ def _dense(x: Any, kernel: Any, bias: Any, dtype: str) -> Any:
     z = dot(ops.reshape(x, (-1, kernel.shape[0])), ops.cast(kernel, dtype))
     z = z if bias is None else with_bias(z, ops.convert_to_tensor(bias))
     return ops.reshape(z, (time, batch, kernel.shape[1]))
+
+
+def _in_blocks(kernel: Any) -> Any:
+    """Gives a kernel [rows, columns] as [blocks, rows, columns of a block].
+
+    So laid out, oneDNN multiplies a few rows without first making a copy of the kernel, which
+    takes longer than the product, and adds in the same order for one row as for many; ratios
+    are printed by benchmarks/char_rnn.py.
+    """
+    rows, columns = kernel.shape
+    width = BLOCK if columns % BLOCK == 0 else columns
+    return ops.transpose(ops.reshape(kernel, (rows, columns // width, width)), (1, 0, 2))
+
+
+def _by_blocks(x: Any, kernel: Any) -> Any:
+    """Gives x [batch, rows] * kernel `_in_blocks` as float32 [batch, columns], in its dtype."""
+    blocks, _, width = kernel.shape
+    z = ops.matmul(ops.cast(x, kernel.dtype)[None], kernel)
+    return ops.cast(ops.reshape(ops.transpose(z, (1, 0, 2)), (-1, blocks * width)), "float32")
 
 
 def _with_closed_gates(z: Any, mask: Any) -> Any:
@@ -101,18 +121,24 @@ class LSTM(keras.layers.Layer):
             z = _with_closed_gates(z, mask if len(mask.shape) == 2 else mask[:, None])
         return lstm(z, ops.cast(self.recurrent_kernel, self.compute_dtype), self.reverse)
 
-    def step(self, inputs: Any, state: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
-        """Gives (h, (h, c)) of one step, float32 [batch, units], as `call` would.
+    def initial_state(self, batch: Any) -> tuple[Any, Any, Any]:
+        """Gives the state before the first step: zeros for h and c, float32 [batch, units], and
+        both kernels as steps read them, which goes through all steps as it is."""
+        zeros = ops.zeros((batch, self.units))
+        kernels = ops.concatenate([self.kernel, self.recurrent_kernel], axis=0)
+        return zeros, zeros, _in_blocks(ops.cast(kernels, self.compute_dtype))
+
+    def step(self, inputs: Any, state: tuple[Any, Any, Any]) -> tuple[Any, tuple[Any, Any, Any]]:
+        """Gives (h float32 [batch, units], state) of one step, as `call` would.
 
         Args:
           inputs: [batch, features].
-          state: (h, c) of the step before; zeros before the first.
+          state: as `initial_state` or the step before gave it.
         """
-        h, c = state
-        kernels = [ops.cast(k, self.compute_dtype) for k in (self.kernel, self.recurrent_kernel)]
-        # Two products: faster on CPUs than one with both kernels, which no cache holds.
-        h, c, _ = cell(dot(inputs, kernels[0]) + dot(h, kernels[1]) + self.bias, c)
-        return h, (h, c)
+        h, c, kernels = state
+        heard = ops.concatenate([ops.cast(inputs, "float32"), h], axis=-1)
+        h, c, _ = cell(_by_blocks(heard, kernels) + self.bias, c)
+        return h, (h, c, kernels)
 
     def compute_output_shape(self, inputs_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Gives (batch, time, units)."""
