@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 from keras import ops
 
+from crnn_gan.conditioning import ConditionConfig, told_by_controls, told_in_training
 from crnn_gan.emissions import Emission, controls_of
 from crnn_gan.layers.loops import fold, scan, scan_compiled, stacked
 from crnn_gan.models.model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Phase, Stage
-from pipelines.codecs.codec import Spec
+from pipelines.codecs.codec import Codec, Spec
 from pipelines.command_line import flag
+
+if TYPE_CHECKING:
+    from pipelines.batches.conditions import Conditions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +77,12 @@ class Autoregressive(MusicModel):
 
     # What a subclass gives.
 
-    def hidden(self, past: Any, batch: Mapping[str, Any], training: bool) -> Any:
+    def hidden(self, past: Any, told: Any, training: bool) -> Any:
         """Gives what the emission of each step knows: [batch, time, units].
 
         Args:
-          past: as `emission.past` gives it; step t may be told of past[:, : t + 1].
-          batch: what else is known of each step.
+          past: as `emission.past` gives it; step t may hear past[:, : t + 1].
+          told: float32 [batch, time, n], the conditions of each step; None where there are none.
           training: whether units are dropped.
         """
         raise TypeError(f"{type(self).__name__} does not say what it hears")
@@ -87,15 +91,13 @@ class Autoregressive(MusicModel):
         """Gives the network's state before the first step; `batch` may be a tensor."""
         raise TypeError(f"{type(self).__name__} does not say its state")
 
-    def advance(
-        self, state: tuple[Any, ...], heard: Any, controls: Mapping[str, Any]
-    ) -> tuple[tuple[Any, ...], Any]:
+    def advance(self, state: tuple[Any, ...], heard: Any, told: Any) -> tuple[tuple[Any, ...], Any]:
         """Gives (state, hidden [batch, units]) of the next step, as `hidden` would.
 
         Args:
           state: as `initial_state` or the step before gave it.
           heard: the step before, as `emission.heard` or `emission.silence` gives it.
-          controls: by name, each [batch].
+          told: float32 [batch, n], its conditions; None where there are none.
         """
         raise TypeError(f"{type(self).__name__} does not say how it goes on")
 
@@ -125,22 +127,31 @@ class Autoregressive(MusicModel):
         could know it.
         """
         music = ops.cast(batch["music"], "int32")
-        nats = self.emission.nats(
-            self.hidden(self.emission.past(music), batch, training=True), music, training=True
-        )
+        told = None
+        if self.is_told:
+            shape = (ops.shape(music)[0], len(self.config.conditions))
+            drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed)
+            told = told_in_training(self.config, batch, drawn)
+        hidden = self.hidden(self.emission.past(music), told, training=True)
+        nats = self.emission.nats(hidden, music, training=True)
         counts = counted(batch["known"], ops.shape(music)[1], skips=batch["place"] > 0)
         return ops.sum(nats * counts) / ops.maximum(ops.sum(counts), 1.0), {}
 
     def nats(self, batch: Mapping[str, Any]) -> Any:
-        """See `MusicModel.nats`: step by step, in the memory of one step."""
+        """See `MusicModel.nats`: step by step, in the memory of one step.
+
+        Conditions that are not in the batch are hidden.
+        """
         music = ops.cast(batch["music"], "int32")
         past, count = self.emission.past(music), ops.shape(music)[0]
         elements = [_time_first(past), _time_first(music)]
+        if self.is_told:
+            elements.append(_time_first(told_in_training(self.config, batch)))
 
         def step(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
             network, drawing = state
-            past, music = elements
-            network, hidden = self.advance(network, past, {})
+            past, music, *told = elements
+            network, hidden = self.advance(network, past, told[0] if told else None)
             nats = self.emission.next_nats(hidden, drawing, music)
             return (network, self.emission.after(drawing, music)), (nats[:, None],)
 
@@ -152,30 +163,55 @@ class Autoregressive(MusicModel):
 
     @classmethod
     def controls_for(cls, config: Any, spec: Spec) -> Mapping[str, Control]:
-        """What limits a draw: see `emissions.controls_of`."""
-        return controls_of(spec)
+        """What limits a draw, see `emissions.controls_of`, and what a model can be told."""
+        told = config.condition_controls if isinstance(config, ConditionConfig) else {}
+        return {**controls_of(spec), **told}
+
+    @property
+    def is_told(self) -> bool:
+        """Whether steps have conditions."""
+        return isinstance(self.config, ConditionConfig) and bool(self.config.conditions)
+
+    def conditions_of(self, codec: Codec) -> Conditions | None:
+        """See `MusicModel.conditions_of`."""
+        return self.config.windows_of(codec) if self.is_told else None
+
+    def told_by(self, controls: Mapping[str, Any]) -> Any:
+        """Gives what controls tell every step: float32 [batch, n]; None where there is nothing."""
+        return told_by_controls(self.config, controls) if self.is_told else None
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
         """One uniform number a draw."""
         shape = (count, length, self.emission.noise_size)
         return {"draw": Noise(shape, "uniform", per_step=True)}
 
-    def start(self, count: Any, primer: Any = None) -> tuple[Any, ...]:
-        """Gives the state of `count` pieces, to be told one step after another by `step`.
+    def opening(self, count: Any, noise: Mapping[str, Any], controls: Mapping[str, Any]) -> Any:
+        """Gives the network's state before the first step of `generate`, by noise and controls."""
+        return self.initial_state(count)
+
+    def start(
+        self, count: Any, primer: Any = None, network: Any = None, **controls: Any
+    ) -> tuple[Any, ...]:
+        """Gives the state of `count` pieces, which `step` writes one step after another.
 
         Args:
           count: pieces; an int or a scalar tensor.
           primer: [steps, ...] as `spec` says, which each piece goes on from; or None.
+          network: its state before the first step; by default `initial_state`.
+          controls: as for `step`; with a primer, the conditions among them tell of it too.
         """
-        state = (self.initial_state(count), self.emission.start(count))
+        network = self.initial_state(count) if network is None else network
+        state = (network, self.emission.start(count))
         heard = self.emission.silence(count)
         if primer is None:
             return (*state, heard)
 
+        told = self.told_by(controls)
+
         def listen(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
             network, drawing, heard = state
             (music,) = elements
-            network, _ = self.advance(network, heard, {})
+            network, _ = self.advance(network, heard, told)
             heard = self.emission.heard(music)
             return (network, self.emission.after(drawing, music), heard), ()
 
@@ -194,7 +230,7 @@ class Autoregressive(MusicModel):
           controls: each [batch].
         """
         network, drawing, heard = state
-        network, hidden = self.advance(network, heard, controls)
+        network, hidden = self.advance(network, heard, self.told_by(controls))
         hidden = ops.cast(hidden, "float32")
         music = self.emission.draw(hidden, drawing, noise["draw"], left, controls)
         state = (network, self.emission.after(drawing, music), self.emission.heard(music))
@@ -219,7 +255,8 @@ class Autoregressive(MusicModel):
         size = 1
         for axis in shape:
             size *= axis
-        state = (ops.cast(length, "int32"), *self.start(count, primer))
+        network = self.opening(count, noise, controls)
+        state = (ops.cast(length, "int32"), *self.start(count, primer, network, **controls))
         loop = scan_compiled if self.compiles_generation else scan
         (music,) = loop(step, state, [draws], [size])
         music = ops.cast(ops.transpose(stacked(music), (1, 0, 2)), "int32")

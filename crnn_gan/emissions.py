@@ -145,7 +145,8 @@ class Tokens(keras.layers.Layer):
             left = ops.where(controls["closes"] > 0, left, NEVER)
         allowed = self.grammar.allowed(state, left)
         temperature, top_k, top_p = (controls[n] for n in ("temperature", "top_k", "top_p"))
-        logits = self.head(hidden)
+        # In a stack of one, a row is added up alike alone and beside others.
+        logits = ops.matmul(hidden[None], self.head.kernel[None])[0] + self.head.bias
         return draw_token(logits, uniform[:, 0], temperature, top_k, top_p, allowed)
 
 
@@ -234,7 +235,8 @@ class Keys(Frames):
 class NotewiseKeys(Frames):
     """The keys of a frame one after another, each told those already decided.
 
-    It hears the last frames itself, around each key: see `layers.notewise`.
+    It hears the last frames itself, around each key: see `layers.notewise`. Where nothing is told
+    of what is decided, keys are independent of each other.
     """
 
     def __init__(
@@ -246,6 +248,8 @@ class NotewiseKeys(Frames):
         span: int = 24,
         reach: int = 16,
         frames: int = 4,
+        frames_dropout: float = 0.0,
+        decides: bool = True,
         **kwargs: Any,
     ):
         """Makes it for a Spec of a roll of one plane.
@@ -254,6 +258,8 @@ class NotewiseKeys(Frames):
           spec: of the roll.
           hidden, layers, dropout, span, reach: of `Notewise`.
           frames: past frames that are heard around each key, 1 or more.
+          frames_dropout: share of their cells that is dropped in training.
+          decides: whether a key is told of those decided before it.
 
         Raises:
           ValueError: the roll has more than one plane, or holds velocities.
@@ -261,10 +267,11 @@ class NotewiseKeys(Frames):
         super().__init__(spec, **kwargs)
         if self.frame_shape[1] != 1:
             raise ValueError(
-                "keys are predicted one by one of a roll of one plane; prepare it with "
+                "keys hear each other and past frames of a roll of one plane; prepare it with "
                 "--planes=frame or --planes=onset, or give --notes=independent"
             )
-        self.frames = frames
+        self.frames, self.decides = frames, decides
+        self.drop = keras.layers.Dropout(frames_dropout, seed=4, dtype="float32")
         self.head = Notewise(
             self.noise_size, hidden, span=span, reach=reach, layers=layers, dropout=dropout, seed=3
         )
@@ -284,13 +291,17 @@ class NotewiseKeys(Frames):
     def nats(self, hidden: Any, music: Any, training: bool = False) -> Any:
         """See `Emission`: the sum over the keys of each frame."""
         cells = self.heard(music)
-        hidden = ops.cast(hidden, "float32")
-        return _cost(self.head(hidden, cells, self._last(cells), training=training), cells)
+        last = self.drop(self._last(cells), training=training)
+        logits = self.head(ops.cast(hidden, "float32"), self._told(cells), last, training=training)
+        return _cost(logits, cells)
+
+    def _told(self, cells: Any) -> Any:
+        return cells if self.decides else ops.zeros_like(cells)
 
     def next_nats(self, hidden: Any, state: tuple[Any, ...], step: Any) -> Any:
         """See `Emission`."""
         cells = self.heard(step)
-        return _cost(self.head(hidden, cells, state[0]), cells)
+        return _cost(self.head(hidden, self._told(cells), state[0]), cells)
 
     def start(self, batch: Any) -> tuple[Any, ...]:
         """See `Emission`: the last frames, float32 [batch, cells, frames], the nearest first."""
@@ -305,4 +316,8 @@ class NotewiseKeys(Frames):
         self, hidden: Any, state: tuple[Any, ...], uniform: Any, left: Any, controls: Any
     ) -> Any:
         """See `Emission`: int32 [batch, pitches, planes]."""
-        return self.framed(self.head.draw(hidden, uniform, controls["temperature"], state[0]))
+        temperature = controls["temperature"]
+        if self.decides:
+            return self.framed(self.head.draw(hidden, uniform, temperature, state[0]))
+        logits = self.head(hidden, ops.zeros_like(uniform), state[0])
+        return self.framed(draw_bits(logits, uniform, temperature))

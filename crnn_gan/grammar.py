@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
 from keras import ops
 
 from pipelines.codecs.codec import Spec
 
+KEYS = 128
 MOST_VOICES = 16  # Of a frame of sixteenths that holds are checked in.
 NEVER = 2**30  # Tokens left where nothing has to be closed.
 
@@ -67,21 +69,20 @@ class Events:
     def __init__(self, blocks: Mapping[str, tuple[int, int]], size: int):
         """Makes it for blocks {name: (first, size)} and a vocabulary of `size` tokens."""
         self.size = size
-        self.first_on, self.first_off = blocks["note_on"][0], blocks["note_off"][0]
-        token = ops.arange(size, dtype="int32")
-
-        def block(name: str) -> Any:
+        keys = np.arange(KEYS, dtype="int32")[None]
+        self.on, self.off = keys + blocks["note_on"][0], keys + blocks["note_off"][0]
+        self.shift, self.velocity = blocks["time_shift"], blocks.get("velocity", (0, 0))
+        # Where `allowed` finds each token in what it knows of keys, other blocks, and the rest.
+        self.column = np.full(size, 2 * KEYS + 3, "int32")
+        for place, name in enumerate(("time_shift", "velocity", "pedal")):
             first, length = blocks.get(name, (0, 0))
-            return ops.convert_to_numpy((token >= first) & (token < first + length))
-
-        self.is_shift, self.is_velocity, self.is_pedal = map(
-            block, ("time_shift", "velocity", "pedal")
-        )
+            self.column[first : first + length] = 2 * KEYS + place
+        self.column[self.on[0]], self.column[self.off[0]] = keys[0], KEYS + keys[0]
 
     def start(self, batch: Any) -> tuple[Any, ...]:
         """Gives keys that are down and keys struck in this step, bool [batch, 128], and whether
         a velocity waits for its note, bool [batch]."""
-        up = ops.zeros((batch, 128), "bool")
+        up = ops.zeros((batch, KEYS), "bool")
         return up, up, ops.zeros((batch,), "bool")
 
     def allowed(self, state: tuple[Any, ...], left: Any) -> Any:
@@ -93,38 +94,27 @@ class Events:
         may_strike = after >= count + 2  # That key's release, and time before it.
         on = ~down & may_strike[:, None]
         waits = waits & may_strike  # A primer may end with a velocity, and leave no room.
-        may_announce = ~waits & (after >= count + 3) & (count < 128)
+        may_announce = ~waits & (after >= count + 3) & (count < KEYS)
         # Keys that were just struck need time before they can be released.
         may_wait = ~waits & ((after >= count) | is_fresh)
         may_tread = ~waits & (after >= count + ops.cast(is_fresh, "int32"))
         off = down & ~struck & ~waits[:, None]
-        keys = {"on": (self.first_on, on), "off": (self.first_off, off)}
-        blocks = [
-            _placed(keys["on"], self.size),
-            _placed(keys["off"], self.size),
-            self.is_shift[None] & may_wait[:, None],
-            self.is_velocity[None] & may_announce[:, None],
-            self.is_pedal[None] & may_tread[:, None],
-        ]
-        found = blocks[0]
-        for block in blocks[1:]:
-            found = found | block
-        return found
+        others = ops.stack([may_wait, may_announce, may_tread, ops.zeros_like(waits)], axis=-1)
+        return ops.take(ops.concatenate([on, off, others], axis=-1), self.column, axis=-1)
 
     def after(self, state: tuple[Any, ...], token: Any) -> tuple[Any, ...]:
         """See `Grammar.after`."""
         down, struck, _ = state
-        on = ops.one_hot(token - self.first_on, 128, dtype="bool")
-        off = ops.one_hot(token - self.first_off, 128, dtype="bool")
-        is_shift = ops.take(ops.convert_to_tensor(self.is_shift), token)
-        is_velocity = ops.take(ops.convert_to_tensor(self.is_velocity), token)
-        return (down | on) & ~off, (struck | on) & ~is_shift[:, None], is_velocity
+        token = token[:, None]
+        on, off = token == self.on, token == self.off
+        struck = (struck | on) & ~_within(token, self.shift)
+        return (down | on) & ~off, struck, _within(token, self.velocity)[:, 0]
 
 
-def _placed(block: tuple[int, Any], size: int) -> Any:
-    """Gives bool [batch, size]: a block's values [batch, n] at its first token, else False."""
-    first, values = block
-    return ops.pad(values, ((0, 0), (first, size - first - values.shape[-1])))
+def _within(token: Any, block: tuple[int, int]) -> Any:
+    """Gives whether tokens are of a block (first, size)."""
+    first, length = block
+    return (token >= first) & (token < first + length)
 
 
 class Sixteenths:

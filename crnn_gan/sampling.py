@@ -20,6 +20,7 @@ TOP_P = Control(
     1.0, 0.001, 1.0, "draws from the fewest likeliest tokens that hold this much probability"
 )
 FORBIDDEN = -1e9  # Logit of a token that a grammar forbids: its probability is exactly 0.
+REGISTER = 16  # float32 numbers in the largest vector register of a processor.
 COLDEST = 1e-6  # Temperature that stands for 0 where outputs are independent.
 
 
@@ -45,6 +46,10 @@ def draw_token(
     """
     if allowed is not None:
         logits = ops.where(allowed, logits, FORBIDDEN)
+    # Whole vector registers: the last elements of others go through another exp than the rest, and
+    # which those are depends on the batch.
+    filling = -logits.shape[-1] % REGISTER
+    logits = ops.pad(logits, ((0, 0), (0, filling)), constant_values=FORBIDDEN)
     logits = logits - ops.max(logits, axis=-1, keepdims=True)
     is_coldest = temperature <= 0
     weights = ops.exp(logits / ops.where(is_coldest, 1.0, temperature)[:, None])
@@ -53,10 +58,9 @@ def draw_token(
     weights = ops.cond(limited, lambda: _likeliest(weights, top_k, top_p), lambda: weights)
     cumulated = ops.cumsum(weights, axis=-1)
     total = cumulated[:, -1:]
-    below = ops.sum(ops.cast(cumulated <= uniform[:, None] * total, "int32"), axis=-1)
     # Rounding may bring the product up to the total: the last token with a weight is drawn.
-    last = ops.sum(ops.cast(cumulated < total, "int32"), axis=-1)
-    return ops.minimum(below, last)
+    is_below = (cumulated <= uniform[:, None] * total) & (cumulated < total)
+    return ops.sum(ops.cast(is_below, "int32"), axis=-1)
 
 
 def _likeliest(weights: Any, top_k: Any, top_p: Any) -> Any:

@@ -5,8 +5,9 @@ tokens (events, sixteenths, ABC), over frames of piano rolls, and over mu-law le
 
 In: residual and skip connections, any number of blocks and layers, ReLU in place of the gate
 (Bai et al. 2018, arXiv 1803.01271, found that gates gain nothing on rolls); a frame as
-independent bits, or its keys one after another (`layers/notewise.py`); dropout; generation
-with the layers' past in ring buffers, one graph, a batch of pieces at once.
+independent bits, or its keys one after another (`layers/notewise.py`); dropout; local
+conditioning (section 2.5) on what the music ahead is like; generation with the layers' past in
+ring buffers, one graph, a batch of pieces at once.
 
 Left out: the mixture of logistics of Parallel WaveNet's teacher (`parallel_wavenet` has a
 Gaussian one); global conditioning.
@@ -22,6 +23,7 @@ import keras
 from keras import ops
 
 from crnn_gan.autoregressive import Autoregressive, LikelihoodConfig
+from crnn_gan.conditioning import ConditionConfig, told_in_training
 from crnn_gan.emissions import Keys, NotewiseKeys, Tokens
 from crnn_gan.layers.dilated import DilatedStack
 from pipelines.codecs.codec import Kind, Spec
@@ -29,7 +31,7 @@ from pipelines.command_line import flag
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(LikelihoodConfig):
+class Config(ConditionConfig, LikelihoodConfig):
     """Settings of wavenet."""
 
     blocks: int = flag(2, "how often the dilations 1, 2, 4, ... are gone through")
@@ -41,28 +43,52 @@ class Config(LikelihoodConfig):
     end_channels: int = flag(256, "units of the layer before the output")
     gated: bool = flag(True, "tanh times sigmoid; off: ReLU")
     input_dropout: float = flag(0.0, "share of what is heard of the step before that is dropped")
+    skip_dropout: float = flag(0.0, "share of the sum over the layers that is dropped")
     end_dropout: float = flag(0.0, "share of the units before the output that is dropped")
-    notes: Literal["independent", "one_by_one"] = flag(
+    notes: Literal["independent", "neighbours", "one_by_one"] = flag(
         "independent",
-        "of rolls: keys of a frame independent of each other, or each told those already decided",
+        "of rolls: keys of a frame independent of each other; also so, but each hears past frames "
+        "around itself; or each is told those already decided, too",
     )
-    notewise_hidden: int = flag(64, "of one_by_one: hidden units a key")
-    notewise_layers: int = flag(2, "of one_by_one: layers of hidden units")
-    notewise_dropout: float = flag(0.0, "of one_by_one: share of hidden units that is dropped")
+    notewise_hidden: int = flag(64, "of neighbours and one_by_one: hidden units a key")
+    notewise_layers: int = flag(2, "of these: layers of hidden units")
+    notewise_dropout: float = flag(0.0, "of these: share of hidden units that is dropped")
     notewise_span: int = flag(24, "of one_by_one: decided keys heard by their interval")
-    notewise_reach: int = flag(16, "of one_by_one: keys heard around each key in past frames")
-    notewise_frames: int = flag(4, "of one_by_one: past frames heard around each key")
+    notewise_reach: int = flag(16, "of these: keys heard around each key in past frames")
+    notewise_frames: int = flag(4, "of these: past frames heard around each key")
+    notewise_frames_dropout: float = flag(0.0, "of these: share of past frames that is dropped")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.require_conditions()
         self.require_at_least(
             blocks=1, layers_per_block=1, kernel_size=2, residual_channels=1,
             dilation_channels=1, skip_channels=1, end_channels=1, notewise_hidden=1,
             notewise_layers=1, notewise_span=0, notewise_reach=0, notewise_frames=1,
         )  # fmt: skip
-        for name in ("input_dropout", "end_dropout", "notewise_dropout"):
+        for name in (
+            "input_dropout", "skip_dropout", "end_dropout", "notewise_dropout",
+            "notewise_frames_dropout",
+        ):  # fmt: skip
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give a share from 0, below 1")
+
+
+# What validation chose for one_by_one on two sets of the polyphonic benchmark.
+JSB_CHORALES = dict(
+    notes="one_by_one", blocks=1, layers_per_block=3, residual_channels=64, dilation_channels=64,
+    skip_channels=96, end_channels=96, input_dropout=0.1, dropout=0.3, skip_dropout=0.4,
+    end_dropout=0.3, notewise_hidden=64, notewise_span=24, notewise_reach=24, notewise_frames=4,
+    notewise_dropout=0.25, notewise_frames_dropout=0.15, songlength=160, batch_size=4,
+    learning_rate=2e-3, max_epoch=40, epochs_before_decay=14, lr_decay=0.9, max_grad_norm=1.0,
+)  # fmt: skip
+NOTTINGHAM = dict(
+    notes="one_by_one", blocks=1, layers_per_block=7, kernel_size=3, residual_channels=64,
+    dilation_channels=64, skip_channels=128, end_channels=128, dropout=0.1, skip_dropout=0.2,
+    end_dropout=0.1, notewise_hidden=48, notewise_span=16, notewise_reach=12, notewise_frames=3,
+    songlength=256, batch_size=2, learning_rate=1.5e-3, max_epoch=10, epochs_before_decay=3,
+    lr_decay=0.65, max_grad_norm=1.0,
+)  # fmt: skip
 
 
 class Model(Autoregressive):
@@ -71,6 +97,10 @@ class Model(Autoregressive):
 
     accepts: ClassVar[tuple[Kind, ...]] = ("tokens", "roll", "audio")
     compiles_generation: ClassVar[bool] = True
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "jsb_chorales": JSB_CHORALES,
+        "nottingham": NOTTINGHAM,
+    }
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
         super().__init__(config, spec, seed, name="wavenet")
@@ -90,8 +120,10 @@ class Model(Autoregressive):
             config.dilation_channels,
             config.skip_channels,
             config.end_channels,
+            condition_channels=config.told_size,
             gated=config.gated,
             dropout=config.dropout,
+            skip_dropout=config.skip_dropout,
             seed=seed,
             name="stack",
         )
@@ -113,31 +145,32 @@ class Model(Autoregressive):
             hidden=config.notewise_hidden,
             layers=config.notewise_layers,
             dropout=config.notewise_dropout,
-            span=config.notewise_span,
+            span=config.notewise_span if config.notes == "one_by_one" else 0,
             reach=config.notewise_reach,
             frames=config.notewise_frames,
+            frames_dropout=config.notewise_frames_dropout,
+            decides=config.notes == "one_by_one",
             name="emission",
         )
 
-    def hidden(self, past: Any, batch: Mapping[str, Any], training: bool) -> Any:
+    def hidden(self, past: Any, told: Any, training: bool) -> Any:
         """See `Autoregressive.hidden`."""
         if self.spec.kind == "roll":
             past = self.input_drop(past, training=training)
-        x = self.stack(self.embed(past), training=training)
+        x = self.stack(self.embed(past), told, training=training)
         return self.end_drop(x, training=training)
 
     def nats(self, batch: Mapping[str, Any]) -> Any:
         """See `MusicModel.nats`: all steps at once."""
         music = ops.cast(batch["music"], "int32")
-        hidden = self.hidden(self.emission.past(music), batch, training=False)
+        told = told_in_training(self.config, batch)
+        hidden = self.hidden(self.emission.past(music), told, training=False)
         return self.emission.nats(hidden, music)
 
     def initial_state(self, batch: Any) -> tuple[Any, ...]:
         """See `Autoregressive.initial_state`: empty ring buffers."""
         return self.stack.initial_state(batch)
 
-    def advance(
-        self, state: tuple[Any, ...], heard: Any, controls: Mapping[str, Any]
-    ) -> tuple[tuple[Any, ...], Any]:
+    def advance(self, state: tuple[Any, ...], heard: Any, told: Any) -> tuple[tuple[Any, ...], Any]:
         """See `Autoregressive.advance`."""
-        return self.stack.step(state, self.embed(heard))
+        return self.stack.step(state, self.embed(heard), told)

@@ -1,0 +1,88 @@
+"""conditional_char_rnn: a recurrent network that is told what the music ahead shall be like.
+
+The conditional char-RNN of Deep Symphony, with the conditions of Oore et al. 2018 (arXiv
+1808.03715, section 5): the pitch class histogram, the density and the mean pitch of the music
+ahead stand beside each token that the network hears.
+
+In: windows of seconds ahead that hold nothing of what was heard; Deep Symphony's window of 50
+events around the target as an option that says that it leaks (`--centred_steps=50`); each
+condition hidden from half of the examples, so that one model obeys any of them, or none.
+How well it obeys is measured by `benchmarks/obedience.py`.
+
+Left out: Deep Symphony's conditions in bins of ten; here they are numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+import keras
+from keras import ops
+
+from crnn_gan.autoregressive import Autoregressive, LikelihoodConfig
+from crnn_gan.conditioning import SIZES, ConditionConfig
+from crnn_gan.emissions import Tokens
+from crnn_gan.layers.recurrent_stack import RecurrentStack
+from pipelines.codecs.codec import Kind, Spec
+from pipelines.command_line import flag
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(ConditionConfig, LikelihoodConfig):
+    """Settings of conditional_char_rnn."""
+
+    conditions: tuple[str, ...] = flag(
+        tuple(SIZES), "what is told: some of pitch_class_histogram, density, mean_pitch"
+    )
+    cell: Literal["lstm", "gru"] = flag("lstm", "what each layer is made of")
+    hidden_size: int = flag(256, "units of each layer")
+    num_layers: int = flag(2, "layers")
+    embedding_size: int = flag(128, "numbers that stand for a token")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_conditions()
+        self.require_at_least(hidden_size=1, num_layers=1, embedding_size=1)
+        if not self.conditions:
+            raise ValueError(
+                "--conditions is empty; name one or more, or train --model=char_rnn, which has none"
+            )
+
+
+class Model(Autoregressive):
+    """Recurrent layers over tokens [batch, time] and conditions [batch, time, n]."""
+
+    accepts: ClassVar[tuple[Kind, ...]] = ("tokens",)
+
+    def __init__(self, config: Config, spec: Spec, seed: int = 0):
+        super().__init__(config, spec, seed, name="conditional_char_rnn")
+        self.emission = Tokens(spec, name="emission")
+        self.embed = keras.layers.Embedding(
+            self.emission.vocabulary, config.embedding_size, name="embed"
+        )
+        self.embed.build((None, None))
+        self.stack = RecurrentStack(
+            config.cell, config.hidden_size, config.num_layers, config.dropout, name="stack"
+        )
+        self.stack.build((None, None, config.embedding_size + config.told_size))
+        self.rows_together = self.stack.rows_together
+        self.emission.build((None, None, config.hidden_size))
+        self.networks = [self.embed, self.stack, self.emission]
+        self.built = True
+
+    def _inputs(self, heard: Any, told: Any) -> Any:
+        embedded = self.embed(heard)
+        return ops.concatenate([embedded, ops.cast(told, embedded.dtype)], axis=-1)
+
+    def hidden(self, past: Any, told: Any, training: bool) -> Any:
+        """See `Autoregressive.hidden`."""
+        return self.stack(self._inputs(past, told), training=training)
+
+    def initial_state(self, batch: Any) -> tuple[Any, ...]:
+        """See `Autoregressive.initial_state`."""
+        return self.stack.initial_state(batch)
+
+    def advance(self, state: tuple[Any, ...], heard: Any, told: Any) -> tuple[tuple[Any, ...], Any]:
+        """See `Autoregressive.advance`."""
+        return self.stack.step(state, self._inputs(heard, told))
