@@ -179,8 +179,8 @@ def write_music(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"DATA": "maestro"}, "give DATA=corpus or DATA=folder:PATH"),
-        ({"DATA": "folder:"}, "give DATA=corpus or DATA=folder:PATH"),
+        ({"DATA": "maestro"}, "give DATA=corpus, DATA=folder:PATH or DATA=source:NAME"),
+        ({"DATA": "folder:"}, "give DATA=corpus, DATA=folder:PATH or DATA=source:NAME"),
     ],
 )
 def test_data_that_is_neither_is_refused_in_words(settings, words, tmp_path):

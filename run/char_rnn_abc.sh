@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Makes: a char-RNN that writes folk tunes in ABC notation, a character at a time.
+# Data: Ryan's Mammoth Collection, which comes with the corpus (1,059 tunes); your own ABC:
+#   DATA=folder:../shared/data/abc/nottingham/ABC_cleaned
+# Cost and figure: not run at full size yet.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+model=char_rnn
+codec=abc_text
+if [[ "$source" == corpus ]]; then prepare_flags+=(--collection=ryans_mammoth); fi
+smoke_composer=ryansMammoth
+train_flags+=(--songlength=256 --hidden_size=256 --num_layers=2 --dropout=0.2)
+train_flags+=(--max_epoch=40 --epochs_before_decay=20 --lr_decay=0.9)
+sample_flags+=(--length=600 --temperature=0.8)
+evaluate_flags+=(--length=400)
+job "$@"

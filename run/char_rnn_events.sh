@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Makes: a char-RNN of three LSTMs of 512 units that writes performances, key by key.
+# Data: the corpus; ../shared/data/performances, where it is there:
+#   DATA=folder:../shared/data/performances
+# Cost and figure: not run at full size yet.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+model=char_rnn
+codec=events
+train_flags+=(--preset=deep_symphony --max_epoch=20 --learning_rate=0.002)
+train_flags+=(--epochs_before_decay=10 --lr_decay=0.8)
+sample_flags+=(--length=1024)
+job "$@"

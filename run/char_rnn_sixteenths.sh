@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Makes: a char-RNN that writes chorales in four voices, a character a voice and 16th.
+# Data: the chorales of the corpus; the 493 of ../shared/data, where it is there:
+#   DATA=folder:../shared/data/scores/bach_chorales_jsbchorales.net
+# Cost and figure: not run at full size yet.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+model=char_rnn
+codec=sixteenths
+if [[ "$source" == corpus ]]; then prepare_flags+=(--collection=bach_chorales); fi
+train_flags+=(--songlength=320 --hidden_size=256 --num_layers=2 --dropout=0.2)
+train_flags+=(--transpose_semitones=3 --max_epoch=40 --epochs_before_decay=20 --lr_decay=0.9)
+sample_flags+=(--length=640 --temperature=0.9)
+evaluate_flags+=(--length=320)
+job "$@"

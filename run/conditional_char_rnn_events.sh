@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Makes: a char-RNN that is told pitch classes, density and mean pitch of the music ahead.
+# Data: the corpus; ../shared/data/performances, where it is there:
+#   DATA=folder:../shared/data/performances
+# Cost and figure: not run at full size yet. How well it obeys: benchmarks/obedience.py.
+# Ask for C major, eight notes a second, around middle C:
+#   .venv/bin/python -m crnn_gan.sample --saved_model=exported_models/conditional_char_rnn \
+#     --pitch_class_histogram=.2,0,.15,0,.15,.1,0,.2,0,.1,0,.1 --density=8 --mean_pitch=60 --out_dir=asked
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+model=conditional_char_rnn
+codec=events
+train_flags+=(--songlength=256 --hidden_size=256 --num_layers=2 --max_epoch=20)
+train_flags+=(--learning_rate=0.002 --epochs_before_decay=10 --lr_decay=0.8)
+sample_flags+=(--length=1024)
+job "$@"

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Makes: a Parallel WaveNet that gives all samples of a sound at once: a teacher of 2 x 8 layers,
+#   then a student of 2 flows of 8; a SavedModel of the student and eight pieces of two seconds.
+# Data: Bach's works in the corpus that comes with music21, as a piano of sines plays them, 4000
+#   samples a second; or your own MIDI: DATA=folder:PATH run/parallel_wavenet_audio.sh
+# Cost and figure: not run at full size yet, so none. Then:
+#   python benchmarks/parallel_wavenet.py --run_dir=RUN_DIR
+# The likelihood is the teacher's and does not choose among epochs of the student: no epoch is best.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+model=parallel_wavenet
+codec=audio
+evaluate=no
+prepare_flags+=(--sample_rate=4000)
+if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi
+train_flags+=(--preset=small --best_by= --samples_per_epoch=1)
+sample_flags+=(--length=8000)
+job "$@"

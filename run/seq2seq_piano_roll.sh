@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Makes: an encoder and a decoder of GRUs that write onsets, block after block of 96 steps.
+# Data: the corpus, a step a 16th; another division of the quarter note: PREPARE_FLAGS=--steps_per_quarter=1
+# Cost and figure: not run at full size yet.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+model=seq2seq
+codec=piano_roll
+prepare_flags+=(--planes=onset --steps_per_quarter=4)
+train_flags+=(--max_epoch=20)
+sample_flags+=(--length=192)
+job "$@"

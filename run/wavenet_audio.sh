@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Makes: a WaveNet that writes sound, mu-law level by mu-law level, a SavedModel of it and eight
+#   pieces of two seconds as WAV files.
+# Data: Bach's works in the corpus that comes with music21, as a piano of sines plays them, 4000
+#   samples a second; or your own MIDI: DATA=folder:PATH run/wavenet_audio.sh
+# Cost and figure: not run at full size yet, so none.
+# Receptive field: 2 x 1023 + 1 samples, half a second.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+model=wavenet
+codec=audio
+evaluate=no
+prepare_flags+=(--sample_rate=4000)
+if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi
+train_flags+=(--songlength=4096 --batch_size=8 --max_epoch=20 --samples_per_epoch=1)
+train_flags+=(--blocks=2 --layers_per_block=10 --residual_channels=32 --dilation_channels=32)
+sample_flags+=(--length=8000)
+job "$@"

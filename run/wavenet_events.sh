@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Makes: a WaveNet over performance events that hears the last 511.
+# Data: the corpus; ../shared/data/performances, where it is there:
+#   DATA=folder:../shared/data/performances
+# Cost and figure: not run at full size yet.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+model=wavenet
+codec=events
+train_flags+=(--layers_per_block=8 --residual_channels=128 --dilation_channels=128)
+train_flags+=(--songlength=512 --batch_size=16 --max_epoch=8 --epochs_before_decay=3 --lr_decay=0.6)
+sample_flags+=(--length=1024)
+job "$@"
