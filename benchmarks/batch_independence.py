@@ -5,12 +5,16 @@ depends on the shapes of a matrix product and of what follows it, makes other no
 then; `crnn_gan/signatures/saved_model.py` makes rows in multiples of 16 to prevent it. This
 prints, with and without that, how many pieces differ, and the ratio of the times.
 
-    python benchmarks/batch_independence.py [--hidden_size_g=350] [--pieces=100] [--length=256]
+    python benchmarks/batch_independence.py [--hidden_size=350] [--pieces=100] [--length=256]
+    python benchmarks/batch_independence.py --model=char_rnn --hidden_size=512 --pieces=20
 
 Weights are random, half as large again as new ones, so that the pieces are lively. With the
 defaults, 350 units as in the paper, on 2 busy cores with AVX-512 and TensorFlow 2.21: 5 of 100
 pieces differ without padding and none with it; a piece alone takes 2.3 times as long, 100 at
 once 1.2 times. With 96 units none differs either way, and it takes 2.4 and 1.1 times as long.
+
+char_rnn has 3 LSTMs over events, whose products are laid out so that rows need no others beside
+them: "as they come" is what it does. Its pieces are compared in batches of 2, 16 and 33, too.
 """
 
 from __future__ import annotations
@@ -20,20 +24,22 @@ import os
 import statistics
 import sys
 import time
-from typing import Any
+from typing import Any, Literal
 
 from pipelines.command_line import flag, parse, run_command
 
 ROUNDS = 5
+SIZES = (2, 16, 33)  # Of other batches.
 
 
 @dataclasses.dataclass(frozen=True)
 class Flags:
     """What is sampled."""
 
-    hidden_size_g: int = flag(350, "units of each generator layer")
+    model: Literal["c_rnn_gan", "char_rnn"] = flag("c_rnn_gan", "which model")
+    hidden_size: int = flag(350, "units of each layer that generates")
     pieces: int = flag(100, "pieces that are compared")
-    length: int = flag(256, "notes of a piece")
+    length: int = flag(256, "steps of a piece")
 
 
 def main(argv: list[str]) -> None:
@@ -58,6 +64,12 @@ def main(argv: list[str]) -> None:
         together, _ = make(sampler, 0, flags.pieces)
         different = sum(a != b for a, b in zip(alone[name], together, strict=True))
         print(f"rows {name}: {different} of {flags.pieces} pieces differ")
+    for size in SIZES:
+        for name, sampler in samplers.items():
+            together, _ = make(sampler, 0, size)
+            different = sum(a != b for a, b in zip(alone[name], together, strict=False))
+            most = min(size, flags.pieces)
+            print(f"rows {name}: {different} of {most} pieces differ in a batch of {size}")
     for index, what in enumerate(("one piece alone", f"{flags.pieces} pieces at once")):
         plain, padded = (statistics.median(both[index]) for both in seconds.values())
         print(f"time of {what}: {padded / plain:.2f} times that of rows as they come")
@@ -69,12 +81,18 @@ def build(flags: Flags, rows: int) -> Any:
 
     from crnn_gan.models.model import config_class, model_class
     from crnn_gan.signatures import saved_model
-    from pipelines.codecs.note_tuples import Codec
+    from pipelines.codecs import events, note_tuples
+    from pipelines.codecs.codec import Codec
 
-    cls: Any = model_class("c_rnn_gan")
-    codec = Codec()
+    cls: Any = model_class(flags.model)
+    config = config_class(flags.model)
     keras.utils.set_random_seed(0)
-    model = cls(config_class("c_rnn_gan")(hidden_size_g=flags.hidden_size_g), codec.spec, seed=0)
+    if flags.model == "char_rnn":
+        codec: Codec = events.Codec()
+        model = cls(config(hidden_size=flags.hidden_size, num_layers=3), codec.spec, seed=0)
+    else:
+        codec = note_tuples.Codec()
+        model = cls(config(hidden_size_g=flags.hidden_size), codec.spec, seed=0)
     for variable in model.trainable_variables:
         variable.assign(variable.value * 1.5)
     model.rows_together = rows

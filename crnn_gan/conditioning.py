@@ -52,7 +52,8 @@ class ConditionConfig:
     condition_dropout: float = flag(0.5, "share of examples that each condition is hidden from")
 
     def require_conditions(self) -> None:
-        """Raises ValueError where a field is out of its range."""
+        """Raises ValueError where a field is out of its range. A list of names becomes a tuple."""
+        object.__setattr__(self, "conditions", tuple(self.conditions))  # JSON has lists only.
         unknown = sorted(set(self.conditions) - set(SIZES))
         if unknown:
             raise ValueError(

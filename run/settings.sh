@@ -152,7 +152,11 @@ add_smoke_flags_of_model() {
             train_flags+=(--hidden_size=8 --num_layers=1 --classifier_size=8)
             train_flags+=(--held_out_steps=2000)
             ;;
-        # parallel_wavenet and later ones: theirs here.
+        parallel_wavenet)
+            train_flags+=(--teacher_epochs=1 --blocks=1 --layers_per_block=2)
+            train_flags+=(--residual_channels=8 --dilation_channels=8 --skip_channels=8)
+            train_flags+=(--end_channels=8 --held_out_steps=2000)
+            ;;
         *)
             echo "job: SMOKE=1 knows no tiny settings of $model; add them to run/settings.sh" >&2
             exit 2

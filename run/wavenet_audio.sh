@@ -4,7 +4,7 @@
 # Data: Bach's works in the corpus that comes with music21, as a piano of sines plays them, 4000
 #   samples a second; or your own MIDI: DATA=folder:PATH run/wavenet_audio.sh
 # Cost and figure: not run at full size yet, so none.
-# Receptive field: 2 x 1023 + 1 samples, half a second.
+# Receptive field: 3 x 1023 + 1 samples, three quarters of a second.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=wavenet
@@ -13,6 +13,6 @@ evaluate=no
 prepare_flags+=(--sample_rate=4000)
 if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi
 train_flags+=(--songlength=4096 --batch_size=8 --max_epoch=20 --samples_per_epoch=1)
-train_flags+=(--blocks=2 --layers_per_block=10 --residual_channels=32 --dilation_channels=32)
+train_flags+=(--blocks=3 --layers_per_block=10 --residual_channels=32 --dilation_channels=32)
 sample_flags+=(--length=8000)
 job "$@"

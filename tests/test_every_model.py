@@ -93,7 +93,7 @@ def test_the_stages_have_epochs_and_each_phase_an_optimizer_and_variables(model)
 
 def test_the_defaults_of_the_controls_lie_in_their_range(model):
     for control in model.controls.values():
-        assert control.low <= control.default <= control.high
+        assert control.low <= np.min(control.default) <= np.max(control.default) <= control.high
         assert control.help
 
 
@@ -179,15 +179,20 @@ def test_a_step_of_training_by_likelihood_moves_every_variable(model):
     if model.pads_windows:
         batch["known"] = np.full(rows, model.window_steps, np.int32)
         batch["place"] = np.zeros(rows, np.int32)
-    conditions = model.conditions_of(codec_of(model.spec))
+    try:
+        conditions = model.conditions_of(codec_of(model.spec))
+    except ValueError as refusal:
+        pytest.skip(f"the trainer refuses this data: {refusal}")
     for name in conditions.names if conditions else ():
         batch[name] = np.ones((rows, model.window_steps, SIZES[name]), np.float32)
-    before = [np.array(variable) for variable in model.trainable_variables]
-    model.fit(tf.data.Dataset.from_tensors(batch), verbose=0, shuffle=False)
-    moved = [
-        variable.path
-        for variable, value in zip(model.trainable_variables, before, strict=True)
-        if np.array_equal(variable, value)
-    ]
+    data, seen = tf.data.Dataset.from_tensors(batch), []
+    for stage in model.stages:
+        model.enter(stage)
+        moves = [v for phase in stage.phases for group in phase.moves for v in group.variables]
+        before = [np.array(variable) for variable in moves]
+        model.fit(data, verbose=0, shuffle=False)
+        pairs = zip(moves, before, strict=True)
+        assert [v.path for v, value in pairs if np.array_equal(v, value)] == []
+        seen += [variable.path for variable in moves]
     assert all(np.isfinite(np.array(v)).all() for v in model.trainable_variables)
-    assert moved == []
+    assert set(seen) == {variable.path for variable in model.trainable_variables}

@@ -1,0 +1,400 @@
+"""parallel_wavenet: a WaveNet of sound, and a flow that learns of it to give all samples at once.
+
+van den Oord et al. 2017, "Parallel WaveNet: fast high-fidelity speech synthesis", arXiv
+1711.10433, in the Gaussian form of Ping et al. 2019, "ClariNet: parallel wave generation in
+end-to-end text-to-speech", arXiv 1807.07281.
+
+The teacher hears the samples so far and says of the next one a Gaussian. It is trained by
+maximum likelihood, and slow to draw from: every sample waits for the one before. The student is
+a chain of inverse autoregressive flows, x = z * s(z before) + m(z before). It hears noise, which
+is there all at once, so it gives all samples in one pass. It is moved such that at each sample
+its own Gaussian is that which the teacher, told what the student gave before, says (distillation).
+
+In: both networks as WaveNets; the Kullback-Leibler divergence in closed form, regularised; a loss
+of spectra beside it; temperature; drawing from the teacher, cached (`composes`). Mu-law levels
+are expanded to sound, spread evenly over the width of each level in training, so that there is a
+density to learn. The teacher's likelihood is that of levels, the Gaussian's integral over each,
+so that its nats stand beside those of `wavenet`.
+
+Left out: conditions, and with them what needs a text or a class (perceptual and contrastive
+losses); the mixture of logistics, whose divergence has no closed form; averaged weights; primers:
+noise would have to be found of which the student makes them. As nothing tells the student which
+music to make, spectra are compared in the mean over batch and time; the papers compare a sentence
+with its recording, ClariNet frame by frame.
+
+The likelihood is the teacher's, and does not choose among epochs of the student: train with
+`--best_by=`, and take the newest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import keras
+import numpy as np
+from keras import ops
+
+from crnn_gan.autoregressive import LikelihoodConfig, counted
+from crnn_gan.layers.dilated import DilatedStack
+from crnn_gan.layers.loops import scan_compiled, stacked
+from crnn_gan.models.model import Control, MusicModel, Noise
+from crnn_gan.training.phases import Phase, Stage
+from pipelines.codecs.audio import LEVELS, from_levels, to_levels
+from pipelines.codecs.codec import Kind, Spec
+from pipelines.command_line import flag
+
+# ClariNet's bound: e^-9 is 1.2e-4, and the narrowest levels are 1.7e-4 wide, so a sharper Gaussian
+# would tell apart what the codec does not. While distilling it is higher (`Config`), as there the
+# difference of means is divided by the teacher's deviation.
+LEAST_LOG_DEVIATION = -9.0
+FIRST_LOG_DEVIATION = -2.0  # Where both begin: about as loud as music.
+TEMPERATURE = Control(1.0, 0.0, 4.0, "factor on the noise: below 1 bolder, above 1 freer")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(LikelihoodConfig):
+    """Settings of parallel_wavenet."""
+
+    songlength: int = flag(4096, "samples in a training window")
+    batch_size: int = flag(8, "windows in a batch")
+    max_epoch: int = flag(20, "epochs in all, those of the teacher included")
+    teacher_epochs: int = flag(10, "first epochs, which train the teacher; the rest the student")
+    blocks: int = flag(2, "of the teacher: how often the dilations 1, 2, 4, ... are gone through")
+    layers_per_block: int = flag(8, "convolutions in a block, of the teacher and in a flow")
+    kernel_size: int = flag(2, "samples that a convolution hears")
+    residual_channels: int = flag(32, "what layers hear and pass on")
+    dilation_channels: int = flag(32, "outputs of each convolution")
+    skip_channels: int = flag(64, "sum over the layers")
+    end_channels: int = flag(64, "units of the layer before the output")
+    flows: int = flag(2, "flows of the student, each of one block")
+    distilled_log_deviation: float = flag(
+        -7.0, "natural logarithm of a deviation: the divergence takes smaller ones for this"
+    )
+    divergence_weight: float = flag(1.0, "of the Kullback-Leibler divergence")
+    regularizer_weight: float = flag(4.0, "of the squared difference of the logarithms (ClariNet)")
+    spectral_weight: float = flag(1.0, "of the distance between mean spectra")
+    spectral_frame: int = flag(512, "samples of a frame of spectra; at most a window is taken")
+    composes: Literal["student", "teacher"] = flag(
+        "student", "who composes: student, all samples at once; teacher, one after another"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_at_least(
+            teacher_epochs=1, blocks=1, layers_per_block=1, kernel_size=2, residual_channels=1,
+            dilation_channels=1, skip_channels=1, end_channels=1, flows=1, spectral_frame=2,
+        )  # fmt: skip
+        for name in ("divergence_weight", "regularizer_weight", "spectral_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"--{name} is {getattr(self, name)}; give 0 or more")
+        if self.composes == "student" and self.teacher_epochs >= self.max_epoch:
+            raise ValueError(
+                f"--teacher_epochs is {self.teacher_epochs} of --max_epoch={self.max_epoch}, so no "
+                "student would be trained: give fewer, or --composes=teacher"
+            )
+
+
+# The smallest that is faithful to the papers.
+SMALL = dict(
+    blocks=2, layers_per_block=8, residual_channels=32, dilation_channels=32, skip_channels=64,
+    end_channels=64, flows=2,
+)  # fmt: skip
+
+
+class Model(MusicModel):
+    """A teacher and a student of mu-law levels [batch, time]."""
+
+    accepts: ClassVar[tuple[Kind, ...]] = ("audio",)
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"small": SMALL}
+    pads_windows: ClassVar[bool] = True
+    measures_likelihood: ClassVar[bool] = True
+
+    def __init__(self, config: Config, spec: Spec, seed: int = 0):
+        super().__init__(config, spec, seed, name="parallel_wavenet")
+        self.clip_norm = config.max_grad_norm
+        first_of_flow = FIRST_LOG_DEVIATION / config.flows
+        self.teacher = GaussianWaveNet(config, config.blocks, FIRST_LOG_DEVIATION, name="teacher")
+        self.flows = [
+            GaussianWaveNet(config, 1, first_of_flow, name=f"flow_{k}") for k in range(config.flows)
+        ]
+        for network in (self.teacher, *self.flows):
+            network.build((None, None))
+        self.built = True
+
+    # How it trains.
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """The teacher by maximum likelihood; then the student, by the teacher as it is."""
+        config = self.config
+        teacher = Phase("teacher", [self.teacher], self.teacher_loss, reports=("level_nats",))
+        names = ("divergence", "regularizer", "spectral_distance")
+        student = Phase("student", self.flows, self.student_loss, reports=names)
+        first = min(config.teacher_epochs, config.max_epoch)
+        epochs = {"teacher": first, "student": config.max_epoch - first}
+        return [Stage(p.name, epochs[p.name], [p]) for p in (teacher, student) if epochs[p.name]]
+
+    def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
+        """Gives Adam."""
+        return keras.optimizers.Adam(self.config.learning_rate, name=f"{phase}_adam")
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Sets the learning rate of an epoch, from 0."""
+        config = self.config
+        decay = config.lr_decay ** max(epoch - config.epochs_before_decay, 0)
+        for optimizer in self.optimizer.by_phase.values():
+            optimizer.learning_rate = config.learning_rate * decay
+
+    def teacher_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Gives the mean nats of a level by the density, an upper bound of its nats.
+
+        Spread evenly over a level of width w, -ln(p(x) w) is in the mean no less than
+        -ln of the integral of p over the level (Jensen; Theis et al. 2016, arXiv 1511.01844).
+        """
+        levels = ops.cast(batch["music"], "int32")
+        low, high = ops.take(LOWER, levels), ops.take(UPPER, levels)
+        spread = keras.random.uniform(ops.shape(levels), dtype="float32", seed=self.seed)
+        sound = low + spread * (high - low)
+        mean, log_deviation = self.teacher(sound, training=True)
+        counts = counted(batch["known"], ops.shape(levels)[1], skips=batch["place"] > 0)
+        total = ops.maximum(ops.sum(counts), 1.0)
+        nats = density_nats(sound, mean, log_deviation) - ops.log(high - low)
+        of_levels = level_nats(levels, mean, log_deviation)
+        report = {"level_nats": ops.sum(of_levels * counts) / total}
+        return ops.sum(nats * counts) / total, report
+
+    def student_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Gives how far the student is from the teacher, and its spectra from those of music."""
+        music = ops.cast(batch["music"], "int32")
+        noise = keras.random.normal(ops.shape(music), dtype="float32", seed=self.seed)
+        sound, own_mean, own_log = self.flowed(noise)
+        mean, log_deviation = self.teacher(sound)
+        least = self.config.distilled_log_deviation
+        divergence, regularizer = divergences(own_mean, own_log, mean, log_deviation, least)
+        is_known = ops.arange(ops.shape(music)[1])[None, :] < batch["known"][:, None]
+        frame = min(self.config.spectral_frame, self.config.songlength)
+        real = mean_spectrum(ops.where(is_known, ops.take(CENTRES, music), 0.0), frame)
+        reports = {
+            "divergence": ops.mean(divergence),
+            "regularizer": ops.mean(regularizer),
+            "spectral_distance": spectral_distance(mean_spectrum(sound, frame), real),
+        }
+        config = self.config
+        weights = config.divergence_weight, config.regularizer_weight, config.spectral_weight
+        return sum(w * r for w, r in zip(weights, reports.values(), strict=True)), reports
+
+    def flowed(self, noise: Any) -> tuple[Any, Any, Any]:
+        """Gives what the flows make of noise [batch, time]: (sound, mean, log deviation).
+
+        Given the noise before it, a sample is Gaussian: flow k makes x_k = x_(k-1) s_k + m_k, so
+        all together x = noise * s + m with s the product of all s_k, and m the sum of each m_k
+        times the s of the flows after it (ClariNet, section 3.2).
+        """
+        sound, mean, log_deviation = noise, 0.0, 0.0
+        for flow in self.flows:
+            own_mean, own_log = flow(sound)
+            deviation = ops.exp(own_log)
+            sound = sound * deviation + own_mean
+            mean = mean * deviation + own_mean
+            log_deviation = log_deviation + own_log
+        return sound, mean, log_deviation
+
+    def nats(self, batch: Mapping[str, Any]) -> Any:
+        """See `MusicModel.nats`: the teacher's, of levels, given the middles of those before."""
+        levels = ops.cast(batch["music"], "int32")
+        return level_nats(levels, *self.teacher(ops.take(CENTRES, levels)))
+
+    # How it composes.
+
+    @classmethod
+    def controls_for(cls, config: Config, spec: Spec) -> Mapping[str, Control]:
+        """Temperature."""
+        return {"temperature": TEMPERATURE}
+
+    def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
+        """A number a sample."""
+        return {"noise": Noise((count, length), "normal", per_step=True)}
+
+    def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
+        """Gives levels, int32 [batch, time]; see `controls`."""
+        drawn = noise["noise"] * controls["temperature"][:, None]
+        composes_at_once = self.config.composes == "student"
+        return levels_of(self.flowed(drawn)[0] if composes_at_once else self.teacher_sound(drawn))
+
+    def teacher_sound(self, noise: Any) -> Any:
+        """Gives what the teacher makes of noise [batch, time], sample by sample, in [-1, 1]."""
+
+        def step(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
+            network, heard = state
+            network, mean, log_deviation = self.teacher.step(network, heard)
+            deviation = ops.exp(ops.maximum(log_deviation, LEAST_LOG_DEVIATION))
+            sound = ops.clip(mean + elements[0] * deviation, -1.0, 1.0)
+            return (network, sound), (sound,)
+
+        noise = ops.transpose(noise)[..., None]
+        count = ops.shape(noise)[1]
+        state = (self.teacher.stack.initial_state(count), ops.zeros((count, 1)))
+        (sound,) = scan_compiled(step, state, [noise], [1])
+        return ops.transpose(stacked(sound)[..., 0])
+
+
+class GaussianWaveNet(keras.layers.Layer):
+    """A WaveNet that says of each number the mean and log deviation, given those before it.
+
+    Teacher and flows are each one of these. Float32 outside the stack: of sound in bfloat16 three
+    digits would be left.
+
+    Args:
+      config: sizes of the layers.
+      blocks: how often the dilations are gone through.
+      first_log_deviation: about what it says before training.
+    """
+
+    def __init__(self, config: Config, blocks: int, first_log_deviation: float, name: str):
+        super().__init__(name=name, autocast=False)
+        self.first_log_deviation = first_log_deviation
+        self.embed = keras.layers.Dense(config.residual_channels, dtype="float32", name="embed")
+        self.stack = DilatedStack(
+            blocks, config.layers_per_block, config.kernel_size, config.residual_channels,
+            config.dilation_channels, config.skip_channels, config.end_channels,
+            dropout=config.dropout, seed=0, name="stack",
+        )  # fmt: skip
+        self.head = keras.layers.Dense(2, dtype="float32", name="head")
+
+    def build(self, _: tuple[int | None, ...]) -> None:
+        """Makes the weights."""
+        self.embed.build((None, None, 1))
+        self.stack.build((None, None, self.stack.residual_channels))
+        self.head.build((None, None, self.stack.end_channels))
+
+    def call(self, x: Any, training: bool = False) -> tuple[Any, Any]:
+        """Gives (mean, log deviation), each [batch, time], of x [batch, time]."""
+        past = ops.pad(x, ((0, 0), (1, 0)))[:, :-1, None]
+        mean, log_deviation = self._said(self.stack(self.embed(past), training=training))
+        return mean[..., 0], log_deviation[..., 0]
+
+    def step(self, state: tuple[Any, ...], before: Any) -> tuple[tuple[Any, ...], Any, Any]:
+        """Gives (the stack's state, mean, log deviation) after `before`; each [batch, 1]."""
+        state, hidden = self.stack.step(state, self.embed(before))
+        return state, *self._said(hidden)
+
+    def _said(self, hidden: Any) -> tuple[Any, Any]:
+        mean, log_deviation = ops.split(self.head(hidden), 2, axis=-1)
+        return mean, log_deviation + self.first_log_deviation
+
+
+# Gaussians. Deviations are given by their natural logarithms.
+
+
+def density_nats(x: Any, mean: Any, log_deviation: Any) -> Any:
+    """Gives -ln of the density at x, all of one shape."""
+    log_deviation = ops.maximum(log_deviation, LEAST_LOG_DEVIATION)
+    distance = (x - mean) * ops.exp(-log_deviation)
+    return 0.5 * ops.square(distance) + log_deviation + 0.5 * math.log(2 * math.pi)
+
+
+def divergences(
+    own_mean: Any, own_log: Any, mean: Any, log_deviation: Any, least: float
+) -> tuple[Any, Any]:
+    """Gives (Kullback-Leibler divergence in nats, squared difference of the log deviations).
+
+    KL(q || p) = ln(s_p / s_q) + (s_q^2 - s_p^2 + (m_p - m_q)^2) / (2 s_p^2) of the student's q
+    and the teacher's p, with log deviations no less than `least` (ClariNet, section 3.3). The
+    second is of those that are not cut, so that what is below `least` is pulled as well.
+    """
+    regularizer = ops.square(log_deviation - own_log)
+    own_log, log_deviation = ops.maximum(own_log, least), ops.maximum(log_deviation, least)
+    difference = (mean - own_mean) * ops.exp(-log_deviation)
+    ratio = own_log - log_deviation
+    return 0.5 * (ops.exp(2 * ratio) - 1 + ops.square(difference)) - ratio, regularizer
+
+
+def level_nats(levels: Any, mean: Any, log_deviation: Any) -> Any:
+    """Gives -ln of a Gaussian's integral over each level, all of one shape.
+
+    The outermost levels reach on for ever, as the codec cuts there: the levels sum to 1.
+    """
+    scale = ops.exp(-ops.maximum(log_deviation, LEAST_LOG_DEVIATION))
+    low = (ops.take(OUTER_LOWER, levels) - mean) * scale
+    high = (ops.take(OUTER_UPPER, levels) - mean) * scale
+    # Mirrored to below the mean, where logarithms tell small from smaller.
+    is_above = low + high > 0
+    low, high = ops.where(is_above, -high, low), ops.where(is_above, -low, high)
+    # Narrow ones: the density in the middle c times the width 2 h, times the mean of exp(-c t),
+    # |t| < h, which is sinh(c h) / (c h). The rest, exp(-t^2 / 2), is 1 - h^2 / 6 in the mean.
+    middle, half = 0.5 * (low + high), 0.5 * (high - low)
+    slope = ops.maximum(-middle * half, 1e-6)
+    narrow = ops.log(2 * half) - 0.5 * (ops.square(middle) + math.log(2 * math.pi))
+    narrow = narrow + slope + ops.log(-ops.expm1(-2 * slope) / (2 * slope)) - half**2 / 6
+    log_low, log_high = log_below(low), log_below(high)
+    wide = log_high + ops.log1p(-ops.exp(ops.minimum(log_low - log_high, -1e-7)))
+    return -ops.where(half < 0.05, narrow, wide)
+
+
+def log_below(x: Any) -> Any:
+    """Gives ln P(X < x) of a standard normal X, to 1e-6 of itself or better.
+
+    ln erfc by a polynomial (Press et al. 1992, Numerical Recipes in C, section 6.2), which is
+    good to 1.2e-7 of erfc however small that is; Keras has erf alone, which is 1 from 4 on.
+    """
+    u = ops.abs(x) * math.sqrt(0.5)
+    t = 1 / (1 + 0.5 * u)
+    sum_of_powers = 0.0
+    for coefficient in reversed(ERFC):
+        sum_of_powers = sum_of_powers * t + coefficient
+    log_tail = ops.log(t) - ops.square(u) + sum_of_powers - math.log(2)
+    return ops.where(x > 0, ops.log1p(-ops.exp(log_tail)), log_tail)
+
+
+ERFC = (
+    -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806,
+    0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277,
+)  # fmt: skip
+
+# Spectra.
+
+
+def mean_spectrum(sound: Any, frame: int) -> Any:
+    """Gives the mean magnitude of each frequency over rows and frames: [frame // 2 + 1].
+
+    Frames are of so many samples, under Hann's window, a quarter apart; sound is [batch, time].
+    """
+    real, imaginary = ops.stft(sound, frame, max(1, frame // 4), frame, center=False)
+    # A root has no gradient at 0.
+    return ops.mean(ops.sqrt(ops.square(real) + ops.square(imaginary) + 1e-12), axis=(0, 1))
+
+
+def spectral_distance(spectrum: Any, real: Any) -> Any:
+    """Gives the squared distance of two mean spectra as a share of the real one's square."""
+    return ops.sum(ops.square(spectrum - real)) / ops.maximum(ops.sum(ops.square(real)), 1e-6)
+
+
+# The mu-law of the codec.
+
+
+def _begins() -> np.ndarray:
+    """Where each level but the first begins: the least float32 that the codec gives that level.
+
+    But for level 128, which the codec also gives to what is as good as 0 from below.
+    """
+    companded = 2 * (np.arange(1, LEVELS) - 0.5) / (LEVELS - 1) - 1
+    begins = np.copysign((LEVELS ** np.abs(companded) - 1) / (LEVELS - 1), companded)
+    begins = begins.astype(np.float32)
+    is_short = to_levels(begins) < np.arange(1, LEVELS)
+    return np.where(is_short, np.nextafter(begins, np.float32(1)), begins)
+
+
+BEGINS = _begins()
+CENTRES = from_levels(np.arange(LEVELS))
+LOWER, UPPER = np.append(np.float32(-1), BEGINS), np.append(BEGINS, np.float32(1))
+FAR = np.float32(1e3)  # Stands for infinity: further than any deviation reaches.
+OUTER_LOWER, OUTER_UPPER = np.append(-FAR, BEGINS), np.append(BEGINS, FAR)
+
+
+def levels_of(sound: Any) -> Any:
+    """Gives the levels that the codec has for sound [batch, time]: int32."""
+    found = ops.searchsorted(ops.convert_to_tensor(BEGINS), ops.reshape(sound, (-1,)), "right")
+    return ops.cast(ops.reshape(found, ops.shape(sound)), "int32")
