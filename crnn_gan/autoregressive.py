@@ -66,7 +66,6 @@ class Autoregressive(MusicModel):
     pads_windows: ClassVar[bool] = True
     measures_likelihood: ClassVar[bool] = True
     continues: ClassVar[bool] = True
-    compiles_generation: ClassVar[bool] = False  # Whether XLA compiles the loop of `generate`.
 
     emission: Emission
     networks: Sequence[keras.layers.Layer]
@@ -74,6 +73,11 @@ class Autoregressive(MusicModel):
     def __init__(self, config: Any, spec: Spec, seed: int = 0, name: str | None = None):
         super().__init__(config, spec, seed, name)
         self.clip_norm = config.max_grad_norm
+
+    @property
+    def compiles_generation(self) -> bool:
+        """Whether XLA compiles the loop of `generate`."""
+        return False
 
     # What a subclass gives.
 

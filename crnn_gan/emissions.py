@@ -18,6 +18,13 @@ from crnn_gan.models.model import Control
 from crnn_gan.sampling import TEMPERATURE, TOP_K, TOP_P, draw_bits, draw_token
 from pipelines.codecs.codec import Spec
 
+LONGEST_NOTE = Control(
+    500,
+    0,
+    1_000_000,
+    "steps of time after which a key is released, by default of 10 ms each; 0: no limit",
+    "int32",
+)
 CLOSES = Control(
     1, 0, 1, "1 releases every key within the piece, whose last tokens are for that; 0 does not",
     "int32",
@@ -29,7 +36,9 @@ def controls_of(spec: Spec) -> dict[str, Control]:
     if spec.kind == "roll":
         return {"temperature": TEMPERATURE}
     controls = {"temperature": TEMPERATURE, "top_k": TOP_K, "top_p": TOP_P}
-    return controls | ({"closes": CLOSES} if isinstance(grammar_of(spec), Events) else {})
+    if isinstance(grammar_of(spec), Events):
+        controls |= {"closes": CLOSES, "longest_note": LONGEST_NOTE}
+    return controls
 
 
 class Emission(Protocol):
@@ -143,7 +152,8 @@ class Tokens(keras.layers.Layer):
         """See `Emission`: int32 [batch]."""
         if "closes" in controls:
             left = ops.where(controls["closes"] > 0, left, NEVER)
-        allowed = self.grammar.allowed(state, left)
+        longest = controls.get("longest_note", 0)
+        allowed = self.grammar.allowed(state, left, longest)
         temperature, top_k, top_p = (controls[n] for n in ("temperature", "top_k", "top_p"))
         # In a stack of one, a row is added up alike alone and beside others.
         logits = ops.matmul(hidden[None], self.head.kernel[None])[0] + self.head.bias

@@ -25,12 +25,13 @@ class Grammar(Protocol):
     def start(self, batch: Any) -> tuple[Any, ...]:
         """Gives the state of rows that have no token yet."""
 
-    def allowed(self, state: tuple[Any, ...], left: Any) -> Any:
+    def allowed(self, state: tuple[Any, ...], left: Any, longest: Any = 0) -> Any:
         """Gives the tokens that may come next: bool [batch, tokens], one or more a row.
 
         Args:
           state: as `start` or `after` gave it.
           left: int32 [batch], tokens to come, the next one included.
+          longest: int32 [batch], steps of time after which a note has to end; 0: it need not.
         """
 
     def after(self, state: tuple[Any, ...], token: Any) -> tuple[Any, ...]:
@@ -48,7 +49,7 @@ class Free:
         """See `Grammar.start`."""
         return ()
 
-    def allowed(self, state: tuple[Any, ...], left: Any) -> Any:
+    def allowed(self, state: tuple[Any, ...], left: Any, longest: Any = 0) -> Any:
         """See `Grammar.allowed`."""
         return ops.ones((ops.shape(left)[0], self.size), "bool")
 
@@ -64,6 +65,8 @@ class Events:
     step in which it was struck; a velocity is followed by a note. Tokens are allowed only as
     long as those that are left suffice to release every key, so that a piece whose length is
     known ends with all keys up. Keys that a primer left down are released where there is room.
+    A key that is down for too long, which a model whose memory ends forgets, is released before
+    anything else happens.
     """
 
     def __init__(self, blocks: Mapping[str, tuple[int, int]], size: int):
@@ -80,16 +83,17 @@ class Events:
         self.column[self.on[0]], self.column[self.off[0]] = keys[0], KEYS + keys[0]
 
     def start(self, batch: Any) -> tuple[Any, ...]:
-        """Gives keys that are down and keys struck in this step, bool [batch, 128], and whether
-        a velocity waits for its note, bool [batch]."""
-        up = ops.zeros((batch, KEYS), "bool")
-        return up, up, ops.zeros((batch,), "bool")
+        """Gives keys that are down, bool [batch, 128], for how many steps of time, int32
+        [batch, 128], and whether a velocity waits for its note, bool [batch]."""
+        up, ages = ops.zeros((batch, KEYS), "bool"), ops.zeros((batch, KEYS), "int32")
+        return up, ages, ops.zeros((batch,), "bool")
 
-    def allowed(self, state: tuple[Any, ...], left: Any) -> Any:
+    def allowed(self, state: tuple[Any, ...], left: Any, longest: Any = 0) -> Any:
         """See `Grammar.allowed`."""
-        down, struck, waits = state
+        down, ages, waits = state
         count = ops.sum(ops.cast(down, "int32"), axis=-1)
-        is_fresh = ops.any(struck, axis=-1)
+        is_old = down & (ages > 0)
+        is_fresh = ops.any(down & (ages == 0), axis=-1)
         after = left - 1
         may_strike = after >= count + 2  # That key's release, and time before it.
         on = ~down & may_strike[:, None]
@@ -98,17 +102,24 @@ class Events:
         # Keys that were just struck need time before they can be released.
         may_wait = ~waits & ((after >= count) | is_fresh)
         may_tread = ~waits & (after >= count + ops.cast(is_fresh, "int32"))
-        off = down & ~struck & ~waits[:, None]
+        off = is_old & ~waits[:, None]
         others = ops.stack([may_wait, may_announce, may_tread, ops.zeros_like(waits)], axis=-1)
-        return ops.take(ops.concatenate([on, off, others], axis=-1), self.column, axis=-1)
+        found = ops.concatenate([on, off, others], axis=-1)
+        longest = ops.reshape(longest, (-1, 1))
+        overdue = off & (longest > 0) & (ages >= longest)
+        alone = ops.pad(overdue, ((0, 0), (KEYS, others.shape[-1])))
+        found = ops.where(ops.any(overdue, axis=-1, keepdims=True), alone, found)
+        return ops.take(found, self.column, axis=-1)
 
     def after(self, state: tuple[Any, ...], token: Any) -> tuple[Any, ...]:
         """See `Grammar.after`."""
-        down, struck, _ = state
+        down, ages, _ = state
         token = token[:, None]
         on, off = token == self.on, token == self.off
-        struck = (struck | on) & ~_within(token, self.shift)
-        return (down | on) & ~off, struck, _within(token, self.velocity)[:, 0]
+        down = (down | on) & ~off
+        steps = ops.where(_within(token, self.shift), token - self.shift[0] + 1, 0)
+        ages = ops.where(down & ~on, ages + steps, 0)
+        return down, ages, _within(token, self.velocity)[:, 0]
 
 
 def _within(token: Any, block: tuple[int, int]) -> Any:
@@ -131,7 +142,7 @@ class Sixteenths:
         silent = ops.full((batch, MOST_VOICES), -1, "int32")
         return silent, silent, ops.zeros((batch,), "int32")
 
-    def allowed(self, state: tuple[Any, ...], left: Any) -> Any:
+    def allowed(self, state: tuple[Any, ...], left: Any, longest: Any = 0) -> Any:
         """See `Grammar.allowed`."""
         before, _, voice = state
         at = ops.one_hot(voice, MOST_VOICES, dtype="int32")
@@ -172,7 +183,7 @@ class Text:
         """Gives whether it has begun and whether it has ended, bool [batch]."""
         return ops.zeros((batch,), "bool"), ops.zeros((batch,), "bool")
 
-    def allowed(self, state: tuple[Any, ...], left: Any) -> Any:
+    def allowed(self, state: tuple[Any, ...], left: Any, longest: Any = 0) -> Any:
         """See `Grammar.allowed`."""
         has_begun, has_ended = (flag[:, None] for flag in state)
         is_begin = ops.arange(self.size, dtype="int32")[None, :] == self.begin

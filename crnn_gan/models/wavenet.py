@@ -20,10 +20,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import keras
-from keras import ops
 
 from crnn_gan.autoregressive import Autoregressive, LikelihoodConfig
-from crnn_gan.conditioning import ConditionConfig, told_in_training
+from crnn_gan.conditioning import ConditionConfig
 from crnn_gan.emissions import Keys, NotewiseKeys, Tokens
 from crnn_gan.layers.dilated import DilatedStack
 from pipelines.codecs.codec import Kind, Spec
@@ -96,7 +95,6 @@ class Model(Autoregressive):
     levels [batch, time]."""
 
     accepts: ClassVar[tuple[Kind, ...]] = ("tokens", "roll", "audio")
-    compiles_generation: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "jsb_chorales": JSB_CHORALES,
         "nottingham": NOTTINGHAM,
@@ -134,6 +132,11 @@ class Model(Autoregressive):
         self.networks = [self.embed, self.stack, self.emission]
         self.built = True
 
+    @property
+    def compiles_generation(self) -> bool:
+        """Not of rolls: their steps are few, and XLA dies of a loop over keys within one."""
+        return self.spec.kind != "roll"
+
     def _draw_emission(self) -> Any:
         config = self.config
         if self.spec.kind != "roll":
@@ -159,13 +162,6 @@ class Model(Autoregressive):
             past = self.input_drop(past, training=training)
         x = self.stack(self.embed(past), told, training=training)
         return self.end_drop(x, training=training)
-
-    def nats(self, batch: Mapping[str, Any]) -> Any:
-        """See `MusicModel.nats`: all steps at once."""
-        music = ops.cast(batch["music"], "int32")
-        told = told_in_training(self.config, batch)
-        hidden = self.hidden(self.emission.past(music), told, training=False)
-        return self.emission.nats(hidden, music)
 
     def initial_state(self, batch: Any) -> tuple[Any, ...]:
         """See `Autoregressive.initial_state`: empty ring buffers."""

@@ -88,6 +88,23 @@ def test_no_event_is_dropped_and_no_key_is_left_down():
     assert any(struck)
 
 
+def test_a_key_that_is_down_for_too_long_is_released_before_anything_else():
+    grammar = grammar_of(EVENTS.spec)
+    state = grammar.start(1)
+    # Key 60 for 7 steps, key 64 for the last 3 of them.
+    for token in (ON + 60, SHIFT + 3, ON + 64, SHIFT + 2):
+        state = grammar.after(state, ops.convert_to_tensor(np.array([token], np.int32)))
+    left = ops.full((1,), NEVER, "int32")
+
+    def allowed(longest):
+        limit = ops.full((1,), longest, "int32")
+        return np.flatnonzero(np.asarray(grammar.allowed(state, left, limit))[0]).tolist()
+
+    assert len(allowed(0)) == len(allowed(8)) > 100
+    assert allowed(7) == [OFF + 60]
+    assert allowed(3) == [OFF + 60, OFF + 64]
+
+
 def test_without_an_end_keys_may_stay_down():
     tokens = sentences(grammar_of(EVENTS.spec), 20, 30, seed=1, closes=False)
     struck, released = (tokens < OFF).sum(), ((tokens >= OFF) & (tokens < SHIFT)).sum()
