@@ -19,7 +19,7 @@ from crnn_gan.sampling import TEMPERATURE, TOP_K, TOP_P, draw_bits, draw_token
 from pipelines.codecs.codec import Spec
 
 LONGEST_NOTE = Control(
-    500,
+    300,
     0,
     1_000_000,
     "steps of time after which a key is released, by default of 10 ms each; 0: no limit",
