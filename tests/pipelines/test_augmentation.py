@@ -40,6 +40,13 @@ class Fixed(codecs.Codec):
     def encode(self, score):
         return np.zeros(1, np.uint16)
 
+    @property
+    def offers(self):
+        return {"signs": "as they are"}
+
+    def outputs(self, arrays, lengths):
+        return {"signs": arrays}
+
 
 def score(*notes):
     """A Score of (onset, duration, pitch, velocity), 12 ticks a quarter."""
