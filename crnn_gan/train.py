@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crnn_gan.training.best import Best
     from pipelines.codecs.codec import Codec, ScoreCodec
     from pipelines.dataset import Pieces, Shards, Windows
+    from pipelines.records import Manifest
 
 USAGE = """python -m crnn_gan.train --model=NAME --data_dir=DIR --run_dir=DIR [settings]
 
@@ -128,33 +129,14 @@ def train(flags: Flags, config: Any) -> MusicModel:
       CheckpointError: a checkpoint could not be written.
       TrainingError: too many updates in a row were not finite.
     """
-    from crnn_gan.configuration import RunConfig, automatic_precision, versions
-    from crnn_gan.models.model import model_class
-    from crnn_gan.training import best, checkpoint
+    from crnn_gan.configuration import RunConfig, versions
+    from crnn_gan.training import checkpoint
     from crnn_gan.training.phases import make_deterministic
     from pipelines import dataset, records
     from pipelines.batches import augmentation
 
-    if flags.precision == "auto":
-        flags = dataclasses.replace(flags, precision=automatic_precision())
-    cls = model_class(flags.model)
     manifest = records.read_manifest(flags.data_dir)
-    likelihood = cls.measures_likelihood and manifest.splits["validation"]["pieces"] > 0
-    if cls.measures_likelihood and not likelihood:
-        print(
-            "note: the validation split is empty, so no likelihood of held-out music is measured: "
-            "prepare more music, or with a larger --validation_fraction",
-            flush=True,
-        )
-    if flags.windows_per_piece is None:
-        flags = dataclasses.replace(flags, windows_per_piece=1 if cls.pads_windows else 20)
-    if flags.best_by == "auto":
-        by = best.HELD_OUT_NATS if likelihood else best.BAND_DISTANCE
-        flags = dataclasses.replace(flags, best_by=by)
-    if flags.best_by == best.HELD_OUT_NATS and not likelihood:
-        raise UsageError(
-            f"{flags.model} measures no likelihood of this data; give another --best_by"
-        )
+    flags, likelihood = _resolved(flags, manifest)
     if flags.deterministic:
         make_deterministic(flags.seed)
     run_dir = Path(flags.run_dir)
@@ -197,6 +179,38 @@ def train(flags: Flags, config: Any) -> MusicModel:
     _fit(run_dir, flags, model, codec, windows, bands, done, choose, measure)
     _say_best(choose(checkpoint.epochs(run_dir)))
     return model
+
+
+def _resolved(flags: Flags, manifest: Manifest) -> tuple[Flags, bool]:
+    """Gives the flags with what they leave to us decided, and whether likelihood is measured.
+
+    Raises:
+      UsageError: the best epoch is to be chosen by likelihood, which cannot be measured.
+    """
+    from crnn_gan.configuration import automatic_precision
+    from crnn_gan.models.model import model_class
+    from crnn_gan.training import best
+
+    cls = model_class(flags.model)
+    likelihood = cls.measures_likelihood and manifest.splits["validation"]["pieces"] > 0
+    if cls.measures_likelihood and not likelihood:
+        print(
+            "note: the validation split is empty, so no likelihood of held-out music is measured: "
+            "prepare more music, or with a larger --validation_fraction",
+            flush=True,
+        )
+    if flags.precision == "auto":
+        flags = dataclasses.replace(flags, precision=automatic_precision())
+    if flags.windows_per_piece is None:
+        flags = dataclasses.replace(flags, windows_per_piece=1 if cls.pads_windows else 20)
+    if flags.best_by == "auto":
+        by = best.HELD_OUT_NATS if likelihood else best.BAND_DISTANCE
+        flags = dataclasses.replace(flags, best_by=by)
+    if flags.best_by == best.HELD_OUT_NATS and not likelihood:
+        raise UsageError(
+            f"{flags.model} measures no likelihood of this data; give another --best_by"
+        )
+    return flags, likelihood
 
 
 def _agree(run_dir: Path, run: Any) -> None:
