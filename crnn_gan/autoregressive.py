@@ -10,6 +10,7 @@ agree, and a test holds them to it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -256,9 +257,7 @@ class Autoregressive(MusicModel):
             return (left - 1, *state), (flat,)
 
         shape = tuple(int(axis or 0) for axis in self.spec.shape[1:])
-        size = 1
-        for axis in shape:
-            size *= axis
+        size = math.prod(shape)
         network = self.opening(count, noise, controls)
         state = (ops.cast(length, "int32"), *self.start(count, primer, network, **controls))
         loop = scan_compiled if self.compiles_generation else scan

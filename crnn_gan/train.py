@@ -308,11 +308,11 @@ def _write_bands(
 
 def _introduce(run_dir: Path, model: MusicModel, codec: Codec, windows: Windows, done: int) -> None:
     """Says on the console what is about to happen and where it goes."""
+    from pipelines.codecs.codec import ScoreCodec
+
     made_of = windows.summary
     short = f" ({made_of.too_short} shorter than a window left out)" if made_of.too_short else ""
     weights = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    from pipelines.codecs.codec import ScoreCodec
-
     written = "MIDI, piano rolls and statistics" if isinstance(codec, ScoreCodec) else "WAV files"
     print(f"run: {run_dir} ({written} in {run_dir / 'generated_data'})")
     place = "in memory" if windows.in_memory else "read from disk as they are needed"

@@ -43,7 +43,7 @@ class Config(LikelihoodConfig):
         self.require_at_least(hidden_size=1, num_layers=1, embedding_size=1)
 
 
-# Of the source documents: the chorales' char-RNN, Deep Symphony's, and its first one over ABC.
+# Of the source documents: the chorales' char-RNN, and Deep Symphony's.
 CHORALES = dict(
     cell="gru", hidden_size=100, num_layers=1, embedding_size=100, songlength=200, batch_size=1,
     learning_rate=5e-4, max_grad_norm=1e9,
