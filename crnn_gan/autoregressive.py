@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import keras
 from keras import ops
@@ -37,18 +37,41 @@ class LikelihoodConfig:
     batch_size: int = flag(32, "windows in a batch")
     max_epoch: int = flag(20, "epochs in all")
     dropout: float = flag(0.0, "share of units that are dropped in training")
-    learning_rate: float = flag(1e-3, "of Adam")
+    learning_rate: float = flag(1e-3, "of Adam, at its highest")
+    lr_schedule: Literal["decay", "cosine"] = flag(
+        "decay",
+        "decay: by lr_decay an epoch, after epochs_before_decay; cosine: down to nothing at "
+        "max_epoch, so that training longer begins by raising it again",
+    )
     lr_decay: float = flag(1.0, "factor an epoch on the learning rate, after epochs_before_decay")
     epochs_before_decay: int = flag(10, "epochs before the learning rate decays")
+    warmup_epochs: int = flag(0, "first epochs, over which the learning rate rises to its highest")
     max_grad_norm: float = flag(3.0, "largest global norm of a gradient")
+    average: float = flag(
+        0.0,
+        "decay a batch of the average of the weights that composes and is measured; 0 for none",
+    )
 
     def __post_init__(self) -> None:
-        self.require_at_least(songlength=2, batch_size=1, max_epoch=1, epochs_before_decay=0)
+        self.require_at_least(
+            songlength=2, batch_size=1, max_epoch=1, epochs_before_decay=0, warmup_epochs=0
+        )
         for name in ("learning_rate", "lr_decay", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give a number above 0")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"--dropout is {self.dropout}; give a share from 0, below 1")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"--average is {self.average}; give 0 (none) or more, below 1")
+
+    def learning_rate_of(self, epoch: int) -> float:
+        """Gives the learning rate of an epoch, from 0; of a cosine, that of its middle."""
+        rising = min(1.0, (epoch + 1) / (self.warmup_epochs + 1))
+        if self.lr_schedule == "cosine":
+            falling = 0.5 + 0.5 * math.cos(math.pi * (epoch + 0.5) / self.max_epoch)
+        else:
+            falling = self.lr_decay ** max(epoch - self.epochs_before_decay, 0)
+        return self.learning_rate * rising * falling
 
     def require_at_least(self, **smallest: int) -> None:
         """Raises ValueError, naming the flag, where a field is below its smallest value."""
@@ -114,16 +137,19 @@ class Autoregressive(MusicModel):
         phase = Phase("likelihood", self.networks, self.mean_nats)
         return [Stage("likelihood", self.config.max_epoch, [phase])]
 
+    @property
+    def averaged(self) -> Sequence[keras.layers.Layer]:
+        """See `MusicModel.averaged`."""
+        return self.networks if self.config.average else ()
+
     def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
         """Gives Adam."""
         return keras.optimizers.Adam(self.config.learning_rate, name=f"{phase}_adam")
 
     def begin_epoch(self, epoch: int) -> None:
         """Sets the learning rate of an epoch, from 0."""
-        config = self.config
-        decay = config.lr_decay ** max(epoch - config.epochs_before_decay, 0)
         for optimizer in self.optimizer.by_phase.values():
-            optimizer.learning_rate = config.learning_rate * decay
+            optimizer.learning_rate = self.config.learning_rate_of(epoch)
 
     def mean_nats(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Gives the mean nats of a step, over those that count in padded windows.

@@ -132,6 +132,7 @@ def load_run(run_dir: Path, which: str = "newest") -> Run:
     config = RunConfig.read(run_dir)
     model = config.build_model("float32")
     restored = checkpoint.restore_weights(run_dir, model, which)
+    model.take_averages()
     return Run(config, config.build_codec(), model, restored.epoch, restored.chosen)
 
 

@@ -16,6 +16,7 @@ from pipelines.command_line import UsageError, flag, parse, peek, run_command
 from pipelines.score import Score
 
 if TYPE_CHECKING:
+    from crnn_gan.configuration import RunConfig
     from crnn_gan.metrics.bands import Band
     from crnn_gan.models.model import MusicModel
     from crnn_gan.training.best import Best
@@ -129,7 +130,6 @@ def train(flags: Flags, config: Any) -> MusicModel:
       CheckpointError: a checkpoint could not be written.
       TrainingError: too many updates in a row were not finite.
     """
-    from crnn_gan.configuration import RunConfig, versions
     from crnn_gan.training import checkpoint
     from crnn_gan.training.phases import make_deterministic
     from pipelines import dataset, records
@@ -140,17 +140,7 @@ def train(flags: Flags, config: Any) -> MusicModel:
     if flags.deterministic:
         make_deterministic(flags.seed)
     run_dir = Path(flags.run_dir)
-    training = dataclasses.asdict(flags)
-    del training["run_dir"]  # A run directory may be moved.
-    run = RunConfig(
-        model=flags.model,
-        config=dataclasses.asdict(config),
-        codec=manifest.codec,
-        spec=manifest.spec,
-        training=json.loads(json.dumps(training)),
-        data={"configuration": manifest.configuration, **manifest.source},
-        versions=versions(),
-    )
+    run = _run_config(flags, config, manifest)
     _agree(run_dir, run)
     pieces = dataset.open_pieces(
         flags.data_dir, "train", flags.composer, flags.works_per_composer, flags.memory_megabytes
@@ -213,7 +203,30 @@ def _resolved(flags: Flags, manifest: Manifest) -> tuple[Flags, bool]:
     return flags, likelihood
 
 
-def _agree(run_dir: Path, run: Any) -> None:
+def _run_config(flags: Flags, config: Any, manifest: Manifest) -> RunConfig:
+    """Gives what config.json will hold of a run."""
+    from crnn_gan.configuration import RunConfig, versions
+
+    training = _plain(flags)
+    del training["run_dir"]  # A run directory may be moved.
+    return RunConfig(
+        model=flags.model,
+        config=_plain(config),
+        codec=manifest.codec,
+        spec=manifest.spec,
+        training=training,
+        data={"configuration": manifest.configuration, **manifest.source},
+        versions=versions(),
+    )
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    """Gives the fields of a dataclass as they come back from a file: lists in place of tuples."""
+    found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return found
+
+
+def _agree(run_dir: Path, run: RunConfig) -> None:
     """Checks that a directory that already holds a run holds this one.
 
     Raises:

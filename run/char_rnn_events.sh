@@ -7,7 +7,6 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=char_rnn
 codec=events
-train_flags+=(--preset=deep_symphony --max_epoch=20 --learning_rate=0.002)
-train_flags+=(--epochs_before_decay=10 --lr_decay=0.8)
+train_flags+=(--preset=deep_symphony --max_epoch=2 --learning_rate=0.002 --lr_schedule=cosine)
 sample_flags+=(--length=1024)
 job "$@"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from crnn_gan.configuration import RunConfig
 from crnn_gan.models.model import config_class, model_class, model_names
 from crnn_gan.signatures.noise import draw_numpy
-from crnn_gan.train import Flags
+from crnn_gan.train import Flags, _run_config
 from pipelines.batches.conditions import SIZES
-from pipelines.codecs.codec import codec_class, codec_names
+from pipelines.codecs.codec import Spec, codec_class, codec_names
 
 SMALLER = {
     "hidden_size_g": 4, "hidden_size_d": 4, "songlength": 5, "batch_size": 2, "hidden_size": 6,
@@ -82,6 +84,15 @@ def test_the_config_goes_through_json(name):
     assert config_class(name)(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
+def test_a_run_has_the_same_settings_when_it_is_read_again(name, tmp_path):
+    spec = Spec("tokens", (None,), "int32", size=9, step="token")
+    manifest = SimpleNamespace(codec={}, spec=spec, configuration="", source={})
+    flags = Flags(model=name, data_dir="data", run_dir="run")
+    run = _run_config(flags, config_class(name)(), manifest)
+    run.write(tmp_path)
+    assert RunConfig.read(tmp_path) == run
+
+
 def test_each_preset_makes_a_config(name):
     for preset, fields in model_class(name).presets.items():
         assert config_class(name)(**fields) is not None, preset
@@ -105,6 +116,24 @@ def test_the_same_noise_gives_the_same_array_and_other_noise_another(model):
     assert first.shape == (2, 5, *model.spec.shape[1:])
     np.testing.assert_array_equal(first, compose(model, 2, 5))
     assert not np.array_equal(first, compose(model, 2, 5, seed=9))
+
+
+def test_an_average_of_the_weights_composes_where_one_is_kept(model):
+    if "average" not in {field.name for field in dataclasses.fields(model.config)}:
+        pytest.skip(f"{model.name} keeps no average of its weights")
+    averaged, plain = (tiny(model.name, model.spec, average=value) for value in (0.9, 0.0))
+    assert [] != averaged.averages != plain.averages == []
+    before, weights = compose(averaged, 2, 5), np.asarray(averaged.trainable_variables[0])
+    for mean in averaged.averages:
+        mean.assign(mean * 1.5 + 0.2)
+    np.testing.assert_array_equal(averaged.trainable_variables[0], weights)
+    composed = compose(averaged, 2, 5)
+    assert not np.array_equal(composed, before)
+    averaged.take_averages()
+    pairs = zip(plain.trainable_variables, averaged.trainable_variables, strict=True)
+    for weight, average in pairs:
+        weight.assign(average)
+    np.testing.assert_allclose(compose(plain, 2, 5), composed, atol=1e-5)
 
 
 def test_a_row_is_the_same_whatever_the_batch(model):

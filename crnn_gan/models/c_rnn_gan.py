@@ -167,12 +167,6 @@ class Model(MusicModel):
         if config.initializer == "original":
             self._dense = keras.initializers.RandomNormal(stddev=1.0)
         self.generator = self._draw_generator("generator")
-        self.composer = self.generator
-        if config.average:
-            self.composer = self._draw_generator("composer")
-            self.composer.trainable = False
-            self.composer.set_weights(self.generator.get_weights())
-            self.batches = keras.Variable(0, dtype="int32", trainable=False, name="batches")
         if self.has_meta:
             self.meta_generator = self._draw_meta_generator()
         self.discriminator = self._draw_discriminator()
@@ -333,17 +327,10 @@ class Model(MusicModel):
         decay = config.lr_decay ** max(epoch - config.epochs_before_decay, 0)
         return config.learning_rate * factor * decay
 
-    def after_batch(self) -> None:
-        """Moves the composer's weights towards the generator's."""
-        if self.composer is self.generator:
-            return
-        self.batches.assign(self.batches + 1)
-        # The first batches are nothing to hold on to.
-        count = ops.cast(self.batches, "float32")
-        decay = ops.minimum(self.config.average, count / (10.0 + count))
-        pairs = zip(self.composer.variables, self.generator.variables, strict=True)
-        for mean, weight in pairs:
-            mean.assign(decay * mean + (1 - decay) * weight)
+    @property
+    def averaged(self) -> Sequence[keras.layers.Layer]:
+        """See `MusicModel.averaged`: the generator, alone of all."""
+        return [self.generator] if self.config.average else ()
 
     def begin_epoch(self, epoch: int) -> None:
         """Sets the learning rates and the length of the curriculum for an epoch, from 0."""
@@ -544,5 +531,5 @@ class Model(MusicModel):
                 ops.cast(noise[f"dropout_{layer}"] >= rate, "float32") / (1 - rate)
                 for layer in range(self.config.num_layers_g)
             ]
-        made = self.composer(inputs, noise["first"], dropout_masks=masks)
+        made = self.generator(inputs, noise["first"], dropout_masks=masks)
         return ops.cast(made, "float32")

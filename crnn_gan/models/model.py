@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import keras
+import numpy as np
+from keras import ops
 
 from crnn_gan.training.phases import PhasedModel, Stage
 from pipelines.codecs.codec import Codec, Kind, Spec, codec_class, codec_names
@@ -133,14 +137,61 @@ class MusicModel(PhasedModel):
     def begin_epoch(self, epoch: int) -> None:
         """Sets what changes by the epoch, from 0 over all stages: learning rates, lengths."""
 
+    @property
+    def averaged(self) -> Sequence[keras.layers.Layer]:
+        """Networks that compose and are measured with an average of their weights.
+
+        A batch keeps `config.average` of it (Polyak and Juditsky 1992); the last batches alone
+        jump about.
+        """
+        return ()
+
+    def compile(self, **kwargs: Any) -> None:
+        """See `PhasedModel.compile`; makes the averages, which are state of the model."""
+        self.averages = [
+            keras.Variable(np.asarray(v), trainable=False, name=f"average_{index}")
+            for index, v in enumerate(self._averaged_weights)
+        ]
+        if self.averages:
+            self.batches = keras.Variable(0, dtype="int32", trainable=False, name="batches")
+        super().compile(**kwargs)
+
+    @property
+    def _averaged_weights(self) -> list[keras.Variable]:
+        return [v for network in self.averaged for v in network.trainable_variables]
+
+    def after_batch(self) -> None:
+        """Lets the averages follow the weights; the first batches are nothing to hold on to."""
+        if not self.averages:
+            return
+        self.batches.assign(self.batches + 1)
+        count = ops.cast(self.batches, "float32")
+        decay = ops.minimum(self.config.average, count / (10.0 + count))
+        for mean, weight in zip(self.averages, self._averaged_weights, strict=True):
+            mean.assign(decay * mean + (1 - decay) * weight)
+
+    def take_averages(self) -> None:
+        """Makes the averages the weights, for composing alone: training would not go on well."""
+        for mean, weight in zip(self.averages, self._averaged_weights, strict=True):
+            weight.assign(mean)
+
+    def _with_averages(self) -> AbstractContextManager[Any]:
+        """Gives a scope within which the averages are read in place of the weights."""
+        if not self.averages:
+            return contextlib.nullcontext()
+        values = [(v, v.value) for v in self.variables]
+        averages = zip(self._averaged_weights, (mean.value for mean in self.averages), strict=True)
+        return keras.StatelessScope(state_mapping=[*values, *averages])
+
     def call(self, inputs: Mapping[str, Mapping[str, Any]]) -> Any:
         """Generates, so that `predict_on_batch` composes: {"noise": ..., "controls": ...}.
 
         Of {"batch": ...} it gives `nats`, so that `predict_on_batch` measures likelihood.
         """
-        if "batch" in inputs:
-            return self.nats(inputs["batch"])
-        return self.generate(inputs["noise"], **inputs["controls"])
+        with self._with_averages():
+            if "batch" in inputs:
+                return self.nats(inputs["batch"])
+            return self.generate(inputs["noise"], **inputs["controls"])
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
         """Names the noises of `count` pieces of `length` steps (ints, or scalar tensors)."""

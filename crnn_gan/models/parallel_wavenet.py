@@ -17,8 +17,8 @@ density to learn. The teacher's likelihood is that of levels, the Gaussian's int
 so that its nats stand beside those of `wavenet`.
 
 Left out: conditions, and with them what needs a text or a class (perceptual and contrastive
-losses); the mixture of logistics, whose divergence has no closed form; averaged weights; primers:
-noise would have to be found of which the student makes them. As nothing tells the student which
+losses); the mixture of logistics, whose divergence has no closed form; primers: noise
+would have to be found of which the student makes them. As nothing tells the student which
 music to make, spectra are compared in the mean over batch and time; the papers compare a sentence
 with its recording, ClariNet frame by frame.
 
@@ -137,16 +137,19 @@ class Model(MusicModel):
         epochs = {"teacher": first, "student": config.max_epoch - first}
         return [Stage(p.name, epochs[p.name], [p]) for p in (teacher, student) if epochs[p.name]]
 
+    @property
+    def averaged(self) -> Sequence[keras.layers.Layer]:
+        """See `MusicModel.averaged`; the student learns of the teacher's own weights."""
+        return [self.teacher, *self.flows] if self.config.average else ()
+
     def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
         """Gives Adam."""
         return keras.optimizers.Adam(self.config.learning_rate, name=f"{phase}_adam")
 
     def begin_epoch(self, epoch: int) -> None:
         """Sets the learning rate of an epoch, from 0."""
-        config = self.config
-        decay = config.lr_decay ** max(epoch - config.epochs_before_decay, 0)
         for optimizer in self.optimizer.by_phase.values():
-            optimizer.learning_rate = config.learning_rate * decay
+            optimizer.learning_rate = self.config.learning_rate_of(epoch)
 
     def teacher_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Gives the mean nats of a level by the density, an upper bound of its nats.
