@@ -97,7 +97,8 @@ def held_out_likelihood(
         # Few shapes, so that few graphs are made; what is filled up counts nothing.
         filled = {name: _resized(values, rows, time) for name, values in batch.items()}
         nats = np.asarray(model.predict_on_batch({"batch": filled}), np.float64)
-        nats = nats[: len(lengths)] * (np.arange(nats.shape[1]) < lengths[:, None])
+        is_music = np.arange(nats.shape[1]) < lengths[:, None]
+        nats = np.where(is_music, nats[: len(lengths)], 0.0)
         found += Likelihood(
             float(nats.sum()), float(nats[:, 0].sum()), int(lengths.sum()), len(lengths)
         )

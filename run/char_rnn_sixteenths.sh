@@ -8,8 +8,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=char_rnn
 codec=sixteenths
 if [[ "$source" == corpus ]]; then prepare_flags+=(--collection=bach_chorales); fi
-train_flags+=(--songlength=320 --hidden_size=256 --num_layers=2 --dropout=0.2)
-train_flags+=(--transpose_semitones=3 --max_epoch=40 --epochs_before_decay=20 --lr_decay=0.9)
+train_flags+=(--songlength=320 --batch_size=16 --hidden_size=256 --num_layers=2 --dropout=0.2)
+train_flags+=(--transpose_semitones=3 --max_epoch=30 --learning_rate=0.003 --lr_schedule=cosine)
+train_flags+=(--warmup_epochs=1 --average=0.99)
 sample_flags+=(--length=640 --temperature=0.9)
 evaluate_flags+=(--length=320)
 job "$@"
