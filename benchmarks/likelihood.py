@@ -10,7 +10,8 @@ score the first frame too: that is the column "frames 1..T".
     python benchmarks/likelihood.py --run_dirs=train/a,train/b [--max_order=6]
 
 Prints, for each run, parameters, epoch, and nats a step of the validation and the test split;
-perplexity of tokens; bits a second of events; and with conditions hidden, where it has some.
+perplexity of tokens; bits a second of events; density, precision and recall of rolls whose keys
+are independent; and with conditions hidden, where it has some.
 Floors: Witten-Bell n-grams of tokens, marginal and Markov chains of keys, on the same split.
 """
 
@@ -86,7 +87,9 @@ def main(argv: list[str]) -> None:
 def score(run_dir: Path, checkpoint: str) -> Any:
     """Prints what a run reaches; gives the run."""
     from crnn_gan.configuration import load_run
+    from crnn_gan.emissions import Keys
     from crnn_gan.likelihood import held_out_likelihood
+    from crnn_gan.predictions import held_out_predictions
 
     run = load_run(run_dir, checkpoint)
     model, data_dir = run.model, run.config.training["data_dir"]
@@ -100,6 +103,8 @@ def score(run_dir: Path, checkpoint: str) -> Any:
                 continue
             found = held_out_likelihood(model, pieces, conditions, batch_size=BATCH)
             print(f"  {split}{words}: {described(found, data_dir, pieces)}", flush=True)
+        if isinstance(getattr(model, "emission", None), Keys):
+            print(f"  {split}, predicted: {of_notes(held_out_predictions(model, pieces))}")
     return run
 
 
@@ -117,6 +122,14 @@ def described(found: Any, data_dir: str, pieces: Any) -> str:
     if pieces.spec.kind == "tokens" and (seconds := ngrams.music_seconds(data_dir, pieces)):
         parts.append(f"{found.nats / np.log(2) / seconds:.1f} bits a second")
     return ", ".join(parts)
+
+
+def of_notes(found: Any) -> str:
+    """Says predictions in words."""
+    return (
+        f"density {found.density:.3f} notes a frame (true {found.true_density:.3f}), precision "
+        f"{found.precision:.3f}, recall {found.recall:.3f} of notes more probable than a half"
+    )
 
 
 def print_floors(config: Any, data_dir: str, max_order: int) -> None:

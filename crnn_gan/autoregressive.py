@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import keras
@@ -169,9 +169,22 @@ class Autoregressive(MusicModel):
         return ops.sum(nats * counts) / ops.maximum(ops.sum(counts), 1.0), {}
 
     def nats(self, batch: Mapping[str, Any]) -> Any:
-        """See `MusicModel.nats`: step by step, in the memory of one step.
+        """See `MusicModel.nats`. Conditions that are not in the batch are hidden."""
 
-        Conditions that are not in the batch are hidden.
+        def nats_of(hidden: Any, drawing: Any, music: Any) -> Any:
+            return self.emission.next_nats(hidden, drawing, music)[:, None]
+
+        return self.along(batch, nats_of, 1)[..., 0]
+
+    def along(self, batch: Mapping[str, Any], of: Callable[[Any, Any, Any], Any], size: int) -> Any:
+        """Gives of(hidden, the emission's state, music) of each step, given all before it.
+
+        Step by step, in the memory of one step: float32 [batch, time, size].
+
+        Args:
+          batch: see `MusicModel.nats`.
+          of: what is known before a step, and the step -> float32 [batch, size].
+          size: numbers a step.
         """
         music = ops.cast(batch["music"], "int32")
         past, count = self.emission.past(music), ops.shape(music)[0]
@@ -183,12 +196,12 @@ class Autoregressive(MusicModel):
             network, drawing = state
             past, music, *told = elements
             network, hidden = self.advance(network, past, told[0] if told else None)
-            nats = self.emission.next_nats(hidden, drawing, music)
-            return (network, self.emission.after(drawing, music)), (nats[:, None],)
+            found = of(hidden, drawing, music)
+            return (network, self.emission.after(drawing, music)), (found,)
 
         state = (self.initial_state(count), self.emission.start(count))
-        (nats,) = scan(step, state, elements, [1])
-        return ops.transpose(stacked(nats)[..., 0])
+        (found,) = scan(step, state, elements, [size])
+        return ops.transpose(stacked(found), (1, 0, 2))
 
     # How it writes.
 

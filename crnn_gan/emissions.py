@@ -218,9 +218,19 @@ class Keys(Frames):
         """Makes the head for hidden [..., units]."""
         self.head.build(hidden_shape)
 
+    def logits(self, outputs: Any) -> Any:
+        """Gives ln(q / (1 - q)) of the probabilities q that the head's outputs stand for."""
+        return outputs
+
     def nats(self, hidden: Any, music: Any, training: bool = False) -> Any:
         """See `Emission`: the sum over the cells of each frame."""
-        return _cost(self.head(ops.cast(hidden, "float32")), self.heard(music))
+        logits = self.logits(self.head(ops.cast(hidden, "float32")))
+        return _cost(logits, self.heard(music))
+
+    def predicted(self, hidden: Any, threshold: float) -> Any:
+        """Gives which cells are more probable than `threshold`: float32 [batch, cells]."""
+        logits = self.logits(self.head(ops.cast(hidden, "float32")))
+        return ops.cast(ops.sigmoid(logits) > threshold, "float32")
 
     def next_nats(self, hidden: Any, state: tuple[Any, ...], step: Any) -> Any:
         """See `Emission`."""

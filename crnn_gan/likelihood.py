@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,12 +82,34 @@ def held_out_likelihood(
     Raises:
       ValueError: the model gives no probabilities.
     """
-    from pipelines.batches.whole_pieces import whole_pieces
 
     if not model.measures_likelihood:
         raise ValueError(f"{model.name} gives no probabilities, so there is no likelihood")
-    longest = None if most_steps is None else longest_of(pieces.sizes, most_steps)
     found = NOTHING
+    for batch, lengths in held_out_batches(pieces, conditions, most_steps, batch_size):
+        nats = np.asarray(model.predict_on_batch({"batch": batch}), np.float64)
+        is_music = np.arange(nats.shape[1]) < lengths[:, None]
+        nats = np.where(is_music, nats[: len(lengths)], 0.0)
+        found += Likelihood(
+            float(nats.sum()), float(nats[:, 0].sum()), int(lengths.sum()), len(lengths)
+        )
+    return found
+
+
+def held_out_batches(
+    pieces: Pieces | Shards,
+    conditions: Conditions | None = None,
+    most_steps: int | None = None,
+    batch_size: int = 32,
+) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    """Gives (a batch as `MusicModel.nats` takes it, the lengths of its pieces), over all pieces.
+
+    The batch has `batch_size` rows and may be longer than its pieces: few shapes, so that few
+    graphs are made. Rows beyond the lengths, and steps beyond them, are filled up.
+    """
+    from pipelines.batches.whole_pieces import whole_pieces
+
+    longest = None if most_steps is None else longest_of(pieces.sizes, most_steps)
     for batch in whole_pieces(pieces, batch_size, conditions):
         batch = {name: values.numpy() for name, values in batch.items()}
         lengths = batch.pop("lengths")
@@ -94,15 +117,7 @@ def held_out_likelihood(
         lengths = lengths if longest is None else np.minimum(lengths, longest)
         rows = -len(lengths) % batch_size
         time = _filled(int(lengths.max())) - batch["music"].shape[1]
-        # Few shapes, so that few graphs are made; what is filled up counts nothing.
-        filled = {name: _resized(values, rows, time) for name, values in batch.items()}
-        nats = np.asarray(model.predict_on_batch({"batch": filled}), np.float64)
-        is_music = np.arange(nats.shape[1]) < lengths[:, None]
-        nats = np.where(is_music, nats[: len(lengths)], 0.0)
-        found += Likelihood(
-            float(nats.sum()), float(nats[:, 0].sum()), int(lengths.sum()), len(lengths)
-        )
-    return found
+        yield {name: _resized(values, rows, time) for name, values in batch.items()}, lengths
 
 
 def longest_of(sizes: np.ndarray, most_steps: int) -> int:

@@ -121,13 +121,8 @@ class Notes(Keys):
         return ops.sum(ops.softplus(outputs) - outputs * bits, axis=-1)
 
     def logits(self, outputs: Any) -> Any:
-        """Gives ln(q / (1 - q)) of the probabilities q that the head's outputs stand for."""
+        """See `Keys`."""
         return logits_of(outputs, *self.focus) if self.is_focal else outputs
-
-    def nats(self, hidden: Any, music: Any, training: bool = False) -> Any:
-        """See `Emission`."""
-        logits = self.logits(self.head(ops.cast(hidden, "float32")))
-        return ops.sum(ops.softplus(logits) - logits * self.heard(music), axis=-1)
 
 
 class Model(Autoregressive):
