@@ -120,6 +120,28 @@ def apply_if(model: keras.Model, wanted: Any, optimizer: Any, gradients: Any, mo
             variable.assign(ops.where(wanted, becomes, was))
 
 
+def repeat_while(model: keras.Model, again: Any, run: Any, loss: Any, most: int) -> Any:
+    """Calls a function again and again; gives how often, int32; see TensorFlow's."""
+    variables = [*model.variables, *model.optimizer.variables]
+
+    def wanted(carried: Any) -> Any:
+        count, loss, _ = carried
+        return (count < most) & again(loss)
+
+    def once(carried: Any) -> Any:
+        count, _, values = carried
+        mapping = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            loss = run()
+        return count + 1, loss, [scope.get_current_value(v) for v in variables]
+
+    first = (jax.numpy.int32(0), loss, [v.value for v in variables])
+    count, _, values = jax.lax.while_loop(wanted, once, first)
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    return count
+
+
 def _stateless(
     model: keras.Model, groups: Sequence[Sequence[keras.Variable]], state: Any, step: Any
 ) -> Any:

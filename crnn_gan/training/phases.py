@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,10 @@ class Phase:
       l2: adds l2 * sum(w^2) / 2 over the moved variables to what is minimised.
       enabled: previous batch's values by shown name -> whether to update; None for always.
       longest_freeze: after so many batches without an update there is one all the same.
+      balance_above: what balances two sides that learn from each other: while the loss of the last
+        update is above it the phase runs again, on the same batch and new random numbers.
+      balance_most: at most so many times more a batch; 0 for none. How often it was shows as
+        `<name>_more`; loss and reports shown are those of the last of `repeats`.
     """
 
     name: str
@@ -48,6 +53,14 @@ class Phase:
     l2: float = 0.0
     enabled: Callable[[Mapping[str, Any]], Any] | None = None
     longest_freeze: int = 20
+    balance_above: float = math.inf
+    balance_most: int = 0
+
+    def __post_init__(self) -> None:
+        if self.enabled is not None and self.balance_most:
+            raise ValueError(
+                f"the phase {self.name!r} is frozen by a rule and repeated by another; give one"
+            )
 
     @property
     def moves(self) -> tuple[Phase, ...]:
@@ -175,6 +188,8 @@ class PhasedModel(keras.Model):
                     shown |= self._run_joint(phase, batch, last)
                 else:
                     shown |= self._run(phase, batch, last)
+            if isinstance(phase, Phase) and phase.balance_most:
+                shown |= self._balance(phase, batch, last, shown[f"{phase.name}_loss"])
         for name, value in shown.items():
             self.last[name].assign(value)
             self.trackers[name].update_state(value)
@@ -193,6 +208,19 @@ class PhasedModel(keras.Model):
 
         shown, gradients = steps.gradients(self, scaled_loss, phase.variables)
         return self._update(phase, shown, gradients, last)
+
+    def _balance(
+        self, phase: Phase, batch: Any, last: Mapping[str, Any], loss: Any
+    ) -> dict[str, Any]:
+        """Runs a phase again while its loss is too high; gives how often that was."""
+        count = steps.repeat_while(
+            self,
+            lambda loss: loss > phase.balance_above,
+            lambda: self._run(phase, batch, last)[f"{phase.name}_loss"],
+            loss,
+            phase.balance_most,
+        )
+        return {f"{phase.name}_more": ops.cast(count, "float32")}
 
     def _run_joint(self, phase: JointPhase, batch: Any, last: Mapping[str, Any]) -> dict[str, Any]:
         # With loss scaling the two optimizers may stand at different scales.
@@ -288,6 +316,7 @@ def _variable(value: float, name: str) -> keras.Variable:
 
 def _shown(phase: Phase) -> list[str]:
     names = ["loss", *phase.reports] + (["l2"] if phase.l2 else [])
+    names += ["more"] if phase.balance_most else []
     return [f"{phase.name}_{name}" for name in names]
 
 

@@ -96,6 +96,23 @@ def apply_if(model: keras.Model, wanted: Any, optimizer: Any, gradients: Any, mo
     tf.cond(wanted, apply, lambda: tf.constant(False))
 
 
+def repeat_while(model: keras.Model, again: Any, run: Any, loss: Any, most: int) -> Any:
+    """Calls a function again and again; gives how often, int32.
+
+    Args:
+      model: whose variables, and its optimizers', the function moves.
+      again: loss -> whether to call it, a scalar bool.
+      run: () -> the next loss, a float32 scalar.
+      loss: the first.
+      most: calls at most.
+    """
+    count, _ = tf.while_loop(
+        lambda _, loss: again(loss), lambda count, _: (count + 1, run()), (0, loss),
+        maximum_iterations=most,
+    )  # fmt: skip
+    return count
+
+
 def train_step(model: keras.Model, batch: Any) -> dict[str, Any]:
     """Runs the model's phases on a batch, as fit() wants it."""
     return model.run_phases(batch)

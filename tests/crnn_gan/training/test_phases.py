@@ -115,6 +115,23 @@ def test_repeats_update_several_times_a_batch():
     assert model.w == pytest.approx(1.75)  # 1, 1.5, 1.75.
 
 
+@pytest.mark.parametrize(("most", "updates"), [(0, 1), (2, 3), (9, 4)])
+def test_a_phase_whose_loss_is_too_high_runs_again_until_it_is_not_or_its_turns_are_over(
+    most, updates
+):
+    # Before its updates the loss is 8, 2, 0.5, 0.125: each halves the distance of 4.
+    model = Line(balance_above=0.3, balance_most=most)
+    shown = fit(model, batches([4.0]))
+    assert model.w == pytest.approx(4 - 4 / 2**updates)
+    assert shown.get("move_more", [0.0]) == [updates - 1]
+    assert shown["move_loss"] == [pytest.approx(8)]
+
+
+def test_balancing_and_freezing_one_phase_are_refused():
+    with pytest.raises(ValueError, match="'move' is frozen by a rule and repeated by another"):
+        Line(balance_above=0.3, balance_most=2, enabled=lambda last: True).compile()
+
+
 def test_l2_is_added_to_the_gradient_and_shown():
     model = Line(l2=1.0)
     history = fit(model, batches([2.0, 2.0]))
