@@ -155,9 +155,22 @@ def _instance(cls: type, values: flags.FlagValues) -> Any:
     given = {}
     for field in dataclasses.fields(cls):
         value = values[field.name].value
-        is_tuple = any(typing.get_origin(kind) is tuple for kind in _members(hints[field.name]))
-        given[field.name] = tuple(value) if is_tuple and value is not None else value
+        for kind in _members(hints[field.name]):
+            if typing.get_origin(kind) is tuple and value is not None:
+                value = _listed(field.name, value, typing.get_args(kind)[0])
+        given[field.name] = value
     return cls(**given)
+
+
+def _listed(name: str, words: Sequence[Any], kind: type) -> tuple[Any, ...]:
+    try:
+        return tuple(kind(word) for word in words)
+    except ValueError:
+        raise UsageError(
+            f"--{name} is {','.join(map(str, words))}; give numbers, separated by commas"
+            if kind is float
+            else f"--{name} is {','.join(map(str, words))}; give whole numbers, separated by commas"
+        ) from None
 
 
 def _help(values: flags.FlagValues, usage: str, classes: Sequence[type]) -> str:
@@ -167,7 +180,7 @@ def _help(values: flags.FlagValues, usage: str, classes: Sequence[type]) -> str:
         lines += [first]
         for field in dataclasses.fields(cls):
             item = values[field.name]
-            shown = ",".join(item.value) if isinstance(item.value, list) else item.value
+            shown = ",".join(map(str, item.value)) if isinstance(item.value, list) else item.value
             default = "" if item.value is None else f" (default: {shown})"
             if item.using_default_value and field.default is dataclasses.MISSING:
                 default = " (must be given)"

@@ -152,6 +152,9 @@ add_smoke_flags_of_model() {
             train_flags+=(--hidden_size=8 --num_layers=1 --classifier_size=8)
             train_flags+=(--held_out_steps=2000)
             ;;
+        mlp_gan)
+            train_flags+=(--latent_size=4 --generator_units=8,8 --discriminator_units=8)
+            ;;
         parallel_wavenet)
             train_flags+=(--teacher_epochs=1 --blocks=1 --layers_per_block=2)
             train_flags+=(--residual_channels=8 --dilation_channels=8 --skip_channels=8)

@@ -21,6 +21,7 @@ SMALLER = {
     "hidden_size_g": 4, "hidden_size_d": 4, "songlength": 5, "batch_size": 2, "hidden_size": 6,
     "num_layers": 2, "embedding_size": 4, "blocks": 2, "layers_per_block": 2, "end_channels": 8,
     "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7, "decoder_size": 6,
+    "generator_units": (5, 6), "discriminator_units": (4,), "latent_size": 3,
 }  # fmt: skip
 PAIRS = [
     (name, codec)

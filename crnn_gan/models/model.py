@@ -69,6 +69,8 @@ class MusicModel(PhasedModel):
       pads_windows: whether its windows are padded: see `pipelines.dataset.Windows`.
       measures_likelihood: whether it gives the probability of music: see `nats`.
       continues: whether `generate` takes a primer, and the length of each piece.
+      interpolated: normal noises of it that pieces between those of two seeds mix; with any, its
+        controls have `controls_between`.
       rows_together: rows are sampled in multiples of this, so that a piece is the same in any
         batch: a product of one row adds in another order than one of two, and elements that
         fill no vector register (16 floats) go through another tanh than the rest.
@@ -83,6 +85,11 @@ class MusicModel(PhasedModel):
     pads_windows: ClassVar[bool] = False
     measures_likelihood: ClassVar[bool] = False
     continues: ClassVar[bool] = False
+    interpolated: ClassVar[tuple[str, ...]] = ()
+    controls_between: ClassVar[Mapping[str, Control]] = {
+        "mix": Control(0.0, 0.0, 1.0, "0 the piece of its seed, 1 that of other_seed, or between"),
+        "other_seed": Control(0, 0, 2**31 - 1, "of mix: the other piece's seed", "int32"),
+    }
     rows_together: int = 16
 
     def __init__(self, config: Any, spec: Spec, seed: int = 0, name: str | None = None):
@@ -173,7 +180,7 @@ class MusicModel(PhasedModel):
     def take_averages(self) -> None:
         """Makes the averages the weights, for composing alone: training would not go on well."""
         for mean, weight in zip(self.averages, self._averaged_weights, strict=True):
-            weight.assign(mean)
+            weight.assign(np.array(mean))  # A copy: JAX gives buffers away.
 
     def _with_averages(self) -> AbstractContextManager[Any]:
         """Gives a scope within which the averages are read in place of the weights."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,21 @@ def draw(noises: Mapping[str, Noise], seeds: Any) -> dict[str, tf.Tensor]:
 def draw_numpy(noises: Mapping[str, Noise], seeds: Any) -> dict[str, np.ndarray]:
     """Gives the numbers of `draw` as NumPy arrays, for a model on another backend."""
     return {name: values.numpy() for name, values in draw(noises, seeds).items()}
+
+
+def between(ones: tf.Tensor, others: tf.Tensor, mix: tf.Tensor) -> tf.Tensor:
+    """Gives normal noise between two: along the arc, whose every point is as normal as its ends.
+
+    A line would pass nearer to zero than noise ever is.
+
+    Args:
+      ones, others: [batch, ...], drawn independently of each other.
+      mix: float32 [batch] in [0, 1]: 0 gives `ones`, 1 `others`.
+    """
+    angle = tf.reshape(mix, [-1] + [1] * (len(ones.shape) - 1)) * (math.pi / 2)
+    blended = tf.cos(angle) * ones + tf.sin(angle) * others
+    # The cosine of half a turn is not quite 0.
+    return tf.where(angle >= np.float32(math.pi / 2), others, blended)
 
 
 def stream(name: str) -> int:

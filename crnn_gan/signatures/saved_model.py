@@ -99,7 +99,11 @@ def pieces(
     controls = {
         n: tf.gather(tf.cast(v, model.controls[n].dtype), rows) for n, v in controls.items()
     }
-    drawn = noise.draw(model.noise_spec(tf.size(seeds), tf.reduce_max(lengths)), seeds)
+    spec = model.noise_spec(tf.size(seeds), tf.reduce_max(lengths))
+    drawn = noise.draw(spec, seeds)
+    for name in model.interpolated:
+        others = noise.draw({name: spec[name]}, tf.cast(controls["other_seed"], tf.int64))
+        drawn[name] = noise.between(drawn[name], others[name], controls["mix"])
     known = {"length": lengths, "primer": primer} if model.continues else {}
     with forward_only():
         arrays = model.generate(drawn, **known, **controls)

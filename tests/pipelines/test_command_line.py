@@ -19,26 +19,17 @@ class Settings:
     share: float = flag(0.5, "of what")
     mode: Literal["slow", "fast"] = flag("slow", "how")
     names: tuple[str, ...] = flag(("a", "b"), "of whom")
+    sizes: tuple[int, ...] = flag((1,), "of what each")
     most: int | None = flag(None, "at most")
     loud: bool = flag(False, "aloud")
     path: str = flag(help="where")
 
 
 def test_each_type_is_read_from_the_command_line():
-    words = [
-        "--count=4",
-        "--share=1",
-        "--mode=fast",
-        "--names=x,y,z",
-        "--most=2",
-        "--loud",
-        "--path=p",
-    ]
-    assert parse(words, "", Settings) == [
-        Settings(
-            count=4, share=1.0, mode="fast", names=("x", "y", "z"), most=2, loud=True, path="p"
-        )
-    ]
+    words = "--count=4 --share=1 --mode=fast --names=x,y,z --sizes=5,6 --most=2 --loud --path=p"
+    lists = {"names": ("x", "y", "z"), "sizes": (5, 6)}
+    read = Settings(count=4, share=1.0, mode="fast", most=2, loud=True, path="p", **lists)
+    assert parse(words.split(), "", Settings) == [read]
 
 
 def test_what_is_not_given_has_its_default_and_presets_take_the_defaults_place():
@@ -53,6 +44,10 @@ def test_what_is_not_given_has_its_default_and_presets_take_the_defaults_place()
         (["--path=p", "--cuont=4"], "there is no flag --cuont; did you mean --count"),
         (["--path=p", "--count=four"], "--count=four: give a whole number$"),
         (["--path=p", "--share=half"], "--share=half: give a number$"),
+        (
+            ["--path=p", "--sizes=1,two"],
+            "--sizes is 1,two; give whole numbers, separated by commas",
+        ),
         (["--path=p", "--loud=maybe"], "--loud=maybe: give true or false, or nothing$"),
         (["--path="], "--path must be given: where"),
         (["--path=p", "--mode=loud"], "<slow\\|fast>"),

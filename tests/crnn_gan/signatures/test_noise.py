@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from crnn_gan.models.model import Noise
-from crnn_gan.signatures.noise import draw, draw_numpy, stream
+from crnn_gan.signatures.noise import between, draw, draw_numpy, stream
 
 SEEDS = [5, -(2**63), 2**63 - 1, 0, 2**32]
 
@@ -69,3 +69,15 @@ def test_the_stream_of_a_name_never_changes():
     """Exported models and runs of other days draw the same numbers."""
     # The first eight bytes of SHA-256("noise"), as `printf noise | sha256sum` prints them.
     assert stream("noise") == int.from_bytes(bytes.fromhex("efe2a5c09e6d49d7"), "big", signed=True)
+
+
+def test_noise_between_two_is_as_normal_as_they_are_and_ends_at_them():
+    drawn = draw_numpy({n: Noise((5, 20_000), "normal", per_step=True) for n in "ab"}, SEEDS)
+    ones, others = (tf.constant(drawn[name]) for name in "ab")
+    mix = tf.constant([0.0, 0.25, 0.5, 0.75, 1.0])
+    made = between(ones, others, mix).numpy()
+    np.testing.assert_array_equal(made[0], drawn["a"][0])
+    np.testing.assert_array_equal(made[4], drawn["b"][4])
+    np.testing.assert_allclose(made.var(axis=1), 1, atol=0.05)
+    to_ones = [np.corrcoef(row, one)[0, 1] for row, one in zip(made, drawn["a"], strict=True)]
+    np.testing.assert_allclose(to_ones, np.cos(np.pi / 2 * mix.numpy()), atol=0.03)

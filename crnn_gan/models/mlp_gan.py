@@ -1,0 +1,278 @@
+"""mlp_gan: dense layers that make a whole window of a piano roll from one vector of noise.
+
+The Bach GAN of the source documents (after Goodfellow et al. 2014, arXiv 1406.2661): a generator
+of dense layers, each wider than the one before, with batch normalisation and a tanh at the end; a
+discriminator of two dense layers. A piece longer than a window is several windows, each from
+noise of its own.
+
+In: cross-entropy without saturation; both sides from one pass where nothing balances them; the
+balancer; label smoothing, instance noise, replay (`crnn_gan/adversarial.py`); spectral
+normalisation; dropout in the discriminator; composing with averaged weights; cells taken above a
+threshold, or drawn; pieces between the pieces of two seeds.
+
+Other than there:
+  range       Its rolls were 0 and 1, its generator's tanh -1 to 1, so half of what the generator
+              could say was told apart at once. `--real_range=unit` does that; the default is tanh.
+  windows     It took the first 250 sixteenths of each piece; training here takes windows from all
+              over the pieces, and pieces shorter than one are left out, as there.
+  epsilon     It gave 0.8 as the epsilon of batch normalisation, where the momentum was meant.
+  balancer    It had no end; here `balance_most` ends it.
+`--preset=seed` has its settings, these three included as far as they are settings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import keras
+from keras import ops
+
+from crnn_gan.adversarial import AdversarialConfig, Blur, Replay
+from crnn_gan.emissions import Frames
+from crnn_gan.layers.spectral import SpectralDense
+from crnn_gan.models.model import Control, MusicModel, Noise
+from crnn_gan.sampling import COLDEST, TEMPERATURE
+from crnn_gan.training.phases import JointPhase, Phase, Stage
+from pipelines.codecs.codec import Kind, Spec
+from pipelines.command_line import flag
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(AdversarialConfig):
+    """Settings of mlp_gan."""
+
+    songlength: int = flag(250, "steps of the codec in a window, all of which are made at once")
+    batch_size: int = flag(32, "windows in a batch")
+    max_epoch: int = flag(60, "epochs in all")
+    latent_size: int = flag(100, "noise numbers a window")
+    generator_units: tuple[int, ...] = flag(
+        (128, 256, 512, 1024), "units of the generator's layers, separated by commas"
+    )
+    discriminator_units: tuple[int, ...] = flag(
+        (512, 256), "units of the discriminator's layers, separated by commas"
+    )
+    norm_momentum: float = flag(0.8, "of batch normalisation: what a batch leaves of the mean")
+    norm_epsilon: float = flag(1e-3, "of batch normalisation: is added to the variance")
+    leak: float = flag(0.2, "slope of the leaky ReLUs below 0")
+    discriminator_dropout: float = flag(0.0, "share of the discriminator's units that is dropped")
+    spectral_norm: bool = flag(False, "the discriminator's layers stretch nothing by more than 1")
+    real_range: Literal["tanh", "unit"] = flag(
+        "tanh",
+        "what the discriminator sees of real cells: -1 and 1, as the generator's; or 0 and 1",
+    )
+    learning_rate: float = flag(2e-4, "of the generator; of Adam")
+    d_learning_rate: float = flag(2e-4, "of the discriminator")
+    beta_1: float = flag(0.5, "of Adam: what a batch leaves of the mean gradient")
+    beta_2: float = flag(0.999, "of Adam: what a batch leaves of its square")
+    max_grad_norm: float = flag(100.0, "largest global norm of a gradient")
+    average: float = flag(
+        0.99, "decay of the average of the generator's weights that composes; 0 for none"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("songlength", "batch_size", "max_epoch", "latent_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name} is {getattr(self, name)}; give 1 or more")
+        if self.batch_size < 2:
+            raise ValueError(
+                "--batch_size is 1; batch normalisation compares the windows of a batch: give 2 "
+                "or more"
+            )
+        for name in ("learning_rate", "d_learning_rate", "max_grad_norm", "norm_epsilon"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"--{name} is {getattr(self, name)}; give a number above 0")
+        for name in ("average", "beta_1", "beta_2", "norm_momentum", "discriminator_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"--{name} is {getattr(self, name)}; give 0 or more, below 1")
+        for name in ("generator_units", "discriminator_units"):
+            units = tuple(getattr(self, name))  # Config files hold lists.
+            object.__setattr__(self, name, units)
+            if not units or min(units) < 1:
+                raise ValueError(
+                    f"--{name} is {','.join(map(str, units)) or 'empty'}; give one layer or more, "
+                    "each of 1 unit or more, separated by commas"
+                )
+
+
+SEED = dict(
+    batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9, norm_epsilon=0.8,
+    real_range="unit", learning_rate=8e-4, d_learning_rate=1e-5, beta_2=0.9999, average=0.0,
+    balance_above=0.8, balance_most=20, max_grad_norm=1e9, discriminator_dropout=0.0,
+)  # fmt: skip
+
+
+class Model(MusicModel):
+    """A generator and a discriminator of rolls [batch, time, pitches, planes] of bits."""
+
+    accepts: ClassVar[tuple[Kind, ...]] = ("roll",)
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"seed": SEED}
+    interpolated: ClassVar[tuple[str, ...]] = ("latent",)
+
+    def __init__(self, config: Config, spec: Spec, seed: int = 0):
+        super().__init__(config, spec, seed, name="mlp_gan")
+        self.clip_norm = config.max_grad_norm
+        self.frames = Frames(spec, name="frames")
+        self.frames.build((None, None, *spec.shape[1:]))
+        self.cells = config.songlength * self.frames.noise_size
+        self.generator = self._draw_generator()
+        self.discriminator = self._draw_discriminator()
+        self.blur = Blur(config.instance_noise, name="blur")
+        self.kept = Replay(config.replay, (self.cells,), name="kept") if config.replay else None
+        self.built = True
+
+    def _draw_generator(self) -> keras.Model:
+        """latent [batch, latent_size] -> x [batch, cells], whose tanh is the window."""
+        config = self.config
+        x = latent = keras.Input((config.latent_size,))
+        for number, units in enumerate(config.generator_units):
+            x = keras.layers.Dense(units)(x)
+            if number:
+                x = keras.layers.BatchNormalization(
+                    momentum=config.norm_momentum, epsilon=config.norm_epsilon
+                )(x)
+            x = keras.layers.LeakyReLU(config.leak)(x)
+        x = keras.layers.Dense(self.cells)(x)
+        x = keras.layers.Activation("linear", dtype="float32")(x)
+        return keras.Model(latent, x, name="generator")
+
+    def _draw_discriminator(self) -> keras.Model:
+        """window [batch, cells] -> logit [batch, 1] that it is real."""
+        config = self.config
+        dense = SpectralDense if config.spectral_norm else keras.layers.Dense
+        x = window = keras.Input((self.cells,))
+        for number, units in enumerate(config.discriminator_units):
+            x = keras.layers.LeakyReLU(config.leak)(dense(units)(x))
+            if config.discriminator_dropout:
+                x = keras.layers.Dropout(config.discriminator_dropout, seed=number)(x)
+        x = dense(1)(x)
+        x = keras.layers.Activation("linear", dtype="float32")(x)
+        return keras.Model(window, x, name="discriminator")
+
+    # How it trains.
+
+    @property
+    def averaged(self) -> Sequence[keras.layers.Layer]:
+        """See `MusicModel.averaged`: the generator."""
+        return [self.generator] if self.config.average else ()
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """The two against each other: from one pass, where neither is balanced nor kept."""
+        config = self.config
+        generator = config.balanced(Phase("generator", [self.generator], self.generator_loss))
+        discriminator = config.balanced(
+            Phase("discriminator", [self.discriminator], self.discriminator_loss, ("real", "fake"))
+        )
+        phases: list[Phase | JointPhase] = [generator, discriminator]
+        if not config.balance_above and not config.replay:
+            phases = [JointPhase(discriminator, generator, self.produce, self.judge)]
+        return [Stage("adversarial", config.max_epoch, phases)]
+
+    def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
+        """Gives Adam, at the rate of the side."""
+        config = self.config
+        rate = config.learning_rate if phase == "generator" else config.d_learning_rate
+        return keras.optimizers.Adam(
+            rate, beta_1=config.beta_1, beta_2=config.beta_2, name=f"{phase}_adam"
+        )
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Sets the instance noise of an epoch, from 0."""
+        self.blur.deviation.assign(self.config.noise_of(epoch, self.config.max_epoch))
+
+    def produce(self, batch: Mapping[str, Any]) -> Any:
+        """Gives as many generated windows as the batch has: [batch, cells] in (-1, 1)."""
+        rows = ops.shape(batch["music"])[0]
+        shape = (rows, self.config.latent_size)
+        latent = keras.random.normal(shape, dtype="float32", seed=self.seed)
+        return ops.tanh(self.generator(latent, training=True))
+
+    def judge(self, batch: Mapping[str, Any], fake: Any) -> Any:
+        """Gives what `JointPhase.judge` gives, from one pass over real and generated music."""
+        both = ops.concatenate([self._real(batch), fake], axis=0)
+        of_real, of_fake = ops.split(self._logits(both), 2)
+        loss, reports = self._discriminator_loss(of_real, of_fake)
+        # The generator's -ln p has the derivative -(1 - p) by the logit, and half of
+        # -ln(1 - p) has p / 2.
+        fooled = ops.sigmoid(of_fake)
+        ratio = -2 * (1 - fooled) / ops.maximum(fooled, 1e-6)
+        return loss, ratio, reports, ops.mean(ops.softplus(-of_fake)), {}
+
+    def generator_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Gives -ln of the probability that generated windows are taken for real."""
+        return ops.mean(ops.softplus(-self._logits(self.produce(batch)))), {}
+
+    def discriminator_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Gives the mean cross-entropy of both kinds: ln 2 where they cannot be told apart."""
+        fake = ops.stop_gradient(self.produce(batch))
+        if self.kept is not None:
+            draws = keras.random.uniform((fake.shape[0] // 2,), dtype="float32", seed=self.seed)
+            fake = self.kept(fake, draws)
+        both = ops.concatenate([self._real(batch), fake], axis=0)
+        return self._discriminator_loss(*ops.split(self._logits(both), 2))
+
+    def _discriminator_loss(self, of_real: Any, of_fake: Any) -> tuple[Any, dict[str, Any]]:
+        """Gives the loss of logits, and the mean probabilities that each kind is real."""
+        label = 1 - self.config.label_smoothing
+        real = ops.softplus(-of_real) + (1 - label) * of_real
+        loss = 0.5 * (ops.mean(real) + ops.mean(ops.softplus(of_fake)))
+        probabilities = [ops.mean(ops.sigmoid(logits)) for logits in (of_real, of_fake)]
+        return loss, dict(zip(("real", "fake"), probabilities, strict=True))
+
+    def _real(self, batch: Mapping[str, Any]) -> Any:
+        """Gives the windows of a batch as the discriminator sees them: [batch, cells]."""
+        bits = self.frames.heard(batch["music"])
+        bits = ops.reshape(bits, (ops.shape(bits)[0], self.cells))
+        return bits if self.config.real_range == "unit" else 2 * bits - 1
+
+    def _logits(self, windows: Any) -> Any:
+        """Gives the logit that each window is real: [batch]."""
+        if self.config.instance_noise:
+            noise = keras.random.normal(ops.shape(windows), dtype="float32", seed=self.seed)
+            windows = self.blur(windows, noise)
+        return self.discriminator(windows, training=True)[:, 0]
+
+    # How it composes.
+
+    @classmethod
+    def controls_for(cls, config: Config, spec: Spec) -> Mapping[str, Control]:
+        """How cells are taken."""
+        sampled = "1 draws each cell, 0 takes those above the threshold"
+        return {
+            "sampled": Control(0, 0, 1, sampled, "int32"),
+            "threshold": Control(0.5, 0.0, 1.0, "of sampled 0: probability of cells to take"),
+            "temperature": TEMPERATURE,
+            **cls.controls_between,
+        }
+
+    def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
+        """A vector a window, and a number a cell."""
+        windows = (length + self.config.songlength - 1) // self.config.songlength
+        return {
+            "latent": Noise((count, windows, self.config.latent_size), "normal", per_step=True),
+            "draw": Noise((count, windows, self.cells), "uniform", per_step=True),
+        }
+
+    def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
+        """Gives int32 [batch, windows * songlength, pitches, planes]; see `controls`.
+
+        A cell's probability is where its tanh lies in the range of real cells.
+        """
+        latent, config = noise["latent"], self.config
+        batch, windows = ops.shape(latent)[0], ops.shape(latent)[1]
+        x = self.generator(ops.reshape(latent, (-1, config.latent_size)), training=False)
+        x = ops.reshape(ops.cast(x, "float32"), (batch, windows, self.cells))
+        # A tanh between -1 and 1 is the sigmoid of twice its argument between 0 and 1.
+        logit = 2 * x
+        if config.real_range == "unit":
+            p = ops.clip(ops.tanh(x), 1e-6, 1 - 1e-6)
+            logit = ops.log(p) - ops.log1p(-p)
+        cold = ops.maximum(controls["temperature"], COLDEST)[:, None, None]
+        is_drawn = controls["sampled"][:, None, None] > 0
+        limit = ops.where(is_drawn, noise["draw"], controls["threshold"][:, None, None])
+        bits = ops.sigmoid(logit / cold) > limit
+        shape = (batch, windows * config.songlength, *self.frames.frame_shape)
+        return ops.cast(ops.reshape(bits, shape), "int32")

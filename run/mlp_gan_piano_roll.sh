@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Makes: a GAN of dense layers that writes 250 sixteenths of a piano roll at once.
+# Data: Bach's works in the corpus; your own music: DATA=folder:PATH
+# Cost and figure: not run at full size yet.
+# Pieces between two seeds, in eight steps:
+#   for mix in 0 .14 .28 .43 .57 .71 .86 1; do
+#     .venv/bin/python -m crnn_gan.sample --saved_model=exported_models/mlp_gan --seed=1 \
+#       --other_seed=2 --mix=$mix --count=1 --out_dir=between/$mix
+#   done
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+model=mlp_gan
+codec=piano_roll
+prepare_flags+=(--planes=onset,frame --lowest_pitch=24 --pitches=78 --steps_per_quarter=4)
+if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi
+sample_flags+=(--length=250)
+job "$@"

@@ -1,0 +1,191 @@
+"""The MLP GAN: losses by hand, both sides from one pass, its options, windows, cells taken."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from crnn_gan.models.mlp_gan import SEED, Config, Model
+from crnn_gan.signatures import saved_model
+from crnn_gan.signatures.noise import draw_numpy
+from crnn_gan.training.phases import JointPhase
+from pipelines.codecs.codec import Spec, codec_class
+
+BLOCKS = (("onset", 0, 1), ("frame", 1, 1))
+SPEC = Spec("roll", (None, 3, 2), "uint8", 2, "16th", BLOCKS)
+SMALL = dict(
+    songlength=4, batch_size=4, max_epoch=2, latent_size=3, generator_units=(5, 6),
+    discriminator_units=(5, 4),
+)  # fmt: skip
+JIT = keras.backend.backend() == "jax"
+
+
+def model(**settings):
+    keras.utils.set_random_seed(0)
+    made = Model(Config(**SMALL | settings), SPEC)
+    made.compile(jit_compile=JIT)
+    return made
+
+
+def batch(rows=4):
+    random = np.random.default_rng(0)
+    return {"music": (random.random((rows, 4, 3, 2)) < 0.3).astype(np.uint8)}
+
+
+def train(of, epochs=1):
+    data = tf.data.Dataset.from_tensors(batch()).repeat()
+    return of.fit(data, epochs=epochs, steps_per_epoch=2, verbose=0, shuffle=False).history
+
+
+def compose(of, count=2, length=4, **controls):
+    noise = draw_numpy(of.noise_spec(count, length), np.arange(count))
+    values = {n: np.full(count, c.default, c.dtype) for n, c in of.controls.items()}
+    values |= {n: np.full(count, v, values[n].dtype) for n, v in controls.items()}
+    return np.asarray(of.predict_on_batch({"noise": noise, "controls": values}))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"label_smoothing": 0.1, "discriminator_dropout": 0.3, "average": 0.0},
+        {"instance_noise": 0.5, "instance_noise_epochs": 1},
+        {"replay": 3},
+        {"replay": 9, "balance_above": 0.1, "balance_most": 2},
+        {"spectral_norm": True},
+        SEED | {"max_epoch": 2, "batch_size": 4},
+    ],
+    ids=lambda settings: ",".join(settings) if len(settings) < 4 else "seed",
+)
+def test_each_option_trains_both_sides_and_composes_bits(settings):
+    made = model(**settings)
+    sides = made.generator, made.discriminator
+    before = [[np.array(v) for v in side.trainable_variables] for side in sides]
+    history = train(made, epochs=2)
+    assert all(np.isfinite(values).all() for values in history.values())
+    for side, weights in zip(sides, before, strict=True):
+        assert all(
+            not np.array_equal(v, was)
+            for v, was in zip(side.trainable_variables, weights, strict=True)
+            if v.name != "bias" or side is made.discriminator
+        )
+    composed = compose(made)
+    assert composed.shape == (2, 4, 3, 2) and set(np.unique(composed)) <= {0, 1}
+
+
+def test_one_pass_gives_the_losses_of_both_sides_and_the_ratio_of_their_derivatives():
+    made = model(average=0.0)
+    [joint] = made.stages[0].phases
+    assert isinstance(joint, JointPhase)
+    fake = np.random.default_rng(1).uniform(-1, 1, (4, made.cells)).astype(np.float32)
+    loss, ratio, reports, generator_loss, _ = made.judge(batch(), ops.convert_to_tensor(fake))
+    logits = np.asarray(made.discriminator(fake, training=True))[:, 0]
+    real = 2.0 * batch()["music"].reshape(4, -1) - 1
+    of_real = np.asarray(made.discriminator(real.astype(np.float32), training=True))[:, 0]
+    expected = 0.5 * (np.log1p(np.exp(-of_real)).mean() + np.log1p(np.exp(logits)).mean())
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    assert float(generator_loss) == pytest.approx(np.log1p(np.exp(-logits)).mean(), rel=1e-5)
+    p = 1 / (1 + np.exp(-logits))
+    # Derivatives of the two losses by a logit: -(1 - p) / batch, and p / 2 / batch.
+    np.testing.assert_allclose(np.asarray(ratio) * p / 2, -(1 - p), rtol=1e-4)
+    assert float(reports["fake"]) == pytest.approx(p.mean(), rel=1e-5)
+
+
+def test_label_smoothing_is_of_real_music_alone():
+    smooth, plain = model(label_smoothing=0.2), model()
+    logits = np.array([0.5, -1.0], np.float32)
+    loss, _ = smooth._discriminator_loss(*map(ops.convert_to_tensor, (logits, logits)))
+    p = 1 / (1 + np.exp(-logits))
+    real = -(0.8 * np.log(p) + 0.2 * np.log(1 - p)).mean()
+    assert float(loss) == pytest.approx(0.5 * (real - np.log(1 - p).mean()), rel=1e-5)
+    tensors = map(ops.convert_to_tensor, (logits, logits))
+    assert float(plain._discriminator_loss(*tensors)[0]) != pytest.approx(float(loss), rel=1e-3)
+
+
+@pytest.mark.parametrize(("real_range", "seen"), [("tanh", {-1.0, 1.0}), ("unit", {0.0, 1.0})])
+def test_real_cells_are_seen_in_the_range_of_the_settings(real_range, seen):
+    assert set(np.unique(np.asarray(model(real_range=real_range)._real(batch())))) == seen
+
+
+def test_the_balancer_runs_a_side_again_and_says_how_often():
+    made = model(balance_above=1e-6, balance_most=3, d_learning_rate=1e-6)
+    history = train(made)
+    assert history["discriminator_more"] == [3.0] and history["generator_more"] == [3.0]
+    assert "generator_more" not in train(model())
+
+
+def test_instance_noise_falls_from_epoch_to_epoch():
+    made = model(instance_noise=0.8, max_epoch=4)
+    found = []
+    for epoch in range(4):
+        made.begin_epoch(epoch)
+        found.append(float(made.blur.deviation))
+    np.testing.assert_allclose(found, [0.8, 0.6, 0.4, 0.2], rtol=1e-6)
+
+
+def test_a_longer_piece_is_several_windows_of_which_the_first_is_the_shorter_one():
+    made = model()
+    train(made)
+    long, short = compose(made, length=9, sampled=1), compose(made, length=4, sampled=1)
+    assert long.shape == (2, 12, 3, 2)
+    np.testing.assert_array_equal(long[:, :4], short)
+    assert not np.array_equal(long[:, 4:8], short)
+
+
+def test_cells_above_the_threshold_are_taken_or_each_is_drawn():
+    made = model()
+    kernel = made.generator.layers[-2]
+    kernel.kernel.assign(np.zeros(kernel.kernel.shape))
+    for average, weight in zip(made.averages, made._averaged_weights, strict=True):
+        average.assign(np.array(weight))
+    bias = np.zeros(made.cells, np.float32)
+    bias[0], bias[1] = np.arctanh(0.5), -np.arctanh(0.5)  # Probabilities .75 and .25.
+    at = len(made.averages) - 1
+    made.averages[at].assign(bias)
+    taken = compose(made, threshold=0.7).reshape(2, -1)
+    np.testing.assert_array_equal(taken, np.eye(1, made.cells, dtype=int).repeat(2, axis=0))
+    assert compose(made, threshold=0.2).sum() == 2 * made.cells
+    drawn = compose(made, count=400, sampled=1).reshape(400, -1).mean(axis=0)
+    np.testing.assert_allclose(drawn[:3], [0.75, 0.25, 0.5], atol=0.1)
+    cold = compose(made, count=50, sampled=1, temperature=0.0).reshape(50, -1)
+    assert cold[:, 0].all() and not cold[:, 1].any()
+
+
+@pytest.mark.skipif(JIT, reason="models are sampled and exported on TensorFlow")
+def test_pieces_lie_between_those_of_two_seeds():
+    made = model()
+    train(made)
+    sampler = saved_model.build(made, codec_class("piano_roll")(lowest_pitch=60, pitches=3), 8)
+
+    def piece(seed, **controls):
+        drawn = sampler.generate(seed=tf.constant(seed, tf.int64), **controls)
+        return drawn["midi_bytes"].numpy()[0]
+
+    assert piece(3) == piece(3, mix=0.0, other_seed=4) != piece(4)
+    assert piece(3, mix=1.0, other_seed=4) == piece(4)
+    assert len({piece(3), piece(3, mix=0.5, other_seed=4), piece(4)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"batch_size": 1}, "--batch_size is 1; batch normalisation compares"),
+        ({"generator_units": (0, 3)}, "--generator_units is 0,3; give one layer or more"),
+        ({"discriminator_units": ()}, "--discriminator_units is empty"),
+        ({"label_smoothing": 0.6}, "--label_smoothing is 0.6; give 0"),
+        ({"replay": -1}, "--replay is -1; give 0"),
+        ({"balance_above": float("nan")}, "--balance_above is nan"),
+        ({"beta_1": 1.0}, "--beta_1 is 1.0; give 0 or more, below 1"),
+        ({"learning_rate": 0.0}, "--learning_rate is 0.0; give a number above 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said.replace(".", r"\.")):
+        Config(**SMALL | settings)
+
+
+def test_a_roll_with_velocities_is_refused():
+    spec = codec_class("piano_roll")(planes="onset,frame,velocity").spec
+    with pytest.raises(ValueError, match="--planes=onset,frame"):
+        Model(Config(**SMALL), spec)
