@@ -13,6 +13,6 @@ codec=audio
 evaluate=no
 prepare_flags+=(--sample_rate=4000)
 if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi
-train_flags+=(--preset=small --teacher_epochs=5 --max_epoch=10 --best_by= --samples_per_epoch=1)
+train_flags+=(--preset=small --teacher_epochs=5 --max_epoch=8 --best_by= --samples_per_epoch=1)
 sample_flags+=(--length=8000)
 job "$@"
