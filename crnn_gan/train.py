@@ -136,7 +136,7 @@ def train(flags: Flags, config: Any) -> MusicModel:
     from pipelines.batches import augmentation
 
     manifest = records.read_manifest(flags.data_dir)
-    flags, likelihood = _resolved(flags, manifest)
+    flags, likelihood = resolved(flags, manifest)
     if flags.deterministic:
         make_deterministic(flags.seed)
     run_dir = Path(flags.run_dir)
@@ -171,7 +171,7 @@ def train(flags: Flags, config: Any) -> MusicModel:
     return model
 
 
-def _resolved(flags: Flags, manifest: Manifest) -> tuple[Flags, bool]:
+def resolved(flags: Flags, manifest: Manifest) -> tuple[Flags, bool]:
     """Gives the flags with what they leave to us decided, and whether likelihood is measured.
 
     Raises:

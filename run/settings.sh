@@ -1,6 +1,6 @@
-# What every job script shares; they source it, change the four lists of flags, and call
-# `job "$@"`, whose arguments go to the trainer. A job of sound sets `evaluate=no`: evaluation
-# compares notes, and none come back from sound.
+# What every job script shares; they source it, change the lists of flags, and call `job "$@"`,
+# whose arguments go to the trainer, or `sweep_job "$@"`, whose go to the sweep. A job of sound
+# sets `evaluate=no`: evaluation compares notes, and none come back from sound.
 #
 # Read from the environment, paths as seen from where you call:
 #   DATA=corpus              music21's corpus (the default); folder:PATH for your own music;
@@ -52,11 +52,14 @@ model=c_rnn_gan
 codec=note_tuples
 prepare_flags=()
 train_flags=()
+sweep_flags=()
 sample_flags=(--count=8)
 evaluate_flags=(--count=100)
 evaluate=yes
 smoke_composer=bach # Of the corpus, whose pieces a smoke run takes, and how many.
 smoke_works=8
+
+stages=5
 
 job() {
     if [[ " $* " == *" --help "* ]]; then
@@ -91,6 +94,26 @@ job() {
     say_where
 }
 
+sweep_job() {
+    if [[ " $* " == *" --help "* ]]; then
+        run/setup.sh
+        exec .venv/bin/python -m crnn_gan.sweep "--model=$model" --help
+    fi
+    stages=2
+    add_flags_from_environment
+    name_places
+    run/setup.sh
+    local python=.venv/bin/python from=("--source=$source")
+    if [[ -n "$data_path" ]]; then from+=("--path=$data_path"); fi
+
+    stage 1 "prepare: music into records" "$data_dir"
+    "$python" -m pipelines.prepare "${from[@]}" "--codec=$codec" "--data_dir=$data_dir" \
+        "${prepare_flags[@]}"
+    stage 2 "sweep: $model" "$run_dir"
+    "$python" -m crnn_gan.sweep "--model=$model" "--data_dir=$data_dir" "--sweep_dir=$run_dir" \
+        "${train_flags[@]}" "${sweep_flags[@]}" "$@"
+}
+
 # Later flags win: the job's, then SMOKE's, then the caller's.
 add_flags_from_environment() {
     if [[ "${SMOKE:-}" == 1 ]]; then
@@ -103,6 +126,7 @@ add_flags_from_environment() {
         train_flags+=(--max_epoch=2 --batch_size=4 --samples_per_epoch=2)
         train_flags+=("--songlength=$(smoke_songlength)")
         add_smoke_flags_of_model
+        sweep_flags+=(--runs=2)
         sample_flags+=(--count=2)
         evaluate_flags+=(--count=3)
     fi
@@ -202,7 +226,7 @@ link_latest() {
 }
 
 stage() {
-    printf '\n[%d/5 %d:%02d] %s\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)) "$2${3:+ -> $3}"
+    printf '\n[%d/%d %d:%02d] %s\n' "$1" "$stages" $((SECONDS / 60)) $((SECONDS % 60)) "$2${3:+ -> $3}"
 }
 
 say_where() {

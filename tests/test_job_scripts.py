@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "run").glob("*.sh"))
 JOBS = [path for path in SCRIPTS if re.search(r"^job ", path.read_text(), re.MULTILINE)]
+SWEEPS = [path for path in SCRIPTS if re.search(r"^sweep_job ", path.read_text(), re.MULTILINE)]
 SMOKE_SECONDS = 60
 # What scripts read from the environment: a test gives its own.
 SETTINGS = {
@@ -22,6 +23,8 @@ SETTINGS = {
 }
 every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 every_job = pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
+every_sweep = pytest.mark.parametrize("job", SWEEPS, ids=lambda path: path.name)
+every_of_both = pytest.mark.parametrize("job", [*JOBS, *SWEEPS], ids=lambda path: path.name)
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="job scripts are tried on TensorFlow only"
 )
@@ -67,17 +70,17 @@ def test_a_script_is_sound_shell_and_opens_with_what_it_does(script):
     assert lines[0].startswith("#!/usr/bin/env bash") == is_program
 
 
-@every_job
+@every_of_both
 def test_a_job_says_what_it_makes_on_what_data_at_what_cost_and_passes_its_arguments_on(job):
     lines = job.read_text().rstrip().split("\n")
     comment = [line for line in lines if line.startswith("# ")]
     assert comment[0].startswith("# Makes: ")
     for word in ("# Data: ", "# Cost and figure: "):
         assert any(line.startswith(word) for line in comment), word
-    assert lines[-1] == 'job "$@"'
+    assert lines[-1] in ('job "$@"', 'sweep_job "$@"')
 
 
-@every_job
+@every_of_both
 def test_only_settings_sh_knows_smoke(job):
     assert "SMOKE" not in job.read_text()
 
@@ -133,6 +136,22 @@ def test_a_smoke_run_makes_pieces_and_a_saved_model_within_a_minute(job, tmp_pat
     for place in (settings["RUN_DIR"], settings["EXPORT_DIR"]):
         assert place in printed.split("\ndone in ")[1]
     assert seconds < SMOKE_SECONDS
+
+
+@pytest.mark.slow
+@on_tensorflow
+@every_sweep
+def test_a_smoke_run_of_a_sweep_names_a_winner(job, tmp_path, prepared):
+    settings = places(tmp_path) | {"DATA_DIR": str(prepared / codec_flags(job))}
+    run(ROOT / "run/setup.sh")
+    began = seconds_of_children()
+    printed = call(job, **settings)
+    assert "the winner by band_distance" in printed
+    assert {path.name for path in Path(settings["RUN_DIR"]).glob("sweep.*")} == {
+        "sweep.json", "sweep.tsv", "sweep.png",
+    }  # fmt: skip
+    assert len(heard(Path(settings["RUN_DIR"]))) == 4  # Two runs of two epochs.
+    assert seconds_of_children() - began < SMOKE_SECONDS
 
 
 def seconds_of_children() -> float:

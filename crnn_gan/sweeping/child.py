@@ -1,0 +1,25 @@
+"""Trains one run of a sweep, and ends when the sweep does.
+
+python -m crnn_gan.sweeping.child [flags of crnn_gan.train]. The sweep holds the other end of its
+standard input: when that is gone, because somebody killed the sweep, so is the run. Else two
+processes would train it once the sweep is started again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from crnn_gan import train
+
+
+def _end_with_the_sweep() -> None:
+    while os.read(0, 1024):  # Not sys.stdin, whose lock a thread may not hold at the end.
+        pass
+    os._exit(1)  # Checkpoints are whole or not there.
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_the_sweep, daemon=True).start()
+    sys.exit(train.run())

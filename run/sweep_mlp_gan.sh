@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Makes: twelve runs of the GAN of dense layers, each with settings of its own; a table, a picture,
+#   and the command that trains the winner.
+# Data: as run/mlp_gan_piano_roll.sh.
+# Cost and figure: not run at full size yet.
+# RUN_DIR is the sweep's directory; the same command again goes on with one that was stopped.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+model=mlp_gan
+codec=piano_roll
+prepare_flags+=(--planes=onset,frame --lowest_pitch=24 --pitches=78 --steps_per_quarter=4)
+if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi
+train_flags+=(--max_epoch=20)
+sweep_flags+=(--runs=12 --processes=2 --patience=10)
+sweep_flags+=("--vary=learning_rate=5e-5..1e-3 log; d_learning_rate=1e-5..5e-4 log; instance_noise=0..0.5")
+sweep_job "$@"
