@@ -7,6 +7,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=seq2seq
 codec=piano_roll
 prepare_flags+=(--planes=onset --steps_per_quarter=4)
-train_flags+=(--max_epoch=20)
+train_flags+=(--max_epoch=20 --learning_rate=0.002 --lr_schedule=cosine)
 sample_flags+=(--length=192)
 job "$@"

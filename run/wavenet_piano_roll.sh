@@ -13,4 +13,5 @@ codec=piano_roll
 prepare_flags+=(--planes=frame --steps_per_quarter=1)
 if [[ "$source" == corpus ]]; then prepare_flags+=(--collection=bach_chorales); fi
 train_flags+=(--preset=jsb_chorales)
+evaluate_flags+=(--length=64) # Few chorales are as long as a window of training.
 job "$@"
