@@ -23,7 +23,7 @@ from pathlib import Path
 
 from crnn_gan.sweep import Sweep, Trainer
 from crnn_gan.sweeping.runs import COLLAPSED, DIVERGED, DONE, SweepRun
-from crnn_gan.training.best import COMPARED, band_distance, read_bands
+from crnn_gan.training.best import BANDS_FILE, COMPARED, band_distance, read_bands
 from crnn_gan.training.collapse import DEFINITION, collapse_of_last
 from crnn_gan.training.rows import GENERATED, STATISTICS_FILE, Row, read_rows
 from pipelines.command_line import UsageError, flag, parse, run_command
@@ -91,7 +91,8 @@ def trained(flags: Flags, folder: Path, words: Sequence[str]) -> list[SweepRun]:
 def report(name: str, runs: Sequence[SweepRun], last: int) -> None:
     """Prints what became of a setting's runs."""
     tables = [rows_of(run) for run in runs]
-    bands = next(read_bands(run.run_dir) for run in runs if (run.run_dir / "bands.json").is_file())
+    begun = [run.run_dir for run in runs if (run.run_dir / BANDS_FILE).is_file()]
+    bands = read_bands(begun[0]) if begun else {}
     ends = [run.ended[0] for run in runs]
     fates = [
         how if how == DIVERGED else COLLAPSED if collapse_of_last(rows, bands, last) else DONE
