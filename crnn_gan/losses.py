@@ -12,10 +12,16 @@ from crnn_gan.training.phases import input_gradient
 EPSILON = 1e-7  # Keeps the logarithm of a probability finite.
 
 
-def discriminator_loss(of_real: Any, of_fake: Any) -> Any:
-    """Gives mean(-log D(x) - log(1 - D(G(z)))) of probabilities [batch] (Goodfellow 2014)."""
+def discriminator_loss(of_real: Any, of_fake: Any, smoothing: float = 0.0) -> Any:
+    """Gives mean(-log D(x) - log(1 - D(G(z)))) of probabilities [batch] (Goodfellow 2014).
+
+    Args:
+      of_real, of_fake: [batch].
+      smoothing: what D(x) is to lack of 1 (Salimans et al. 2016, section 3.4, one-sided).
+    """
     of_real, of_fake = _inside(of_real), _inside(of_fake)
-    return ops.mean(-ops.log(of_real) - ops.log(1 - of_fake))
+    real = (1 - smoothing) * ops.log(of_real) + smoothing * ops.log(1 - of_real)
+    return ops.mean(-real - ops.log(1 - of_fake))
 
 
 def generator_loss(of_fake: Any, kind: Literal["non_saturating", "saturating"]) -> tuple[Any, Any]:

@@ -31,6 +31,7 @@ import keras
 from keras import ops
 
 from crnn_gan import losses
+from crnn_gan.adversarial import AdversarialConfig, Blur, Replay
 from crnn_gan.layers.minibatch_discrimination import MinibatchDiscrimination
 from crnn_gan.layers.recurrent import LSTM, FeedbackLSTM
 from crnn_gan.models.model import Control, MusicModel, Noise
@@ -45,7 +46,7 @@ DROPOUT = Control(0.0, 0.0, 0.9, "share of the generator's units dropped while s
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(AdversarialConfig):
     """Settings of c_rnn_gan."""
 
     songlength: int = flag(32, "steps of the codec in a training window")
@@ -108,6 +109,7 @@ class Config:
     dequantize: bool = flag(True, "spread inputs evenly over the codec's grid")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         smallest = dict(
             songlength=2, batch_size=1, max_epoch=1, pretraining_epochs=0, hidden_size_g=1,
             hidden_size_d=1, num_layers_g=1, num_layers_d=1, critic_steps=1, meta_layer_size=1,
@@ -123,6 +125,19 @@ class Config:
             raise ValueError(
                 "--freezing compares losses of probabilities; a Wasserstein critic has none: add "
                 "--adversarial_loss=non_saturating or saturating"
+            )
+        for name in ("balance_above", "label_smoothing"):
+            if getattr(self, name) and self.adversarial_loss == "wasserstein":
+                raise ValueError(
+                    f"--{name} is of losses of probabilities; a Wasserstein critic has none: add "
+                    "--adversarial_loss=non_saturating or saturating"
+                )
+        if self.balance_above and self.freezing != "off":
+            raise ValueError("--balance_above and --freezing both balance the sides; give one")
+        if self.replay and self.curriculum != "off":
+            raise ValueError(
+                f"--replay keeps pieces of one length, and --curriculum={self.curriculum} lets it "
+                "grow; give one"
             )
         if not 0 <= self.average < 1:
             raise ValueError(f"--average is {self.average}; give 0 (none) or more, below 1")
@@ -170,6 +185,9 @@ class Model(MusicModel):
         if self.has_meta:
             self.meta_generator = self._draw_meta_generator()
         self.discriminator = self._draw_discriminator()
+        self.blur = Blur(config.instance_noise, name="blur") if config.instance_noise else None
+        shape = (config.songlength, spec.size + sum(self.meta_sizes))
+        self.kept = Replay(config.replay, shape, name="kept") if config.replay else None
         self.built = True
 
     @property
@@ -273,7 +291,8 @@ class Model(MusicModel):
         last = self._critic_updates - 1
         discriminators = [self._discriminator_phase(part) for part in range(last + 1)]
         generator = self._generator_phase(last)
-        if self.config.feature_matching or self.config.minibatch_d:
+        config = self.config
+        if config.balance_above or config.replay or config.feature_matching or config.minibatch_d:
             return [*discriminators, generator]
         joint = JointPhase(
             discriminators[-1],
@@ -294,20 +313,28 @@ class Model(MusicModel):
     def _discriminator_phase(self, part: int) -> Phase:
         def loss(batch: Any) -> Any:
             batch = self._part(batch, part)
-            loss, _, reports, _, _ = self.judge(batch, self.produce(batch))
+            fake = self.produce(batch)
+            if self.kept is not None:
+                draws = self._draw((fake.shape[0] // 2,))
+                fake = self.kept(ops.stop_gradient(fake), draws)
+            loss, _, reports, _, _ = self.judge(batch, fake)
             return loss, reports
 
         reports = ("distance", "penalty") if self._is_wasserstein else ("real", "fake")
-        return self._phase(
-            "discriminator", loss, reports=reports, enabled=self._freezing("discriminator")
+        return self.config.balanced(
+            self._phase(
+                "discriminator", loss, reports=reports, enabled=self._freezing("discriminator")
+            )
         )
 
     def _generator_phase(self, part: int) -> Phase:
-        return self._phase(
-            "generator",
-            lambda batch: self.generator_loss(self._part(batch, part)),
-            reports=("adversarial",),
-            enabled=self._freezing("generator"),
+        return self.config.balanced(
+            self._phase(
+                "generator",
+                lambda batch: self.generator_loss(self._part(batch, part)),
+                reports=("adversarial",),
+                enabled=self._freezing("generator"),
+            )
         )
 
     def _freezing(self, who: Literal["discriminator", "generator"]) -> Any:
@@ -337,6 +364,8 @@ class Model(MusicModel):
         for name, optimizer in self.optimizer.by_phase.items():
             optimizer.learning_rate = self._learning_rate(name, epoch)
         config = self.config
+        if self.blur is not None:
+            self.blur.deviation.assign(config.noise_of(epoch, config.max_epoch))
         grown = min(CURRICULUM_STEP * (epoch + 1), config.songlength)
         pretraining = epoch < config.pretraining_epochs
         grows = config.curriculum == "whole" or (config.curriculum == "pretraining" and pretraining)
@@ -410,6 +439,12 @@ class Model(MusicModel):
         made = self.generator(inputs, first, dropout_masks=masks)
         return self._with_meta(ops.cast(made, "float32"), meta)
 
+    def _blurred(self, music: Any) -> Any:
+        """Adds instance noise to what the discriminator sees, where there is any."""
+        if self.blur is None:
+            return music
+        return self.blur(music, self._draw(ops.shape(music), "normal"))
+
     def _verdict(self, music: Any, mask: Any) -> tuple[Any, Any]:
         """Gives the discriminator's verdict [batch] and its features [batch, time, units].
 
@@ -432,7 +467,8 @@ class Model(MusicModel):
     def judge(self, batch: Mapping[str, Any], fake: Any) -> Any:
         """Gives what `JointPhase.judge` gives, from one pass over real and generated music."""
         real, mask = self._real(batch)
-        both = ops.concatenate([real, fake], axis=0)
+        both = self._blurred(ops.concatenate([real, fake], axis=0))
+        real, fake = ops.split(both, 2)
         verdict, _ = self._verdict(both, ops.concatenate([mask, mask], axis=0))
         of_real, of_fake = ops.split(verdict, 2)
         if self._is_wasserstein:
@@ -448,7 +484,7 @@ class Model(MusicModel):
             reports = {"distance": distance, "penalty": penalty}
             of_generator, ratio = -ops.mean(of_fake), -ops.ones_like(of_fake)
         else:
-            loss = losses.discriminator_loss(of_real, of_fake)
+            loss = losses.discriminator_loss(of_real, of_fake, self.config.label_smoothing)
             reports = {"real": ops.mean(of_real), "fake": ops.mean(of_fake)}
             of_generator, ratio = losses.generator_loss(of_fake, self.config.adversarial_loss)
         return loss, ratio, reports, of_generator, {"adversarial": self._adversarial(of_fake)}
@@ -470,7 +506,7 @@ class Model(MusicModel):
             _, _, _, loss, reports = self.judge(batch, fake)
             return loss, reports
         real, mask = self._real(batch)
-        both = ops.concatenate([real, fake], axis=0)
+        both = self._blurred(ops.concatenate([real, fake], axis=0))
         verdict, features = self._verdict(both, ops.concatenate([mask, mask], axis=0))
         real_features, fake_features = ops.split(features, 2)
         reduction = self.config.feature_matching_reduction

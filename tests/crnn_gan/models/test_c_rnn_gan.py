@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from crnn_gan import losses
 from crnn_gan.layers.minibatch_discrimination import MinibatchDiscrimination
 from crnn_gan.models.c_rnn_gan import CODE, PAPER, Config, Model
 from crnn_gan.signatures.noise import draw_numpy
@@ -64,6 +65,8 @@ def compose(of, count=2, length=6, seed=0, **controls):
         {"generate_meta": True, "pretraining_epochs": 1, "pretraining_d": True},
         {"curriculum": "whole", "pretraining_epochs": 1, "initializer": "original"},
         {"noise": "uniform", "output": "linear", "num_layers_g": 2, "num_layers_d": 3},
+        {"balance_above": 0.1, "balance_most": 1, "label_smoothing": 0.1},
+        {"adversarial_loss": "wasserstein", "instance_noise": 0.3, "replay": 3},
     ],
     ids=",".join,
 )
@@ -251,11 +254,26 @@ def test_presets_name_fields_of_the_config():
         ({"average": 1.0}, "average"),
         ({"gradient_penalty": -1.0}, "gradient_penalty"),
         ({"freezing": "paper", "adversarial_loss": "wasserstein"}, "freezing"),
+        ({"balance_above": 0.8, "adversarial_loss": "wasserstein"}, "--balance_above is of losses"),
+        ({"label_smoothing": 0.1, "adversarial_loss": "wasserstein"}, "--label_smoothing is of"),
+        (
+            {"balance_above": 0.8, "freezing": "paper", "adversarial_loss": "saturating"},
+            "both balance the sides; give one",
+        ),
+        ({"replay": 3, "curriculum": "whole"}, "--replay keeps pieces of one length"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_in_words(settings, words):
     with pytest.raises(ValueError, match=words):
         Config(**settings)
+
+
+def test_smoothed_labels_are_of_real_music_alone():
+    real, fake = (ops.convert_to_tensor(np.float32(x)) for x in ([0.9, 0.6], [0.2, 0.3]))
+    expected = -np.mean(0.8 * np.log([0.9, 0.6]) + 0.2 * np.log([0.1, 0.4]) + np.log([0.8, 0.7]))
+    assert float(losses.discriminator_loss(real, fake, 0.2)) == pytest.approx(expected, rel=1e-5)
+    plain = -np.mean(np.log([0.9, 0.6]) + np.log([0.8, 0.7]))
+    assert float(losses.discriminator_loss(real, fake)) == pytest.approx(plain, rel=1e-5)
 
 
 def test_data_of_another_kind_is_refused_in_words():
