@@ -2,12 +2,13 @@
 # Makes: a char-RNN of three LSTMs of 512 units that writes performances, key by key.
 # Data: the corpus; ../shared/data/performances, where it is there:
 #   DATA=folder:../shared/data/performances
-# Cost and figure: not run at full size yet.
+# Cost and figure: of those performances, stopped after 1 of 8 epochs, 20 minutes on two shared cores
+#   with --precision=mixed_bfloat16: 3.66 nats an event (validation), no better than the trigram.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=char_rnn
 codec=events
 train_flags+=(--preset=deep_symphony --songlength=256 --batch_size=32)
-train_flags+=(--max_epoch=1 --learning_rate=0.002 --average=0.99)
+train_flags+=(--max_epoch=8 --learning_rate=0.002 --lr_schedule=cosine --average=0.99)
 sample_flags+=(--length=1024)
 job "$@"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes: an encoder and a decoder of GRUs that write onsets, block after block of 96 steps.
 # Data: the corpus, a step a 16th; another division of the quarter note: PREPARE_FLAGS=--steps_per_quarter=1
-# Cost and figure: not run at full size yet.
+# Cost and figure: 20 minutes on a shared core, 4.08 nats a step (validation; docs/models.md).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=seq2seq
