@@ -307,6 +307,7 @@ def test_mixed_precision_trains_and_is_loaded_as_float32(data_dir, tmp_path, pre
     assert np.isfinite(weights(model.generator)).all()
     loaded = load_run(tmp_path).model
     assert loaded.generator.compute_dtype == "float32"
+    model.take_averages()
     np.testing.assert_array_equal(weights(loaded.generator), weights(model.generator))
     fresh = RunConfig.read(tmp_path).build_model("float32")
     assert (weights(fresh.generator) != weights(loaded.generator)).any()
