@@ -97,6 +97,7 @@ class Config(AdversarialConfig):
                 )
 
 
+SUREST = 60.0  # Logits below minus this would take a gradient out of float32.
 SEED = dict(
     batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9, norm_epsilon=0.8,
     real_range="unit", learning_rate=8e-4, d_learning_rate=1e-5, beta_2=0.9999, average=0.0,
@@ -195,10 +196,9 @@ class Model(MusicModel):
         both = ops.concatenate([self._real(batch), fake], axis=0)
         of_real, of_fake = ops.split(self._logits(both), 2)
         loss, reports = self._discriminator_loss(of_real, of_fake)
-        # The generator's -ln p has the derivative -(1 - p) by the logit, and half of
-        # -ln(1 - p) has p / 2.
-        fooled = ops.sigmoid(of_fake)
-        ratio = -2 * (1 - fooled) / ops.maximum(fooled, 1e-6)
+        # The generator's -ln p has the derivative -(1 - p) by the logit, and half of -ln(1 - p)
+        # has p / 2, which is small, not lost, where the discriminator is sure.
+        ratio = -2 * ops.exp(ops.minimum(-of_fake, SUREST))
         return loss, ratio, reports, ops.mean(ops.softplus(-of_fake)), {}
 
     def generator_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -92,6 +92,17 @@ def test_one_pass_gives_the_losses_of_both_sides_and_the_ratio_of_their_derivati
     assert float(reports["fake"]) == pytest.approx(p.mean(), rel=1e-5)
 
 
+def test_the_generator_learns_from_one_pass_however_sure_the_discriminator_is():
+    made = model(average=0.0, learning_rate=1e-3)
+    last = made.discriminator.layers[-2]
+    last.bias.assign([-45.0])  # Generated music is real with a probability of e^-45.
+    before = [np.array(v) for v in made.generator.trainable_variables]
+    train(made)
+    moved = [np.abs(np.array(v) - b).max() for v, b in zip(
+        made.generator.trainable_variables, before, strict=True)]  # fmt: skip
+    assert moved[-1] == pytest.approx(2e-3, rel=0.2)  # Two steps of Adam, of the bias at the end.
+
+
 def test_label_smoothing_is_of_real_music_alone():
     smooth, plain = model(label_smoothing=0.2), model()
     logits = np.array([0.5, -1.0], np.float32)
