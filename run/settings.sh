@@ -60,21 +60,28 @@ smoke_composer=bach # Of the corpus, whose pieces a smoke run takes, and how man
 smoke_works=8
 
 stages=5
+python=.venv/bin/python
 
-job() {
+# Begins a job whose own command is crnn_gan.$1, which answers --help: installs, and prepares.
+begin() {
+    local command="$1" from=("--source=$source")
+    shift
     if [[ " $* " == *" --help "* ]]; then
         run/setup.sh
-        exec .venv/bin/python -m crnn_gan.train "--model=$model" --help
+        exec "$python" -m "crnn_gan.$command" "--model=$model" --help
     fi
     add_flags_from_environment
     name_places
     run/setup.sh
-    local python=.venv/bin/python from=("--source=$source")
     if [[ -n "$data_path" ]]; then from+=("--path=$data_path"); fi
 
     stage 1 "prepare: music into records" "$data_dir"
     "$python" -m pipelines.prepare "${from[@]}" "--codec=$codec" "--data_dir=$data_dir" \
         "${prepare_flags[@]}"
+}
+
+job() {
+    begin train "$@"
     stage 2 "train: $model" "$run_dir"
     "$python" -m crnn_gan.train "--model=$model" "--data_dir=$data_dir" "--run_dir=$run_dir" \
         "${train_flags[@]}" "$@"
@@ -95,20 +102,8 @@ job() {
 }
 
 sweep_job() {
-    if [[ " $* " == *" --help "* ]]; then
-        run/setup.sh
-        exec .venv/bin/python -m crnn_gan.sweep "--model=$model" --help
-    fi
     stages=2
-    add_flags_from_environment
-    name_places
-    run/setup.sh
-    local python=.venv/bin/python from=("--source=$source")
-    if [[ -n "$data_path" ]]; then from+=("--path=$data_path"); fi
-
-    stage 1 "prepare: music into records" "$data_dir"
-    "$python" -m pipelines.prepare "${from[@]}" "--codec=$codec" "--data_dir=$data_dir" \
-        "${prepare_flags[@]}"
+    begin sweep "$@"
     stage 2 "sweep: $model" "$run_dir"
     "$python" -m crnn_gan.sweep "--model=$model" "--data_dir=$data_dir" "--sweep_dir=$run_dir" \
         "${train_flags[@]}" "${sweep_flags[@]}" "$@"
