@@ -21,7 +21,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from crnn_gan.sweep import Sweep, Trainer
+from crnn_gan.sweep import Sweep, Trainer, words_without
 from crnn_gan.sweeping.runs import COLLAPSED, DIVERGED, DONE, SweepRun
 from crnn_gan.training.best import BANDS_FILE, COMPARED, band_distance, read_bands
 from crnn_gan.training.collapse import DEFINITION, collapse_of_last
@@ -47,10 +47,9 @@ class Flags:
 
 def main(argv: list[str]) -> None:
     """Trains what is missing, and prints."""
-    names = [field.name for field in dataclasses.fields(Flags)]
-    own = [word for word in argv if word.lstrip("-").split("=")[0] in names or word == "--help"]
+    common = words_without(argv, ["help", *(field.name for field in dataclasses.fields(Flags))])
+    own = [word for word in argv if word not in common]
     (flags,) = parse(own, __doc__ or "", Flags)
-    common = [word for word in argv if word not in own]
     print(DEFINITION.replace("the last epochs", f"the last {flags.last} epochs"), flush=True)
     for name, words in parse_settings(flags.settings).items():
         runs = trained(flags, Path(flags.out_dir) / name, [*common, *words])

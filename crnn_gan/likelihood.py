@@ -82,7 +82,6 @@ def held_out_likelihood(
     Raises:
       ValueError: the model gives no probabilities.
     """
-
     if not model.measures_likelihood:
         raise ValueError(f"{model.name} gives no probabilities, so there is no likelihood")
     found = NOTHING

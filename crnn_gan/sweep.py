@@ -66,11 +66,11 @@ class Sweep:
 def main(argv: list[str]) -> None:
     """Sweeps as the command line says."""
     from crnn_gan.models.model import config_class, model_class
-    from crnn_gan.train import Flags
+    from crnn_gan.train import Flags, preset_of
 
     name = peek(argv, "model", "c_rnn_gan")
     cls, config = model_class(name), config_class(name)
-    preset = cls.presets.get(peek(argv, "preset", ""))
+    preset = preset_of(argv, cls)
     if peek(argv, "run_dir", ""):
         raise UsageError("--run_dir is given; a sweep makes those of its runs under --sweep_dir")
     settings, flags, model_config = parse(

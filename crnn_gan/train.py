@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -105,14 +105,24 @@ def main(argv: list[str]) -> None:
 
     name = peek(argv, "model", "c_rnn_gan")
     cls = model_class(name)
+    preset = preset_of(argv, cls)
+    flags, config = parse(
+        argv, USAGE, Flags, config_class(name), presets=preset, retired=cls.retired
+    )
+    train(flags, config)
+
+
+def preset_of(argv: Sequence[str], cls: type[MusicModel]) -> Mapping[str, Any] | None:
+    """Gives the settings of the preset that a command line names; None where it names none.
+
+    Raises:
+      UsageError: the model has no such preset; those it has are named.
+    """
     preset = peek(argv, "preset", "")
     if preset and preset not in cls.presets:
         known = ", ".join(cls.presets) or "none"
         raise UsageError(f"--preset={preset} is not known; this model's presets are: {known}")
-    flags, config = parse(
-        argv, USAGE, Flags, config_class(name), presets=cls.presets.get(preset), retired=cls.retired
-    )
-    train(flags, config)
+    return cls.presets.get(preset)
 
 
 def train(flags: Flags, config: Any) -> MusicModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,10 +59,9 @@ def write(
     lines = [list(rows[0]), *(list(row.values()) for row in rows)]
     text = "".join("\t".join(cell.replace("\t", " ") for cell in line) + "\n" for line in lines)
     write_atomically(folder / "sweep.tsv", text.encode())
-    picture = folder / "sweep.png"
-    temporary = folder / ".sweep.png"
-    draw(runs, by).savefig(temporary, format="png")
-    temporary.replace(picture)
+    picture = io.BytesIO()
+    draw(runs, by).savefig(picture, format="png")
+    write_atomically(folder / "sweep.png", picture.getvalue())
 
 
 def draw(runs: Sequence[SweepRun], by: str) -> Figure:

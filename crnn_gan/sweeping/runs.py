@@ -26,7 +26,7 @@ from crnn_gan.training.rows import (
 )
 from pipelines.atomic_file import write_atomically
 
-DONE, COLLAPSED, DIVERGED, DROPPED, FAILED = "done", "collapsed", "diverged", "dropped", "failed"
+DONE, COLLAPSED, DIVERGED, DROPPED = "done", "collapsed", "diverged", "dropped"
 NOT_FINITE = "gave no finite update"  # What the trainer says of a run that it gives up.
 
 

@@ -169,6 +169,7 @@ def test_a_sweep_of_which_no_run_ends_has_no_winner(data_dir, tmp_path):
         ("batch_size=8,x", ("--search=grid",), "run 1 of the sweep cannot be made"),
         ("beta_1=0.5,0.6", ("--search=grid", "--runs=3"), "the grid has 2 combinations"),
         ("beta_1=0.5,0.6", ("--runs=0",), "--runs is 0; give 1 or more"),
+        ("beta_1=0.5,0.6", ("--preset=bach",), "--preset=bach is not known; this model's presets"),
         ("beta_1=0.5,0.6", ("--run_dir=x",), "--run_dir is given"),
         ("beta_1=0.5,0.6", ("--betta_2=0.9",), "there is no flag --betta_2"),
     ],
