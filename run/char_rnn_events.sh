@@ -9,6 +9,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=char_rnn
 codec=events
 train_flags+=(--preset=deep_symphony --songlength=256 --batch_size=16)
-train_flags+=(--max_epoch=2 --learning_rate=0.002 --lr_schedule=cosine --average=0.99)
+train_flags+=(--max_epoch=1 --learning_rate=0.002 --average=0.99)
 sample_flags+=(--length=1024)
 job "$@"

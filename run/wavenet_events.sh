@@ -10,6 +10,5 @@ model=wavenet
 codec=events
 train_flags+=(--layers_per_block=8 --residual_channels=128 --dilation_channels=128)
 train_flags+=(--songlength=512 --batch_size=16 --max_epoch=3)
-train_flags+=(--learning_rate=0.002 --lr_schedule=cosine --average=0.99)
 sample_flags+=(--length=1024)
 job "$@"
