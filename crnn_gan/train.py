@@ -33,6 +33,7 @@ well, of sound a WAV file in their place. The same command again resumes the run
 
 MAY_CHANGE = {"max_epoch", "epochs_per_checkpoint", "samples_per_epoch", "best_by"}
 REFERENCE_WINDOWS = 400  # Real windows behind the bands of real music.
+ADAPTING_BATCHES = 32  # Of training windows, that a model measures before the first epoch.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Flags:
         None,
         "random windows of each piece in an epoch, by default 20; for models of likelihood, of "
         "each window's length of it, by default 1",
+    )
+    window_stride: int = flag(
+        1,
+        "windows begin with a piece or a multiple of so many steps later (4 sixteenths are a "
+        "beat), so that a network that is not the same at each step can learn metre",
     )
     transpose_semitones: int = flag(
         0, "moves each window by up to so many semitones up or down, at random"
@@ -86,7 +92,7 @@ class Flags:
 
     def __post_init__(self) -> None:
         for name in (
-            "epochs_per_checkpoint", "samples_per_epoch", "memory_megabytes",
+            "epochs_per_checkpoint", "samples_per_epoch", "memory_megabytes", "window_stride",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
@@ -168,6 +174,7 @@ def train(flags: Flags, config: Any) -> MusicModel:
         augmentation.Augmentation(codec, flags.transpose_semitones, flags.stretch_percent),
         model.conditions_of(codec),
         model.pads_windows,
+        flags.window_stride,
     )
     measure = _held_out_measure(flags, model, codec) if likelihood else None
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -175,6 +182,8 @@ def train(flags: Flags, config: Any) -> MusicModel:
     bands = _write_bands(run_dir, codec, pieces, model, flags.seed)
     done = checkpoint.restore(run_dir, model)
     _introduce(run_dir, model, codec, windows, done)
+    if not done:
+        model.adapt(windows.batch(step) for step in range(ADAPTING_BATCHES))
     choose = _chooser(run_dir, bands, flags.best_by)
     _fit(run_dir, flags, model, codec, windows, bands, done, choose, measure)
     _say_best(choose(checkpoint.epochs(run_dir)))

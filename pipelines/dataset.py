@@ -73,6 +73,7 @@ class Windows:
         step. Longer pieces are visited in proportion to their length, and the beginning of each
         is as likely as a window's length of other places, so that a model learns how pieces
         begin. Batches say where each window lies.
+      stride: windows begin with a piece, or a multiple of so many steps later.
 
     Attributes:
       summary: what was left out, and steps_per_epoch.
@@ -94,18 +95,20 @@ class Windows:
         augmentation: Augmentation | None = None,
         conditions: Conditions | None = None,
         padded: bool = False,
+        stride: int = 1,
     ) -> None:
         for name, value in (
             ("length", length),
             ("batch_size", batch_size),
             ("windows_per_piece", windows_per_piece),
+            ("stride", stride),
         ):
             if value < 1:
                 raise ValueError(f"{name} is {value}; give 1 or more")
         long_enough = np.arange(len(pieces)) if padded else _long_enough(pieces, length)
         look_ahead, lead = conditions.look_ahead_steps if conditions else 0, length if padded else 0
         self.sampling = Sampling(
-            length, look_ahead, batch_size, seed, windows_per_piece, lead, by_length=padded
+            length, look_ahead, batch_size, seed, windows_per_piece, lead, padded, stride
         )
         visits = int(self.sampling.visits(pieces.sizes[long_enough]).sum()) * windows_per_piece
         if batch_size > visits:

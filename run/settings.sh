@@ -59,6 +59,14 @@ evaluate=yes
 smoke_composer=bach # Of the corpus, whose pieces a smoke run takes, and how many.
 smoke_works=8
 
+# For networks of tens of millions of weights: the C library keeps what a training step frees, on
+# huge pages, so that the next one need not ask the system for it. Other C libraries ignore this.
+keep_memory_between_steps() {
+    local kept=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296
+    kept+=:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456
+    export GLIBC_TUNABLES="${GLIBC_TUNABLES:-$kept}"
+}
+
 stages=5
 python=.venv/bin/python
 

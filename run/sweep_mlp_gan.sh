@@ -8,6 +8,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=mlp_gan
 codec=piano_roll
+keep_memory_between_steps
 prepare_flags+=(--planes=onset,frame --lowest_pitch=24 --pitches=78 --steps_per_quarter=4)
 if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi
 train_flags+=(--max_epoch=20)

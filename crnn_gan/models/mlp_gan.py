@@ -5,7 +5,10 @@ of dense layers, each wider than the one before, with batch normalisation and a 
 discriminator of two dense layers. A piece longer than a window is several windows, each from
 noise of its own.
 
-In: cross-entropy without saturation; both sides from one pass where nothing balances them; the
+In: cross-entropy without saturation; generated cells that the discriminator sees as on or off, as
+real ones are, with gradients as if it saw their tanh (a straight-through estimator: Bengio et al.
+2013, arXiv 1308.3432; in a GAN of music: Dong and Yang 2018, arXiv 1804.09399); means of real cells,
+measured first, taken away from what the discriminator sees, as nearly all cells are off; both sides from one pass where nothing balances them; the
 balancer; label smoothing, instance noise, replay (`crnn_gan/adversarial.py`); spectral
 normalisation; dropout in the discriminator; composing with averaged weights; cells taken above a
 threshold, or drawn; pieces between the pieces of two seeds.
@@ -23,10 +26,11 @@ Other than there:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from crnn_gan.adversarial import AdversarialConfig, Blur, Replay
@@ -58,6 +62,16 @@ class Config(AdversarialConfig):
     leak: float = flag(0.2, "slope of the leaky ReLUs below 0")
     discriminator_dropout: float = flag(0.0, "share of the discriminator's units that is dropped")
     spectral_norm: bool = flag(False, "the discriminator's layers stretch nothing by more than 1")
+    cells: Literal["soft", "hard", "drawn"] = flag(
+        "soft",
+        "what the discriminator sees of generated cells: soft, their tanh; hard, -1 or 1, "
+        "whichever is nearer; drawn, -1 or 1 by chance. Gradients are those of the tanh",
+    )
+    centred: bool = flag(
+        True,
+        "the mean of each cell over real windows is measured first: the generator begins with it, "
+        "and the discriminator sees what differs from it",
+    )
     real_range: Literal["tanh", "unit"] = flag(
         "tanh",
         "what the discriminator sees of real cells: -1 and 1, as the generator's; or 0 and 1",
@@ -87,6 +101,11 @@ class Config(AdversarialConfig):
         for name in ("average", "beta_1", "beta_2", "norm_momentum", "discriminator_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give 0 or more, below 1")
+        if self.cells != "soft" and self.real_range == "unit":
+            raise ValueError(
+                f"--cells is {self.cells}, whose cells are -1 or 1, and --real_range is unit, "
+                "whose are 0 or 1; give --cells=soft or --real_range=tanh"
+            )
         for name in ("generator_units", "discriminator_units"):
             units = tuple(getattr(self, name))  # Config files hold lists.
             object.__setattr__(self, name, units)
@@ -97,11 +116,13 @@ class Config(AdversarialConfig):
                 )
 
 
+RAREST = 0.004  # Of the range of cells: a cell that is on no more often is taken to be so rare.
 SUREST = 60.0  # Logits below minus this would take a gradient out of float32.
 SEED = dict(
     batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9, norm_epsilon=0.8,
     real_range="unit", learning_rate=8e-4, d_learning_rate=1e-5, beta_2=0.9999, average=0.0,
     balance_above=0.8, balance_most=20, max_grad_norm=1e9, discriminator_dropout=0.0,
+    centred=False,
 )  # fmt: skip
 
 
@@ -121,6 +142,9 @@ class Model(MusicModel):
         self.generator = self._draw_generator()
         self.discriminator = self._draw_discriminator()
         self.blur = Blur(config.instance_noise, name="blur")
+        self.mean = self.add_weight(
+            shape=(self.cells,), dtype="float32", initializer="zeros", trainable=False, name="mean"
+        )
         self.kept = Replay(config.replay, (self.cells,), name="kept") if config.replay else None
         self.built = True
 
@@ -135,7 +159,7 @@ class Model(MusicModel):
                     momentum=config.norm_momentum, epsilon=config.norm_epsilon
                 )(x)
             x = keras.layers.LeakyReLU(config.leak)(x)
-        x = keras.layers.Dense(self.cells)(x)
+        x = keras.layers.Dense(self.cells, name="cells")(x)
         x = keras.layers.Activation("linear", dtype="float32")(x)
         return keras.Model(latent, x, name="generator")
 
@@ -180,16 +204,36 @@ class Model(MusicModel):
             rate, beta_1=config.beta_1, beta_2=config.beta_2, name=f"{phase}_adam"
         )
 
+    def adapt(self, batches: Iterable[Mapping[str, Any]]) -> None:
+        """See `MusicModel.adapt`: the mean of each cell, with `--centred`."""
+        if not self.config.centred:
+            return
+        real = [np.asarray(self._real(batch)) for batch in batches]
+        mean = np.mean(np.concatenate(real), axis=0)
+        low, high = (0.0, 1.0) if self.config.real_range == "unit" else (-1.0, 1.0)
+        # The tanh's argument, where it is the mean; a cell that is never on stays within reach.
+        mean = np.clip(mean, low + RAREST, high - RAREST)
+        self.mean.assign(mean)
+        self.generator.get_layer("cells").bias.assign(np.arctanh(mean))
+
     def begin_epoch(self, epoch: int) -> None:
         """Sets the instance noise of an epoch, from 0."""
         self.blur.deviation.assign(self.config.noise_of(epoch, self.config.max_epoch))
 
     def produce(self, batch: Mapping[str, Any]) -> Any:
-        """Gives as many generated windows as the batch has: [batch, cells] in (-1, 1)."""
+        """Gives as many generated windows as the batch has: [batch, cells] in [-1, 1]."""
         rows = ops.shape(batch["music"])[0]
         shape = (rows, self.config.latent_size)
         latent = keras.random.normal(shape, dtype="float32", seed=self.seed)
-        return ops.tanh(self.generator(latent, training=True))
+        soft = ops.tanh(self.generator(latent, training=True))
+        if self.config.cells == "soft":
+            return soft
+        limit: Any = 0.0
+        if self.config.cells == "drawn":
+            shape = ops.shape(soft)
+            limit = keras.random.uniform(shape, -1, 1, dtype="float32", seed=self.seed)
+        hard = ops.where(soft > limit, 1.0, -1.0)
+        return hard + (soft - ops.stop_gradient(soft))
 
     def judge(self, batch: Mapping[str, Any], fake: Any) -> Any:
         """Gives what `JointPhase.judge` gives, from one pass over real and generated music."""
@@ -233,16 +277,17 @@ class Model(MusicModel):
         if self.config.instance_noise:
             noise = keras.random.normal(ops.shape(windows), dtype="float32", seed=self.seed)
             windows = self.blur(windows, noise)
-        return self.discriminator(windows, training=True)[:, 0]
+        return self.discriminator(windows - self.mean, training=True)[:, 0]
 
     # How it composes.
 
     @classmethod
     def controls_for(cls, config: Config, spec: Spec) -> Mapping[str, Control]:
-        """How cells are taken."""
+        """How cells are taken: by default as the discriminator saw them."""
         sampled = "1 draws each cell, 0 takes those above the threshold"
+        learned = int(config.cells == "drawn")
         return {
-            "sampled": Control(0, 0, 1, sampled, "int32"),
+            "sampled": Control(learned, 0, 1, sampled, "int32"),
             "threshold": Control(0.5, 0.0, 1.0, "of sampled 0: probability of cells to take"),
             "temperature": TEMPERATURE,
             **cls.controls_between,

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -140,6 +140,13 @@ class MusicModel(PhasedModel):
     def conditions_of(self, codec: Codec) -> Conditions | None:
         """Gives the conditions that a batch holds beside the music, or None."""
         return None
+
+    def adapt(self, batches: Iterable[Mapping[str, Any]]) -> None:
+        """Sets, once before the first epoch, what is measured on the data and not learned.
+
+        Args:
+          batches: of training windows, as `fit` gets them; made as they are read.
+        """
 
     def begin_epoch(self, epoch: int) -> None:
         """Sets what changes by the epoch, from 0 over all stages: learning rates, lengths."""

@@ -30,6 +30,7 @@ class Sampling:
         would begin so many steps before the piece, or fewer, begins with it.
       by_length: a piece is visited so often for each window's length of it, not once whatever its
         length, so that each of its steps is as likely as those of other pieces.
+      stride: windows begin with the piece, or a multiple of so many steps later.
     """
 
     length: int
@@ -39,6 +40,7 @@ class Sampling:
     windows_per_piece: int
     lead: int = 0
     by_length: bool = False
+    stride: int = 1
 
     def visits(self, sizes: Any) -> Any:
         """Gives how often each piece is visited before any is visited again so: [piece].
@@ -117,7 +119,7 @@ def cut(
     # A piece that is shorter than a window has one place, its beginning.
     places = tf.cast(tf.maximum(sizes - sampling.length, 0) + 1 + sampling.lead, tf.float64)
     place = tf.cast(sampling.uniform(PLACES, step, slots) * places, tf.int64)
-    place = tf.maximum(place - sampling.lead, 0)
+    place = tf.maximum(place - sampling.lead, 0) // sampling.stride * sampling.stride
     known = tf.minimum(sizes - place, sampling.length + sampling.look_ahead)
     offsets = tf.range(sampling.length + sampling.look_ahead, dtype=tf.int64)[None, :]
     offsets = tf.minimum(offsets, known[:, None] - 1)

@@ -84,6 +84,19 @@ def test_every_place_of_a_window_in_its_piece_is_as_likely():
     assert len(counts) == 4 and counts.min() > 190 and counts.max() < 310
 
 
+@pytest.mark.parametrize("padded", [False, True])
+def test_windows_begin_a_multiple_of_the_stride_after_the_piece_does(padded):
+    windows = Windows(
+        pieces_of(13), length=4, batch_size=100, seed=0, windows_per_piece=900, stride=3,
+        padded=padded,
+    )  # fmt: skip
+    starts = np.concatenate([batch["music"][:, 0, 1] for batch in batches(windows, 0, 9)])
+    counts = np.bincount(starts.astype(int))
+    assert set(np.flatnonzero(counts)) == {0, 3, 6, 9}
+    if not padded:  # Places 0 to 9: three each of the first three, and the last.
+        assert counts[[0, 3, 6]].min() > 210 and 60 < counts[9] < 130
+
+
 def test_a_piece_of_just_the_length_is_taken_whole():
     (batch,) = batches(Windows(pieces_of(4), length=4, batch_size=1, seed=0), 0, 1)
     np.testing.assert_array_equal(batch["music"][0, :, 1], [0, 1, 2, 3])

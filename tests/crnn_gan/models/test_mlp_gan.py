@@ -54,6 +54,8 @@ def compose(of, count=2, length=4, **controls):
         {"replay": 3},
         {"replay": 9, "balance_above": 0.1, "balance_most": 2},
         {"spectral_norm": True},
+        {"cells": "hard", "centred": False},
+        {"cells": "drawn", "replay": 3},
         SEED | {"max_epoch": 2, "batch_size": 4},
     ],
     ids=lambda settings: ",".join(settings) if len(settings) < 4 else "seed",
@@ -117,6 +119,58 @@ def test_label_smoothing_is_of_real_music_alone():
 @pytest.mark.parametrize(("real_range", "seen"), [("tanh", {-1.0, 1.0}), ("unit", {0.0, 1.0})])
 def test_real_cells_are_seen_in_the_range_of_the_settings(real_range, seen):
     assert set(np.unique(np.asarray(model(real_range=real_range)._real(batch())))) == seen
+
+
+def test_generated_cells_are_seen_soft_or_as_those_of_real_music():
+    assert 0 < np.abs(np.asarray(model(cells="soft").produce(batch()))).max() < 1
+    for cells in ("hard", "drawn"):
+        assert set(np.unique(np.asarray(model(cells=cells).produce(batch())))) <= {-1.0, 1.0}
+
+
+@pytest.mark.parametrize("cells", ["hard", "drawn"])
+def test_gradients_of_cells_that_are_on_or_off_are_those_of_their_tanh(cells):
+    moved = {}
+    for name in ("soft", cells):
+        made = model(cells=name, average=0.0, beta_1=0.0)
+        before = np.array(made.generator.layers[-2].bias)
+        train(made)
+        moved[name] = np.array(made.generator.layers[-2].bias) - before
+    # A step of Adam is the sign of a gradient, which the discriminator's weights decide.
+    assert np.abs(moved[cells]).min() > 0
+    assert np.mean(np.sign(moved[cells]) == np.sign(moved["soft"])) > 0.6
+
+
+@pytest.mark.parametrize("real_range", ["tanh", "unit"])
+def test_before_training_cells_are_as_probable_as_those_of_real_windows(real_range):
+    made = model(real_range=real_range)
+    music = np.zeros((40, 4, 3, 2), np.uint8)
+    music[:10, 0, 0, 0] = 1
+    music[:, 1, 1, 1] = 1
+    made.adapt(iter([{"music": music[:25]}, {"music": music[25:]}]))
+    expected = music.mean(axis=0).reshape(-1)
+    p = np.tanh(np.array(made.generator.get_layer("cells").bias))
+    p = p if real_range == "unit" else (p + 1) / 2
+    np.testing.assert_allclose(p, np.clip(expected, 0.002, 0.998), atol=0.0021)
+    even = model(real_range=real_range, centred=False)
+    even.adapt(iter([{"music": music}]))
+    assert not np.array(even.generator.get_layer("cells").bias).any()
+
+
+def test_the_discriminator_sees_what_differs_from_the_mean_of_real_windows():
+    made = model(real_range="unit")
+    music = np.zeros((4, 4, 3, 2), np.uint8)
+    music[:2, 0, 0, 0] = 1
+    made.adapt(iter([{"music": music}]))
+    for layer in made.discriminator.layers:
+        if layer.weights:
+            layer.kernel.assign(np.ones(layer.kernel.shape))
+            layer.bias.assign(np.zeros(layer.bias.shape))
+    logits = np.asarray(made._logits(made._real({"music": music})))
+    # Half of the windows have the cell on that is on in half of them; the others are never on.
+    rest = 0.004 * (made.cells - 1)
+    layers = np.prod([5, 4])
+    np.testing.assert_allclose(logits[:2], layers * (0.5 - rest), rtol=1e-3)
+    np.testing.assert_allclose(logits[2:], layers * 0.2**2 * (-0.5 - rest), rtol=1e-3)
 
 
 def test_the_balancer_runs_a_side_again_and_says_how_often():
@@ -189,6 +243,7 @@ def test_pieces_lie_between_those_of_two_seeds():
         ({"balance_above": float("nan")}, "--balance_above is nan"),
         ({"beta_1": 1.0}, "--beta_1 is 1.0; give 0 or more, below 1"),
         ({"learning_rate": 0.0}, "--learning_rate is 0.0; give a number above 0"),
+        ({"cells": "hard", "real_range": "unit"}, "--cells is hard, whose cells are -1 or 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, said):
