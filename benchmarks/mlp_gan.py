@@ -6,7 +6,7 @@ source documents (40.7 and 20.1 million weights). PyTorch does it as its users w
 through the generator, one through the discriminator for the generator's update, and one each on
 real and on generated music for its own, the generated not made anew.
 
-  ours           inside fit()'s graph, as a run by default: both updates from one pass
+  ours           inside fit()'s graph: both updates from one pass
   ours, phases   as a balanced run does: two passes through both networks
   pytorch        with as many threads as a short trial finds best
 
@@ -61,7 +61,8 @@ def ours(windows: Any, settings: Settings, **options: Any) -> Callable[[], Any]:
 
     keras.utils.set_random_seed(settings.seed)
     codec = Codec(lowest_pitch=24, pitches=PITCHES)
-    config = Config(songlength=STEPS, batch_size=settings.batch, average=0.0, **options)
+    own = dict(cells="soft", centred=False, average=0.0)  # As PyTorch does here.
+    config = Config(songlength=STEPS, batch_size=settings.batch, **own, **options)
     model = Model(config, codec.spec, seed=settings.seed)
     model.compile(jit_compile=False)
     model.make_train_function()

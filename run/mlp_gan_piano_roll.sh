@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes: a GAN of dense layers that writes 250 sixteenths of a piano roll at once.
-# Data: Bach's works in the corpus; your own music: DATA=folder:PATH
+# Makes: a GAN of dense layers that writes 64 sixteenths of a piano roll at once.
+# Data: Bach's chorales in the corpus; your own music: DATA=folder:PATH
 # Cost and figure: not run at full size yet.
 # Pieces between two seeds, in eight steps:
 #   for mix in 0 .14 .28 .43 .57 .71 .86 1; do
@@ -13,6 +13,7 @@ model=mlp_gan
 codec=piano_roll
 keep_memory_between_steps
 prepare_flags+=(--planes=onset,frame --lowest_pitch=24 --pitches=78 --steps_per_quarter=4)
-if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi
-sample_flags+=(--length=250)
+if [[ "$data" == corpus ]]; then prepare_flags+=(--collection=bach_chorales); fi
+train_flags+=(--window_stride=4)
+evaluate_flags+=(--count=200)
 job "$@"

@@ -10,8 +10,8 @@ model=mlp_gan
 codec=piano_roll
 keep_memory_between_steps
 prepare_flags+=(--planes=onset,frame --lowest_pitch=24 --pitches=78 --steps_per_quarter=4)
-if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi
-train_flags+=(--max_epoch=20)
+if [[ "$data" == corpus ]]; then prepare_flags+=(--collection=bach_chorales); fi
+train_flags+=(--window_stride=4 --windows_per_piece=5 --max_epoch=12)
 sweep_flags+=(--runs=12 --processes=2 --patience=10)
-sweep_flags+=("--vary=learning_rate=5e-5..1e-3 log; d_learning_rate=1e-5..5e-4 log; instance_noise=0..0.5")
+sweep_flags+=("--vary=learning_rate=1e-4..2e-3 log; d_learning_rate=5e-5..5e-4 log; draw_steps=1,2,4")
 sweep_job "$@"

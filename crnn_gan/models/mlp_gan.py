@@ -5,13 +5,18 @@ of dense layers, each wider than the one before, with batch normalisation and a 
 discriminator of two dense layers. A piece longer than a window is several windows, each from
 noise of its own.
 
-In: cross-entropy without saturation; generated cells that the discriminator sees as on or off, as
-real ones are, with gradients as if it saw their tanh (a straight-through estimator: Bengio et al.
-2013, arXiv 1308.3432; in a GAN of music: Dong and Yang 2018, arXiv 1804.09399); means of real cells,
-measured first, taken away from what the discriminator sees, as nearly all cells are off; both sides from one pass where nothing balances them; the
+In: cross-entropy without saturation; both sides from one pass where nothing balances them; the
 balancer; label smoothing, instance noise, replay (`crnn_gan/adversarial.py`); spectral
 normalisation; dropout in the discriminator; composing with averaged weights; cells taken above a
 threshold, or drawn; pieces between the pieces of two seeds.
+
+Added, for rolls are nearly all off, and never half on:
+  cells       The discriminator sees generated cells on or off, drawn by their probabilities, with
+              gradients as if it saw their tanh (straight-through: Bengio et al. 2013, arXiv
+              1308.3432; in a GAN of music: Dong and Yang 2018, arXiv 1804.09399).
+  centred     The mean of each cell over real windows is measured first. The generator begins with
+              it, and it is taken away from what the discriminator sees: thousands of cells that
+              are off would else move each of its units as one, with every step.
 
 Other than there:
   range       Its rolls were 0 and 1, its generator's tanh -1 to 1, so half of what the generator
@@ -26,6 +31,7 @@ Other than there:
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -47,9 +53,9 @@ from pipelines.command_line import flag
 class Config(AdversarialConfig):
     """Settings of mlp_gan."""
 
-    songlength: int = flag(250, "steps of the codec in a window, all of which are made at once")
+    songlength: int = flag(64, "steps of the codec in a window, all of which are made at once")
     batch_size: int = flag(32, "windows in a batch")
-    max_epoch: int = flag(60, "epochs in all")
+    max_epoch: int = flag(20, "epochs in all")
     latent_size: int = flag(100, "noise numbers a window")
     generator_units: tuple[int, ...] = flag(
         (128, 256, 512, 1024), "units of the generator's layers, separated by commas"
@@ -63,9 +69,14 @@ class Config(AdversarialConfig):
     discriminator_dropout: float = flag(0.0, "share of the discriminator's units that is dropped")
     spectral_norm: bool = flag(False, "the discriminator's layers stretch nothing by more than 1")
     cells: Literal["soft", "hard", "drawn"] = flag(
-        "soft",
+        "drawn",
         "what the discriminator sees of generated cells: soft, their tanh; hard, -1 or 1, "
         "whichever is nearer; drawn, -1 or 1 by chance. Gradients are those of the tanh",
+    )
+    draw_steps: int = flag(
+        4,
+        "of a drawn window: steps of a pitch, in all planes, that one number decides, so that a "
+        "note is on as a whole: the steps of a beat",
     )
     centred: bool = flag(
         True,
@@ -76,18 +87,18 @@ class Config(AdversarialConfig):
         "tanh",
         "what the discriminator sees of real cells: -1 and 1, as the generator's; or 0 and 1",
     )
-    learning_rate: float = flag(2e-4, "of the generator; of Adam")
+    learning_rate: float = flag(5e-4, "of the generator; of Adam")
     d_learning_rate: float = flag(2e-4, "of the discriminator")
     beta_1: float = flag(0.5, "of Adam: what a batch leaves of the mean gradient")
     beta_2: float = flag(0.999, "of Adam: what a batch leaves of its square")
     max_grad_norm: float = flag(100.0, "largest global norm of a gradient")
     average: float = flag(
-        0.99, "decay of the average of the generator's weights that composes; 0 for none"
+        0.98, "decay of the average of the generator's weights that composes; 0 for none"
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("songlength", "batch_size", "max_epoch", "latent_size"):
+        for name in ("songlength", "batch_size", "max_epoch", "latent_size", "draw_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give 1 or more")
         if self.batch_size < 2:
@@ -119,10 +130,10 @@ class Config(AdversarialConfig):
 RAREST = 0.004  # Of the range of cells: a cell that is on no more often is taken to be so rare.
 SUREST = 60.0  # Logits below minus this would take a gradient out of float32.
 SEED = dict(
-    batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9, norm_epsilon=0.8,
-    real_range="unit", learning_rate=8e-4, d_learning_rate=1e-5, beta_2=0.9999, average=0.0,
-    balance_above=0.8, balance_most=20, max_grad_norm=1e9, discriminator_dropout=0.0,
-    centred=False,
+    songlength=250, batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9,
+    norm_epsilon=0.8, cells="soft", real_range="unit", learning_rate=8e-4, d_learning_rate=1e-5,
+    beta_2=0.9999, average=0.0, balance_above=0.8, balance_most=20, max_grad_norm=1e9,
+    discriminator_dropout=0.0, centred=False,
 )  # fmt: skip
 
 
@@ -131,7 +142,7 @@ class Model(MusicModel):
 
     accepts: ClassVar[tuple[Kind, ...]] = ("roll",)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"seed": SEED}
-    interpolated: ClassVar[tuple[str, ...]] = ("latent",)
+    interpolated: ClassVar[tuple[str, ...]] = ("latent", "draw")
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
         super().__init__(config, spec, seed, name="mlp_gan")
@@ -230,10 +241,23 @@ class Model(MusicModel):
             return soft
         limit: Any = 0.0
         if self.config.cells == "drawn":
-            shape = ops.shape(soft)
-            limit = keras.random.uniform(shape, -1, 1, dtype="float32", seed=self.seed)
+            draws = keras.random.uniform(
+                (rows, *self._draws), -1, 1, dtype="float32", seed=self.seed
+            )
+            limit = self._of_cells(draws)
         hard = ops.where(soft > limit, 1.0, -1.0)
         return hard + (soft - ops.stop_gradient(soft))
+
+    @property
+    def _draws(self) -> tuple[int, int]:
+        """The shape of the numbers that decide a window's cells: [stretches of time, pitches]."""
+        return -(-self.config.songlength // self.config.draw_steps), self.frames.frame_shape[0]
+
+    def _of_cells(self, draws: Any) -> Any:
+        """Gives each cell the number that decides it: [batch, cells]."""
+        steps = ops.repeat(draws, self.config.draw_steps, axis=1)[:, : self.config.songlength]
+        planes = ops.repeat(steps[..., None], self.frames.frame_shape[1], axis=-1)
+        return ops.reshape(planes, (-1, self.cells))
 
     def judge(self, batch: Mapping[str, Any], fake: Any) -> Any:
         """Gives what `JointPhase.judge` gives, from one pass over real and generated music."""
@@ -294,11 +318,11 @@ class Model(MusicModel):
         }
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
-        """A vector a window, and a number a cell."""
+        """A vector a window, and the numbers that decide its cells."""
         windows = (length + self.config.songlength - 1) // self.config.songlength
         return {
             "latent": Noise((count, windows, self.config.latent_size), "normal", per_step=True),
-            "draw": Noise((count, windows, self.cells), "uniform", per_step=True),
+            "draw": Noise((count, windows, *self._draws), "normal", per_step=True),
         }
 
     def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
@@ -317,7 +341,11 @@ class Model(MusicModel):
             logit = ops.log(p) - ops.log1p(-p)
         cold = ops.maximum(controls["temperature"], COLDEST)[:, None, None]
         is_drawn = controls["sampled"][:, None, None] > 0
-        limit = ops.where(is_drawn, noise["draw"], controls["threshold"][:, None, None])
+        # Even numbers between 0 and 1, of normal ones, as those of two seeds can be blended.
+        draws = 0.5 + 0.5 * ops.erf(noise["draw"] * math.sqrt(0.5))
+        draws = ops.reshape(draws, (-1, *self._draws))
+        draws = ops.reshape(self._of_cells(draws), (batch, windows, self.cells))
+        limit = ops.where(is_drawn, draws, controls["threshold"][:, None, None])
         bits = ops.sigmoid(logit / cold) > limit
         shape = (batch, windows * config.songlength, *self.frames.frame_shape)
         return ops.cast(ops.reshape(bits, shape), "int32")

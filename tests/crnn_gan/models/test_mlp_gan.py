@@ -56,7 +56,7 @@ def compose(of, count=2, length=4, **controls):
         {"spectral_norm": True},
         {"cells": "hard", "centred": False},
         {"cells": "drawn", "replay": 3},
-        SEED | {"max_epoch": 2, "batch_size": 4},
+        SEED | {"songlength": 4, "max_epoch": 2, "batch_size": 4},
     ],
     ids=lambda settings: ",".join(settings) if len(settings) < 4 else "seed",
 )
@@ -118,13 +118,29 @@ def test_label_smoothing_is_of_real_music_alone():
 
 @pytest.mark.parametrize(("real_range", "seen"), [("tanh", {-1.0, 1.0}), ("unit", {0.0, 1.0})])
 def test_real_cells_are_seen_in_the_range_of_the_settings(real_range, seen):
-    assert set(np.unique(np.asarray(model(real_range=real_range)._real(batch())))) == seen
+    assert (
+        set(np.unique(np.asarray(model(real_range=real_range, cells="soft")._real(batch()))))
+        == seen
+    )
 
 
 def test_generated_cells_are_seen_soft_or_as_those_of_real_music():
     assert 0 < np.abs(np.asarray(model(cells="soft").produce(batch()))).max() < 1
     for cells in ("hard", "drawn"):
         assert set(np.unique(np.asarray(model(cells=cells).produce(batch())))) <= {-1.0, 1.0}
+
+
+def test_one_number_decides_a_pitch_for_the_steps_of_a_draw_and_all_planes():
+    made = model(cells="drawn", draw_steps=3, songlength=4)
+    draws = np.random.default_rng(0).random((2, 2, 3)).astype(np.float32)
+    limits = np.asarray(made._of_cells(draws)).reshape(2, 4, 3, 2)
+    for time in range(4):
+        for plane in range(2):
+            np.testing.assert_array_equal(limits[:, time, :, plane], draws[:, time // 3])
+    produced = np.asarray(made.produce(batch(rows=200))).reshape(200, 4, 3, 2)
+    # Before training all cells are on by one half: those that one number decides, alike.
+    assert np.mean(produced[:, 0] == produced[:, 2]) > 0.7
+    assert abs(np.mean(produced[:, 0] == produced[:, 3]) - 0.5) < 0.1
 
 
 @pytest.mark.parametrize("cells", ["hard", "drawn"])
@@ -142,7 +158,7 @@ def test_gradients_of_cells_that_are_on_or_off_are_those_of_their_tanh(cells):
 
 @pytest.mark.parametrize("real_range", ["tanh", "unit"])
 def test_before_training_cells_are_as_probable_as_those_of_real_windows(real_range):
-    made = model(real_range=real_range)
+    made = model(real_range=real_range, cells="soft")
     music = np.zeros((40, 4, 3, 2), np.uint8)
     music[:10, 0, 0, 0] = 1
     music[:, 1, 1, 1] = 1
@@ -151,13 +167,13 @@ def test_before_training_cells_are_as_probable_as_those_of_real_windows(real_ran
     p = np.tanh(np.array(made.generator.get_layer("cells").bias))
     p = p if real_range == "unit" else (p + 1) / 2
     np.testing.assert_allclose(p, np.clip(expected, 0.002, 0.998), atol=0.0021)
-    even = model(real_range=real_range, centred=False)
+    even = model(real_range=real_range, cells="soft", centred=False)
     even.adapt(iter([{"music": music}]))
     assert not np.array(even.generator.get_layer("cells").bias).any()
 
 
 def test_the_discriminator_sees_what_differs_from_the_mean_of_real_windows():
-    made = model(real_range="unit")
+    made = model(real_range="unit", cells="soft")
     music = np.zeros((4, 4, 3, 2), np.uint8)
     music[:2, 0, 0, 0] = 1
     made.adapt(iter([{"music": music}]))
@@ -208,11 +224,13 @@ def test_cells_above_the_threshold_are_taken_or_each_is_drawn():
     bias[0], bias[1] = np.arctanh(0.5), -np.arctanh(0.5)  # Probabilities .75 and .25.
     at = len(made.averages) - 1
     made.averages[at].assign(bias)
-    taken = compose(made, threshold=0.7).reshape(2, -1)
+    taken = compose(made, sampled=0, threshold=0.7).reshape(2, -1)
     np.testing.assert_array_equal(taken, np.eye(1, made.cells, dtype=int).repeat(2, axis=0))
-    assert compose(made, threshold=0.2).sum() == 2 * made.cells
+    assert compose(made, sampled=0, threshold=0.2).sum() == 2 * made.cells
     drawn = compose(made, count=400, sampled=1).reshape(400, -1).mean(axis=0)
     np.testing.assert_allclose(drawn[:3], [0.75, 0.25, 0.5], atol=0.1)
+    sampled = [model(cells=cells).controls["sampled"].default for cells in ("soft", "drawn")]
+    assert sampled == [0, 1]
     cold = compose(made, count=50, sampled=1, temperature=0.0).reshape(50, -1)
     assert cold[:, 0].all() and not cold[:, 1].any()
 
