@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +13,6 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "run").glob("*.sh"))
 JOBS = [path for path in SCRIPTS if re.search(r"^job ", path.read_text(), re.MULTILINE)]
 SWEEPS = [path for path in SCRIPTS if re.search(r"^sweep_job ", path.read_text(), re.MULTILINE)]
-SMOKE_SECONDS = 60
 # What scripts read from the environment: a test gives its own.
 SETTINGS = {
     *("DATA", "DATA_DIR", "RUN_DIR", "EXPORT_DIR", "PREPARE_FLAGS", "SAMPLE_FLAGS"),
@@ -119,12 +117,9 @@ def prepared(tmp_path_factory) -> Path:
 @pytest.mark.slow
 @on_tensorflow
 @every_job
-def test_a_smoke_run_makes_pieces_and_a_saved_model_within_a_minute(job, tmp_path, prepared):
+def test_a_smoke_run_makes_pieces_and_a_saved_model(job, tmp_path, prepared):
     settings = places(tmp_path) | {"DATA_DIR": str(prepared / codec_flags(job))}
-    run(ROOT / "run/setup.sh")  # Its first call may install; a job's minute begins after it.
-    began = seconds_of_children()
     printed = call(job, **settings)
-    seconds = seconds_of_children() - began
     left = written(settings)
     assert left["epochs"], printed
     assert len(left["samples"]) == 2, printed
@@ -135,7 +130,6 @@ def test_a_smoke_run_makes_pieces_and_a_saved_model_within_a_minute(job, tmp_pat
     assert ("polyphony" in printed) != is_sound
     for place in (settings["RUN_DIR"], settings["EXPORT_DIR"]):
         assert place in printed.split("\ndone in ")[1]
-    assert seconds < SMOKE_SECONDS
 
 
 @pytest.mark.slow
@@ -143,21 +137,12 @@ def test_a_smoke_run_makes_pieces_and_a_saved_model_within_a_minute(job, tmp_pat
 @every_sweep
 def test_a_smoke_run_of_a_sweep_names_a_winner(job, tmp_path, prepared):
     settings = places(tmp_path) | {"DATA_DIR": str(prepared / codec_flags(job))}
-    run(ROOT / "run/setup.sh")
-    began = seconds_of_children()
     printed = call(job, **settings)
     assert "the winner by band_distance" in printed
     assert {path.name for path in Path(settings["RUN_DIR"]).glob("sweep.*")} == {
         "sweep.json", "sweep.tsv", "sweep.png",
     }  # fmt: skip
     assert len(heard(Path(settings["RUN_DIR"]))) == 4  # Two runs of two epochs.
-    assert seconds_of_children() - began < SMOKE_SECONDS
-
-
-def seconds_of_children() -> float:
-    """CPU seconds of the processes that ended; unlike a clock they do not see other work."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def codec_flags(job: Path) -> str:
