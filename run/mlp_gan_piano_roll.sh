@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes: a GAN of dense layers that writes 64 sixteenths of a piano roll at once.
 # Data: Bach's chorales in the corpus; your own music: DATA=folder:PATH
-# Cost and figure: not run at full size yet.
+# Cost and figure: 45 minutes of one busy core; 200 pieces overlap with real music by .80, no two are
+#   equal, none is copied; their notes are a little too short (docs/models.md).
 # Pieces between two seeds, in eight steps:
 #   for mix in 0 .14 .28 .43 .57 .71 .86 1; do
 #     .venv/bin/python -m crnn_gan.sample --saved_model=exported_models/mlp_gan --seed=1 \
