@@ -21,7 +21,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from crnn_gan.sweep import Sweep, Trainer, words_without
+from crnn_gan.sweep import Sweep, Trainer, words_parted
 from crnn_gan.sweeping.runs import COLLAPSED, DIVERGED, DONE, SweepRun
 from crnn_gan.training.best import BANDS_FILE, COMPARED, band_distance, read_bands
 from crnn_gan.training.collapse import DEFINITION, collapse_of_last
@@ -47,8 +47,8 @@ class Flags:
 
 def main(argv: list[str]) -> None:
     """Trains what is missing, and prints."""
-    common = words_without(argv, ["help", *(field.name for field in dataclasses.fields(Flags))])
-    own = [word for word in argv if word not in common]
+    names = [field.name for field in dataclasses.fields(Flags)]
+    own, common = words_parted(argv, ["help", *names])
     (flags,) = parse(own, __doc__ or "", Flags)
     print(DEFINITION.replace("the last epochs", f"the last {flags.last} epochs"), flush=True)
     for name, words in parse_settings(flags.settings).items():

@@ -61,7 +61,7 @@ def ours(windows: Any, settings: Settings, **options: Any) -> Callable[[], Any]:
 
     keras.utils.set_random_seed(settings.seed)
     codec = Codec(lowest_pitch=24, pitches=PITCHES)
-    own = dict(cells="soft", centred=False, average=0.0)  # As PyTorch does here.
+    own = dict(fake_cells="soft", centred=False, average=0.0)  # As PyTorch does here.
     config = Config(songlength=STEPS, batch_size=settings.batch, **own, **options)
     model = Model(config, codec.spec, seed=settings.seed)
     model.compile(jit_compile=False)

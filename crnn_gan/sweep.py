@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import itertools
 import json
 import os
 import shlex
@@ -76,7 +77,7 @@ def main(argv: list[str]) -> None:
     settings, flags, model_config = parse(
         [*argv, "--run_dir=RUN"], USAGE, Sweep, Flags, config, presets=preset, retired=cls.retired
     )
-    fixed = words_without(argv, [field.name for field in dataclasses.fields(Sweep)])
+    _, fixed = words_parted(argv, [field.name for field in dataclasses.fields(Sweep)])
     hints = typing.get_type_hints(Flags) | typing.get_type_hints(config)
     for forbidden in ("model", "data_dir", "run_dir", "preset", "max_epoch", "best_by"):
         hints.pop(forbidden, None)
@@ -114,17 +115,20 @@ def settings_of_runs(settings: Sweep, hints: Mapping[str, Any]) -> list[dict[str
     return combinations
 
 
-def words_without(argv: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Gives the words of a command line without some of its flags."""
-    kept, words = [], iter(argv)
+def words_parted(argv: Sequence[str], names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Gives the words of some flags of a command line, and the others."""
+    own: list[str] = []
+    others: list[str] = []
+    words = iter(argv)
     for word in words:
         name, equals, _ = word.lstrip("-").partition("=")
-        if word.startswith("-") and name in names:
-            if not equals:
-                next(words, None)
+        if not (word.startswith("-") and name in names):
+            others.append(word)
             continue
-        kept.append(word)
-    return kept
+        own.append(word)
+        if not equals:
+            own.extend(itertools.islice(words, 1))  # Its value is a word of its own.
+    return own, others
 
 
 @contextlib.contextmanager

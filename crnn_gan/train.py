@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -174,7 +174,7 @@ def train(flags: Flags, config: Any) -> MusicModel:
         augmentation.Augmentation(codec, flags.transpose_semitones, flags.stretch_percent),
         model.conditions_of(codec),
         model.pads_windows,
-        flags.window_stride,
+        stride=flags.window_stride,
     )
     measure = _held_out_measure(flags, model, codec) if likelihood else None
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ def train(flags: Flags, config: Any) -> MusicModel:
     done = checkpoint.restore(run_dir, model)
     _introduce(run_dir, model, codec, windows, done)
     if not done:
-        model.adapt(windows.batch(step) for step in range(ADAPTING_BATCHES))
+        model.adapt(_first_batches(windows))
     choose = _chooser(run_dir, bands, flags.best_by)
     _fit(run_dir, flags, model, codec, windows, bands, done, choose, measure)
     _say_best(choose(checkpoint.epochs(run_dir)))
@@ -336,6 +336,11 @@ def _write_bands(
     text = json.dumps(bands.to_json(found), indent=1) + "\n"
     write_atomically(run_dir / BANDS_FILE, text.encode())
     return found
+
+
+def _first_batches(windows: Windows) -> Iterator[Mapping[str, Any]]:
+    """Gives what a model may measure before the first epoch; nothing is made unless it asks."""
+    yield from windows.dataset().take(ADAPTING_BATCHES)
 
 
 def _introduce(run_dir: Path, model: MusicModel, codec: Codec, windows: Windows, done: int) -> None:

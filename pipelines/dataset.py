@@ -73,7 +73,8 @@ class Windows:
         step. Longer pieces are visited in proportion to their length, and the beginning of each
         is as likely as a window's length of other places, so that a model learns how pieces
         begin. Batches say where each window lies.
-      stride: windows begin with a piece, or a multiple of so many steps later.
+      stride: windows begin with a piece, or a multiple of so many steps later; the last steps of
+        a piece, fewer than that, may be in none.
 
     Attributes:
       summary: what was left out, and steps_per_epoch.
@@ -108,7 +109,14 @@ class Windows:
         long_enough = np.arange(len(pieces)) if padded else _long_enough(pieces, length)
         look_ahead, lead = conditions.look_ahead_steps if conditions else 0, length if padded else 0
         self.sampling = Sampling(
-            length, look_ahead, batch_size, seed, windows_per_piece, lead, padded, stride
+            length,
+            look_ahead,
+            batch_size,
+            seed,
+            windows_per_piece,
+            lead,
+            by_length=padded,
+            stride=stride,
         )
         visits = int(self.sampling.visits(pieces.sizes[long_enough]).sum()) * windows_per_piece
         if batch_size > visits:

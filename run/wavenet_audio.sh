@@ -3,7 +3,8 @@
 #   pieces of two seconds as WAV files.
 # Data: Bach's works in the corpus that comes with music21, as a piano of sines plays them, 4000
 #   samples a second; or your own MIDI: DATA=folder:PATH run/wavenet_audio.sh
-# Cost and figure: 40 minutes of one core; 2.868 nats a sample (validation; docs/models.md).
+# Cost and figure: 137 minutes, on cores that other work held for most of them; 2.868 nats a sample
+#   (validation; docs/models.md).
 # Receptive field: 3 x 1023 + 1 samples, three quarters of a second.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"

@@ -11,7 +11,7 @@ normalisation; dropout in the discriminator; composing with averaged weights; ce
 threshold, or drawn; pieces between the pieces of two seeds.
 
 Added, for rolls are nearly all off, and never half on:
-  cells       The discriminator sees generated cells on or off, drawn by their probabilities, with
+  fake_cells  The discriminator sees generated cells on or off, drawn by their probabilities, with
               gradients as if it saw their tanh (straight-through: Bengio et al. 2013, arXiv
               1308.3432; in a GAN of music: Dong and Yang 2018, arXiv 1804.09399).
   centred     The mean of each cell over real windows is measured first. The generator begins with
@@ -68,7 +68,7 @@ class Config(AdversarialConfig):
     leak: float = flag(0.2, "slope of the leaky ReLUs below 0")
     discriminator_dropout: float = flag(0.0, "share of the discriminator's units that is dropped")
     spectral_norm: bool = flag(False, "the discriminator's layers stretch nothing by more than 1")
-    cells: Literal["soft", "hard", "drawn"] = flag(
+    fake_cells: Literal["soft", "hard", "drawn"] = flag(
         "drawn",
         "what the discriminator sees of generated cells: soft, their tanh; hard, -1 or 1, "
         "whichever is nearer; drawn, -1 or 1 by chance. Gradients are those of the tanh",
@@ -112,10 +112,10 @@ class Config(AdversarialConfig):
         for name in ("average", "beta_1", "beta_2", "norm_momentum", "discriminator_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give 0 or more, below 1")
-        if self.cells != "soft" and self.real_range == "unit":
+        if self.fake_cells != "soft" and self.real_range == "unit":
             raise ValueError(
-                f"--cells is {self.cells}, whose cells are -1 or 1, and --real_range is unit, "
-                "whose are 0 or 1; give --cells=soft or --real_range=tanh"
+                f"--fake_cells is {self.fake_cells}, whose cells are -1 or 1, and --real_range is "
+                "unit, whose are 0 or 1; give --fake_cells=soft or --real_range=tanh"
             )
         for name in ("generator_units", "discriminator_units"):
             units = tuple(getattr(self, name))  # Config files hold lists.
@@ -127,12 +127,12 @@ class Config(AdversarialConfig):
                 )
 
 
-RAREST = 0.004  # Of the range of cells: a cell that is on no more often is taken to be so rare.
+RAREST = 0.004  # So near may the mean of a cell come to the ends of its range.
 SUREST = 60.0  # Logits below minus this would take a gradient out of float32.
 SEED = dict(
     songlength=250, batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9,
-    norm_epsilon=0.8, cells="soft", real_range="unit", learning_rate=8e-4, d_learning_rate=1e-5,
-    beta_2=0.9999, average=0.0, balance_above=0.8, balance_most=20, max_grad_norm=1e9,
+    norm_epsilon=0.8, fake_cells="soft", real_range="unit", learning_rate=8e-4,
+    d_learning_rate=1e-5, beta_2=0.9999, average=0.0, balance_above=0.8, balance_most=20, max_grad_norm=1e9,
     discriminator_dropout=0.0, centred=False,
 )  # fmt: skip
 
@@ -219,8 +219,11 @@ class Model(MusicModel):
         """See `MusicModel.adapt`: the mean of each cell, with `--centred`."""
         if not self.config.centred:
             return
-        real = [np.asarray(self._real(batch)) for batch in batches]
-        mean = np.mean(np.concatenate(real), axis=0)
+        total, windows = np.zeros(self.cells), 0
+        for batch in batches:
+            real = np.asarray(self._real(batch), np.float64)
+            total, windows = total + real.sum(axis=0), windows + len(real)
+        mean = total / windows
         low, high = (0.0, 1.0) if self.config.real_range == "unit" else (-1.0, 1.0)
         # The tanh's argument, where it is the mean; a cell that is never on stays within reach.
         mean = np.clip(mean, low + RAREST, high - RAREST)
@@ -237,10 +240,10 @@ class Model(MusicModel):
         shape = (rows, self.config.latent_size)
         latent = keras.random.normal(shape, dtype="float32", seed=self.seed)
         soft = ops.tanh(self.generator(latent, training=True))
-        if self.config.cells == "soft":
+        if self.config.fake_cells == "soft":
             return soft
         limit: Any = 0.0
-        if self.config.cells == "drawn":
+        if self.config.fake_cells == "drawn":
             draws = keras.random.uniform(
                 (rows, *self._draws), -1, 1, dtype="float32", seed=self.seed
             )
@@ -308,8 +311,8 @@ class Model(MusicModel):
     @classmethod
     def controls_for(cls, config: Config, spec: Spec) -> Mapping[str, Control]:
         """How cells are taken: by default as the discriminator saw them."""
-        sampled = "1 draws each cell, 0 takes those above the threshold"
-        learned = int(config.cells == "drawn")
+        sampled = "1 draws cells by their probabilities, 0 takes those above the threshold"
+        learned = int(config.fake_cells == "drawn")
         return {
             "sampled": Control(learned, 0, 1, sampled, "int32"),
             "threshold": Control(0.5, 0.0, 1.0, "of sampled 0: probability of cells to take"),

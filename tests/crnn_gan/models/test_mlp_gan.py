@@ -54,8 +54,8 @@ def compose(of, count=2, length=4, **controls):
         {"replay": 3},
         {"replay": 9, "balance_above": 0.1, "balance_most": 2},
         {"spectral_norm": True},
-        {"cells": "hard", "centred": False},
-        {"cells": "drawn", "replay": 3},
+        {"fake_cells": "hard", "centred": False},
+        {"fake_cells": "drawn", "replay": 3},
         SEED | {"songlength": 4, "max_epoch": 2, "batch_size": 4},
     ],
     ids=lambda settings: ",".join(settings) if len(settings) < 4 else "seed",
@@ -118,20 +118,18 @@ def test_label_smoothing_is_of_real_music_alone():
 
 @pytest.mark.parametrize(("real_range", "seen"), [("tanh", {-1.0, 1.0}), ("unit", {0.0, 1.0})])
 def test_real_cells_are_seen_in_the_range_of_the_settings(real_range, seen):
-    assert (
-        set(np.unique(np.asarray(model(real_range=real_range, cells="soft")._real(batch()))))
-        == seen
-    )
+    made = model(real_range=real_range, fake_cells="soft")
+    assert set(np.unique(np.asarray(made._real(batch())))) == seen
 
 
 def test_generated_cells_are_seen_soft_or_as_those_of_real_music():
-    assert 0 < np.abs(np.asarray(model(cells="soft").produce(batch()))).max() < 1
+    assert 0 < np.abs(np.asarray(model(fake_cells="soft").produce(batch()))).max() < 1
     for cells in ("hard", "drawn"):
-        assert set(np.unique(np.asarray(model(cells=cells).produce(batch())))) <= {-1.0, 1.0}
+        assert set(np.unique(np.asarray(model(fake_cells=cells).produce(batch())))) <= {-1.0, 1.0}
 
 
 def test_one_number_decides_a_pitch_for_the_steps_of_a_draw_and_all_planes():
-    made = model(cells="drawn", draw_steps=3, songlength=4)
+    made = model(fake_cells="drawn", draw_steps=3, songlength=4)
     draws = np.random.default_rng(0).random((2, 2, 3)).astype(np.float32)
     limits = np.asarray(made._of_cells(draws)).reshape(2, 4, 3, 2)
     for time in range(4):
@@ -147,7 +145,7 @@ def test_one_number_decides_a_pitch_for_the_steps_of_a_draw_and_all_planes():
 def test_gradients_of_cells_that_are_on_or_off_are_those_of_their_tanh(cells):
     moved = {}
     for name in ("soft", cells):
-        made = model(cells=name, average=0.0, beta_1=0.0)
+        made = model(fake_cells=name, average=0.0, beta_1=0.0)
         before = np.array(made.generator.layers[-2].bias)
         train(made)
         moved[name] = np.array(made.generator.layers[-2].bias) - before
@@ -158,7 +156,7 @@ def test_gradients_of_cells_that_are_on_or_off_are_those_of_their_tanh(cells):
 
 @pytest.mark.parametrize("real_range", ["tanh", "unit"])
 def test_before_training_cells_are_as_probable_as_those_of_real_windows(real_range):
-    made = model(real_range=real_range, cells="soft")
+    made = model(real_range=real_range, fake_cells="soft")
     music = np.zeros((40, 4, 3, 2), np.uint8)
     music[:10, 0, 0, 0] = 1
     music[:, 1, 1, 1] = 1
@@ -167,13 +165,13 @@ def test_before_training_cells_are_as_probable_as_those_of_real_windows(real_ran
     p = np.tanh(np.array(made.generator.get_layer("cells").bias))
     p = p if real_range == "unit" else (p + 1) / 2
     np.testing.assert_allclose(p, np.clip(expected, 0.002, 0.998), atol=0.0021)
-    even = model(real_range=real_range, cells="soft", centred=False)
+    even = model(real_range=real_range, fake_cells="soft", centred=False)
     even.adapt(iter([{"music": music}]))
     assert not np.array(even.generator.get_layer("cells").bias).any()
 
 
 def test_the_discriminator_sees_what_differs_from_the_mean_of_real_windows():
-    made = model(real_range="unit", cells="soft")
+    made = model(real_range="unit", fake_cells="soft")
     music = np.zeros((4, 4, 3, 2), np.uint8)
     music[:2, 0, 0, 0] = 1
     made.adapt(iter([{"music": music}]))
@@ -229,7 +227,7 @@ def test_cells_above_the_threshold_are_taken_or_each_is_drawn():
     assert compose(made, sampled=0, threshold=0.2).sum() == 2 * made.cells
     drawn = compose(made, count=400, sampled=1).reshape(400, -1).mean(axis=0)
     np.testing.assert_allclose(drawn[:3], [0.75, 0.25, 0.5], atol=0.1)
-    sampled = [model(cells=cells).controls["sampled"].default for cells in ("soft", "drawn")]
+    sampled = [model(fake_cells=cells).controls["sampled"].default for cells in ("soft", "drawn")]
     assert sampled == [0, 1]
     cold = compose(made, count=50, sampled=1, temperature=0.0).reshape(50, -1)
     assert cold[:, 0].all() and not cold[:, 1].any()
@@ -261,7 +259,10 @@ def test_pieces_lie_between_those_of_two_seeds():
         ({"balance_above": float("nan")}, "--balance_above is nan"),
         ({"beta_1": 1.0}, "--beta_1 is 1.0; give 0 or more, below 1"),
         ({"learning_rate": 0.0}, "--learning_rate is 0.0; give a number above 0"),
-        ({"cells": "hard", "real_range": "unit"}, "--cells is hard, whose cells are -1 or 1"),
+        (
+            {"fake_cells": "hard", "real_range": "unit"},
+            "--fake_cells is hard, whose cells are -1 or 1",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, said):
