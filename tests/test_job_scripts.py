@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "run").glob("*.sh"))
 JOBS = [path for path in SCRIPTS if re.search(r"^job ", path.read_text(), re.MULTILINE)]
 SWEEPS = [path for path in SCRIPTS if re.search(r"^sweep_job ", path.read_text(), re.MULTILINE)]
+SMOKE_WEIGHTS = 100_000
 # What scripts read from the environment: a test gives its own.
 SETTINGS = {
     *("DATA", "DATA_DIR", "RUN_DIR", "EXPORT_DIR", "PREPARE_FLAGS", "SAMPLE_FLAGS"),
@@ -130,6 +131,9 @@ def test_a_smoke_run_makes_pieces_and_a_saved_model(job, tmp_path, prepared):
     assert ("polyphony" in printed) != is_sound
     for place in (settings["RUN_DIR"], settings["EXPORT_DIR"]):
         assert place in printed.split("\ndone in ")[1]
+    # A smoke run is tiny wherever it runs, which its seconds would not say.
+    weights = re.findall(r"^model: \w+, ([\d,]+) weights$", printed, re.MULTILINE)
+    assert weights and all(int(count.replace(",", "")) < SMOKE_WEIGHTS for count in weights)
 
 
 @pytest.mark.slow

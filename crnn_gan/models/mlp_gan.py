@@ -132,8 +132,8 @@ SUREST = 60.0  # Logits below minus this would take a gradient out of float32.
 SEED = dict(
     songlength=250, batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9,
     norm_epsilon=0.8, fake_cells="soft", real_range="unit", learning_rate=8e-4,
-    d_learning_rate=1e-5, beta_2=0.9999, average=0.0, balance_above=0.8, balance_most=20, max_grad_norm=1e9,
-    discriminator_dropout=0.0, centred=False,
+    d_learning_rate=1e-5, beta_2=0.9999, average=0.0, balance_above=0.8, balance_most=20,
+    max_grad_norm=1e9, discriminator_dropout=0.0, centred=False,
 )  # fmt: skip
 
 
