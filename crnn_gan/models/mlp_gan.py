@@ -11,12 +11,16 @@ normalisation; dropout in the discriminator; composing with averaged weights; ce
 threshold, or drawn; pieces between the pieces of two seeds.
 
 Added, for rolls are nearly all off, and never half on:
-  fake_cells  The discriminator sees generated cells on or off, drawn by their probabilities, with
-              gradients as if it saw their tanh (straight-through: Bengio et al. 2013, arXiv
-              1308.3432; in a GAN of music: Dong and Yang 2018, arXiv 1804.09399).
+  fake_cells  The discriminator sees generated cells on or off, by the sign of their tanh or drawn
+              by their probabilities, with gradients as if it saw the tanh (straight-through:
+              Bengio et al. 2013, arXiv 1308.3432; in a GAN of music: Dong and Yang 2018, arXiv
+              1804.09399).
   centred     The mean of each cell over real windows is measured first. The generator begins with
               it, and it is taken away from what the discriminator sees: thousands of cells that
               are off would else move each of its units as one, with every step.
+  struck      A key that begins to sound and was not struck is struck there; one that is struck
+              sounds. The codec drops sound that no onset began, so a discriminator that saw cells
+              as they are would judge music that nobody hears.
 
 Other than there:
   range       Its rolls were 0 and 1, its generator's tanh -1 to 1, so half of what the generator
@@ -69,7 +73,7 @@ class Config(AdversarialConfig):
     discriminator_dropout: float = flag(0.0, "share of the discriminator's units that is dropped")
     spectral_norm: bool = flag(False, "the discriminator's layers stretch nothing by more than 1")
     fake_cells: Literal["soft", "hard", "drawn"] = flag(
-        "drawn",
+        "hard",
         "what the discriminator sees of generated cells: soft, their tanh; hard, -1 or 1, "
         "whichever is nearer; drawn, -1 or 1 by chance. Gradients are those of the tanh",
     )
@@ -83,6 +87,11 @@ class Config(AdversarialConfig):
         "the mean of each cell over real windows is measured first: the generator begins with it, "
         "and the discriminator sees what differs from it",
     )
+    struck: bool = flag(
+        True,
+        "of cells on or off, in rolls of onsets and frames: a key that begins to sound is struck, "
+        "and one that is struck sounds, as in real music",
+    )
     real_range: Literal["tanh", "unit"] = flag(
         "tanh",
         "what the discriminator sees of real cells: -1 and 1, as the generator's; or 0 and 1",
@@ -93,7 +102,7 @@ class Config(AdversarialConfig):
     beta_2: float = flag(0.999, "of Adam: what a batch leaves of its square")
     max_grad_norm: float = flag(100.0, "largest global norm of a gradient")
     average: float = flag(
-        0.98, "decay of the average of the generator's weights that composes; 0 for none"
+        0.99, "decay of the average of the generator's weights that composes; 0 for none"
     )
 
     def __post_init__(self) -> None:
@@ -133,7 +142,7 @@ SEED = dict(
     songlength=250, batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9,
     norm_epsilon=0.8, fake_cells="soft", real_range="unit", learning_rate=8e-4,
     d_learning_rate=1e-5, beta_2=0.9999, average=0.0, balance_above=0.8, balance_most=20,
-    max_grad_norm=1e9, discriminator_dropout=0.0, centred=False,
+    max_grad_norm=1e9, discriminator_dropout=0.0, centred=False, struck=False,
 )  # fmt: skip
 
 
@@ -249,7 +258,16 @@ class Model(MusicModel):
             )
             limit = self._of_cells(draws)
         hard = ops.where(soft > limit, 1.0, -1.0)
-        return hard + (soft - ops.stop_gradient(soft))
+        seen = hard + (soft - ops.stop_gradient(soft))
+        if not self.is_struck:
+            return seen
+        # What sounds at first may have been struck before the window, as in real ones.
+        bits = self._struck(0.5 + 0.5 * self._framed(seen), held=True)
+        return 2 * ops.reshape(bits, (-1, self.cells)) - 1
+
+    def _framed(self, cells: Any) -> Any:
+        """Gives [batch, time, pitches, planes] of cells [batch, cells]."""
+        return ops.reshape(cells, (-1, self.config.songlength, *self.frames.frame_shape))
 
     @property
     def _draws(self) -> tuple[int, int]:
@@ -261,6 +279,29 @@ class Model(MusicModel):
         steps = ops.repeat(draws, self.config.draw_steps, axis=1)[:, : self.config.songlength]
         planes = ops.repeat(steps[..., None], self.frames.frame_shape[1], axis=-1)
         return ops.reshape(planes, (-1, self.cells))
+
+    @property
+    def is_struck(self) -> bool:
+        """Whether onsets and frames are made to agree: where there are both."""
+        names = [name for name, _, _ in self.spec.blocks]
+        return self.config.struck and names == ["onset", "frame"]
+
+    def _struck(self, bits: Any, held: bool) -> Any:
+        """Gives bits [batch, time, pitches, onset and frame] whose two planes agree.
+
+        Of products, so that what the discriminator says of an onset reaches the frames that it
+        came of.
+
+        Args:
+          bits: 0 and 1, of any dtype.
+          held: whether all that sounds in the first frame sounded before, or nothing.
+        """
+        onset, frame = bits[..., 0], bits[..., 1]
+        frame = onset + frame - onset * frame
+        first = ops.ones_like(frame[:, :1]) if held else ops.zeros_like(frame[:, :1])
+        before = ops.concatenate([first, frame[:, :-1]], axis=1)
+        begins = frame * (1 - before)
+        return ops.stack([onset + begins - onset * begins, frame], axis=-1)
 
     def judge(self, batch: Mapping[str, Any], fake: Any) -> Any:
         """Gives what `JointPhase.judge` gives, from one pass over real and generated music."""
@@ -351,4 +392,5 @@ class Model(MusicModel):
         limit = ops.where(is_drawn, draws, controls["threshold"][:, None, None])
         bits = ops.sigmoid(logit / cold) > limit
         shape = (batch, windows * config.songlength, *self.frames.frame_shape)
-        return ops.cast(ops.reshape(bits, shape), "int32")
+        bits = ops.cast(ops.reshape(bits, shape), "int32")
+        return self._struck(bits, held=False) if self.is_struck else bits

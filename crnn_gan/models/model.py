@@ -156,7 +156,8 @@ class MusicModel(PhasedModel):
         """Networks that compose and are measured with an average of their weights.
 
         A batch keeps `config.average` of it (Polyak and Juditsky 1992); the last batches alone
-        jump about.
+        jump about. So do the means and variances of batch normalisation, which it counts among
+        the weights.
         """
         return ()
 
@@ -172,7 +173,9 @@ class MusicModel(PhasedModel):
 
     @property
     def _averaged_weights(self) -> list[keras.Variable]:
-        return [v for network in self.averaged for v in network.trainable_variables]
+        """Weights, and what batch normalisation has measured of a few batches of the last."""
+        variables = [v for network in self.averaged for v in network.variables]
+        return [v for v in variables if keras.backend.is_float_dtype(v.dtype)]
 
     def after_batch(self) -> None:
         """Lets the averages follow the weights; the first batches are nothing to hold on to."""

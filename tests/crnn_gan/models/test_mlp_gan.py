@@ -129,7 +129,7 @@ def test_generated_cells_are_seen_soft_or_as_those_of_real_music():
 
 
 def test_one_number_decides_a_pitch_for_the_steps_of_a_draw_and_all_planes():
-    made = model(fake_cells="drawn", draw_steps=3, songlength=4)
+    made = model(fake_cells="drawn", draw_steps=3, songlength=4, struck=False)
     draws = np.random.default_rng(0).random((2, 2, 3)).astype(np.float32)
     limits = np.asarray(made._of_cells(draws)).reshape(2, 4, 3, 2)
     for time in range(4):
@@ -139,6 +139,49 @@ def test_one_number_decides_a_pitch_for_the_steps_of_a_draw_and_all_planes():
     # Before training all cells are on by one half: those that one number decides, alike.
     assert np.mean(produced[:, 0] == produced[:, 2]) > 0.7
     assert abs(np.mean(produced[:, 0] == produced[:, 3]) - 0.5) < 0.1
+
+
+# Each of three pitches over four steps.
+ONSET = np.array([[0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 1]])
+FRAME = np.array([[1, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 0]])
+
+
+def struck(onset, frame, held):
+    bits = np.stack([onset.T, frame.T], axis=-1)[None]
+    agreed = np.asarray(model()._struck(ops.convert_to_tensor(bits), held))
+    return agreed[0, ..., 0].T, agreed[0, ..., 1].T
+
+
+def test_a_key_that_begins_to_sound_is_struck_and_one_that_is_struck_sounds():
+    onset, frame = struck(ONSET, FRAME, held=False)
+    np.testing.assert_array_equal(onset, [[1, 0, 0, 1], [0, 1, 0, 0], [1, 0, 0, 1]])
+    np.testing.assert_array_equal(frame, [[1, 1, 0, 1], [0, 1, 1, 1], [1, 1, 1, 1]])
+    onset, _ = struck(ONSET, FRAME, held=True)  # What sounds at first was struck before.
+    np.testing.assert_array_equal(onset, [[0, 0, 0, 1], [0, 1, 0, 0], [1, 0, 0, 1]])
+
+
+def test_what_is_said_of_an_onset_reaches_the_frames_that_it_came_of():
+    onset, frame, nudge = ONSET.astype(np.float32), FRAME.astype(np.float32), 1e-3
+    before, _ = struck(onset, frame, held=False)
+    for step, change in ((3, 1.0), (2, -1.0)):  # The first pitch begins at 3, silent at 2.
+        moved = frame.copy()
+        moved[0, step] += nudge
+        assert (struck(onset, moved, held=False)[0] - before)[0, 3] / nudge == pytest.approx(
+            change, abs=0.01
+        )
+
+
+@pytest.mark.parametrize("cells", ["hard", "drawn"])
+def test_pieces_and_what_the_discriminator_sees_have_no_sound_that_no_onset_began(cells):
+    made = model(fake_cells=cells)
+    train(made)
+    pieces = compose(made, count=20, length=9)
+    seen = 0.5 + 0.5 * np.asarray(made.produce(batch(rows=20))).reshape(20, 4, 3, 2)
+    for bits, first in ((pieces, 0), (seen, 1)):
+        onset, frame = bits[..., 0] > 0, bits[..., 1] > 0
+        before = np.concatenate([np.zeros_like(frame[:, :1]), frame[:, :-1]], axis=1)
+        assert frame.any() and not (onset & ~frame).any()
+        assert not (frame & ~before & ~onset)[:, first:].any()
 
 
 @pytest.mark.parametrize("cells", ["hard", "drawn"])
@@ -213,7 +256,7 @@ def test_a_longer_piece_is_several_windows_of_which_the_first_is_the_shorter_one
 
 
 def test_cells_above_the_threshold_are_taken_or_each_is_drawn():
-    made = model()
+    made = model(struck=False)
     kernel = made.generator.layers[-2]
     kernel.kernel.assign(np.zeros(kernel.kernel.shape))
     for average, weight in zip(made.averages, made._averaged_weights, strict=True):
