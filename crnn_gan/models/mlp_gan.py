@@ -98,6 +98,8 @@ class Config(AdversarialConfig):
     )
     learning_rate: float = flag(5e-4, "of the generator; of Adam")
     d_learning_rate: float = flag(2e-4, "of the discriminator")
+    lr_decay: float = flag(0.75, "factor an epoch on the learning rates, after epochs_before_decay")
+    epochs_before_decay: int = flag(8, "epochs before the learning rates decay")
     beta_1: float = flag(0.5, "of Adam: what a batch leaves of the mean gradient")
     beta_2: float = flag(0.999, "of Adam: what a batch leaves of its square")
     max_grad_norm: float = flag(100.0, "largest global norm of a gradient")
@@ -115,7 +117,11 @@ class Config(AdversarialConfig):
                 "--batch_size is 1; batch normalisation compares the windows of a batch: give 2 "
                 "or more"
             )
-        for name in ("learning_rate", "d_learning_rate", "max_grad_norm", "norm_epsilon"):
+        if self.epochs_before_decay < 0:
+            raise ValueError(f"--epochs_before_decay is {self.epochs_before_decay}; give 0 or more")
+        for name in (
+            "learning_rate", "d_learning_rate", "lr_decay", "max_grad_norm", "norm_epsilon",
+        ):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give a number above 0")
         for name in ("average", "beta_1", "beta_2", "norm_momentum", "discriminator_dropout"):
@@ -143,6 +149,7 @@ SEED = dict(
     norm_epsilon=0.8, fake_cells="soft", real_range="unit", learning_rate=8e-4,
     d_learning_rate=1e-5, beta_2=0.9999, average=0.0, balance_above=0.8, balance_most=20,
     max_grad_norm=1e9, discriminator_dropout=0.0, centred=False, struck=False,
+    lr_decay=1.0,
 )  # fmt: skip
 
 
@@ -219,10 +226,17 @@ class Model(MusicModel):
     def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
         """Gives Adam, at the rate of the side."""
         config = self.config
-        rate = config.learning_rate if phase == "generator" else config.d_learning_rate
         return keras.optimizers.Adam(
-            rate, beta_1=config.beta_1, beta_2=config.beta_2, name=f"{phase}_adam"
+            self._learning_rate(phase, epoch=0),
+            beta_1=config.beta_1,
+            beta_2=config.beta_2,
+            name=f"{phase}_adam",
         )
+
+    def _learning_rate(self, phase: str, epoch: int) -> float:
+        config = self.config
+        rate = config.learning_rate if phase == "generator" else config.d_learning_rate
+        return rate * config.lr_decay ** max(epoch - config.epochs_before_decay, 0)
 
     def adapt(self, batches: Iterable[Mapping[str, Any]]) -> None:
         """See `MusicModel.adapt`: the mean of each cell, with `--centred`."""
@@ -240,7 +254,9 @@ class Model(MusicModel):
         self.generator.get_layer("cells").bias.assign(np.arctanh(mean))
 
     def begin_epoch(self, epoch: int) -> None:
-        """Sets the instance noise of an epoch, from 0."""
+        """Sets the learning rates and the instance noise of an epoch, from 0."""
+        for name, optimizer in self.optimizer.by_phase.items():
+            optimizer.learning_rate = self._learning_rate(name, epoch)
         self.blur.deviation.assign(self.config.noise_of(epoch, self.config.max_epoch))
 
     def produce(self, batch: Mapping[str, Any]) -> Any:

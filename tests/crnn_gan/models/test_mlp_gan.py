@@ -246,6 +246,18 @@ def test_instance_noise_falls_from_epoch_to_epoch():
     np.testing.assert_allclose(found, [0.8, 0.6, 0.4, 0.2], rtol=1e-6)
 
 
+def test_learning_rates_fall_after_the_first_epochs():
+    made = model(learning_rate=4e-3, d_learning_rate=1e-3, lr_decay=0.5, epochs_before_decay=2)
+    rates = []
+    for epoch in (0, 2, 3, 4):
+        made.begin_epoch(epoch)
+        by_phase = made.optimizer.by_phase
+        rates.append([float(by_phase[p].learning_rate) for p in ("generator", "discriminator")])
+    np.testing.assert_allclose(
+        rates, [[4e-3, 1e-3], [4e-3, 1e-3], [2e-3, 5e-4], [1e-3, 2.5e-4]], rtol=1e-6
+    )
+
+
 def test_a_longer_piece_is_several_windows_of_which_the_first_is_the_shorter_one():
     made = model()
     train(made)
@@ -299,6 +311,8 @@ def test_pieces_lie_between_those_of_two_seeds():
         ({"discriminator_units": ()}, "--discriminator_units is empty"),
         ({"label_smoothing": 0.6}, "--label_smoothing is 0.6; give 0"),
         ({"replay": -1}, "--replay is -1; give 0"),
+        ({"lr_decay": 0.0}, "--lr_decay is 0.0; give a number above 0"),
+        ({"epochs_before_decay": -1}, "--epochs_before_decay is -1; give 0 or more"),
         ({"balance_above": float("nan")}, "--balance_above is nan"),
         ({"beta_1": 1.0}, "--beta_1 is 1.0; give 0 or more, below 1"),
         ({"learning_rate": 0.0}, "--learning_rate is 0.0; give a number above 0"),
