@@ -2,8 +2,8 @@
 # Makes: a WaveNet over performance events that hears the last 511.
 # Data: the corpus; ../shared/data/performances, where it is there:
 #   DATA=folder:../shared/data/performances
-# Cost and figure: of those performances 2.763 nats an event after 3 epochs (test; docs/models.md),
-#   48 minutes on two busy cores with --precision=mixed_bfloat16. Of the corpus not run yet.
+# Cost and figure: of those performances 43 minutes of one busy core with --precision=mixed_bfloat16,
+#   2.778 nats an event (test, the trigram 3.664; docs/models.md). Of the corpus not run yet.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=wavenet

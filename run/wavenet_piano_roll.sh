@@ -4,8 +4,8 @@
 #   DATA=source:polyphonic_benchmark PREPARE_FLAGS=--dataset=jsb_chorales
 #   DATA=source:polyphonic_benchmark PREPARE_FLAGS="--dataset=nottingham --steps_per_quarter=2" \
 #     run/wavenet_piano_roll.sh --preset=nottingham
-# Cost and figure: of the benchmark, JSB chorales 4.945 nats a frame and Nottingham 1.783 (test, frames
-#   2..T; docs/models.md), a quarter of an hour each on two busy cores. Of the corpus not run yet.
+# Cost and figure: of the benchmark, JSB chorales 4.945 nats a frame and Nottingham 1.772 (test, frames
+#   2..T; docs/models.md), 20 minutes each of one busy core. Of the corpus not run yet.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=wavenet
