@@ -45,6 +45,7 @@ from keras import ops
 
 from crnn_gan.adversarial import AdversarialConfig, Blur, Replay
 from crnn_gan.emissions import Frames
+from crnn_gan.layers.minibatch_discrimination import MinibatchDiscrimination
 from crnn_gan.layers.spectral import SpectralDense
 from crnn_gan.models.model import Control, MusicModel, Noise
 from crnn_gan.sampling import COLDEST, TEMPERATURE
@@ -71,6 +72,7 @@ class Config(AdversarialConfig):
     norm_epsilon: float = flag(1e-3, "of batch normalisation: is added to the variance")
     leak: float = flag(0.2, "slope of the leaky ReLUs below 0")
     discriminator_dropout: float = flag(0.0, "share of the discriminator's units that is dropped")
+    minibatch_d: bool = flag(False, "minibatch discrimination in the discriminator")
     spectral_norm: bool = flag(False, "the discriminator's layers stretch nothing by more than 1")
     fake_cells: Literal["soft", "hard", "drawn"] = flag(
         "hard",
@@ -199,6 +201,10 @@ class Model(MusicModel):
             x = keras.layers.LeakyReLU(config.leak)(dense(units)(x))
             if config.discriminator_dropout:
                 x = keras.layers.Dropout(config.discriminator_dropout, seed=number)(x)
+        if config.minibatch_d:
+            alike = MinibatchDiscrimination()(keras.layers.Reshape((1, x.shape[-1]))(x))
+            alike = keras.layers.Flatten()(alike)
+            x = keras.layers.Concatenate()([x, alike])
         x = dense(1)(x)
         x = keras.layers.Activation("linear", dtype="float32")(x)
         return keras.Model(window, x, name="discriminator")
@@ -212,14 +218,14 @@ class Model(MusicModel):
 
     @property
     def stages(self) -> Sequence[Stage]:
-        """The two against each other: from one pass, where neither is balanced nor kept."""
+        """The two against each other: from one pass, where rows are judged by themselves."""
         config = self.config
         generator = config.balanced(Phase("generator", [self.generator], self.generator_loss))
         discriminator = config.balanced(
             Phase("discriminator", [self.discriminator], self.discriminator_loss, ("real", "fake"))
         )
         phases: list[Phase | JointPhase] = [generator, discriminator]
-        if not config.balance_above and not config.replay:
+        if not (config.balance_above or config.replay or config.minibatch_d):
             phases = [JointPhase(discriminator, generator, self.produce, self.judge)]
         return [Stage("adversarial", config.max_epoch, phases)]
 
@@ -339,7 +345,10 @@ class Model(MusicModel):
         if self.kept is not None:
             draws = keras.random.uniform((fake.shape[0] // 2,), dtype="float32", seed=self.seed)
             fake = self.kept(fake, draws)
-        both = ops.concatenate([self._real(batch), fake], axis=0)
+        real = self._real(batch)
+        if self.config.minibatch_d:
+            return self._discriminator_loss(self._logits(real), self._logits(fake))
+        both = ops.concatenate([real, fake], axis=0)
         return self._discriminator_loss(*ops.split(self._logits(both), 2))
 
     def _discriminator_loss(self, of_real: Any, of_fake: Any) -> tuple[Any, dict[str, Any]]:

@@ -54,6 +54,7 @@ def compose(of, count=2, length=4, **controls):
         {"replay": 3},
         {"replay": 9, "balance_above": 0.1, "balance_most": 2},
         {"spectral_norm": True},
+        {"minibatch_d": True},
         {"fake_cells": "hard", "centred": False},
         {"fake_cells": "drawn", "replay": 3},
         SEED | {"songlength": 4, "max_epoch": 2, "batch_size": 4},
