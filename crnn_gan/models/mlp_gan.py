@@ -75,7 +75,7 @@ class Config(AdversarialConfig):
     minibatch_d: bool = flag(False, "minibatch discrimination in the discriminator")
     spectral_norm: bool = flag(False, "the discriminator's layers stretch nothing by more than 1")
     fake_cells: Literal["soft", "hard", "drawn"] = flag(
-        "hard",
+        "drawn",
         "what the discriminator sees of generated cells: soft, their tanh; hard, -1 or 1, "
         "whichever is nearer; drawn, -1 or 1 by chance. Gradients are those of the tanh",
     )
