@@ -90,7 +90,7 @@ class Config(AdversarialConfig):
         "and the discriminator sees what differs from it",
     )
     struck: bool = flag(
-        True,
+        False,
         "of cells on or off, in rolls of onsets and frames: a key that begins to sound is struck, "
         "and one that is struck sounds, as in real music",
     )
@@ -100,13 +100,13 @@ class Config(AdversarialConfig):
     )
     learning_rate: float = flag(5e-4, "of the generator; of Adam")
     d_learning_rate: float = flag(2e-4, "of the discriminator")
-    lr_decay: float = flag(0.75, "factor an epoch on the learning rates, after epochs_before_decay")
+    lr_decay: float = flag(1.0, "factor an epoch on the learning rates, after epochs_before_decay")
     epochs_before_decay: int = flag(8, "epochs before the learning rates decay")
     beta_1: float = flag(0.5, "of Adam: what a batch leaves of the mean gradient")
     beta_2: float = flag(0.999, "of Adam: what a batch leaves of its square")
     max_grad_norm: float = flag(100.0, "largest global norm of a gradient")
     average: float = flag(
-        0.99, "decay of the average of the generator's weights that composes; 0 for none"
+        0.98, "decay of the average of the generator's weights that composes; 0 for none"
     )
 
     def __post_init__(self) -> None:
