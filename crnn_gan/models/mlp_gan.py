@@ -20,7 +20,8 @@ Added, for rolls are nearly all off, and never half on:
               are off would else move each of its units as one, with every step.
   struck      A key that begins to sound and was not struck is struck there; one that is struck
               sounds. The codec drops sound that no onset began, so a discriminator that saw cells
-              as they are would judge music that nobody hears.
+              as they are would judge music that nobody hears. Off by default: so far notes
+              get longer by it, and after some thousand batches pieces alike.
 
 Other than there:
   range       Its rolls were 0 and 1, its generator's tanh -1 to 1, so half of what the generator

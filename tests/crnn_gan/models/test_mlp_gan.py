@@ -130,7 +130,7 @@ def test_generated_cells_are_seen_soft_or_as_those_of_real_music():
 
 
 def test_one_number_decides_a_pitch_for_the_steps_of_a_draw_and_all_planes():
-    made = model(fake_cells="drawn", draw_steps=3, songlength=4, struck=False)
+    made = model(fake_cells="drawn", draw_steps=3, songlength=4)
     draws = np.random.default_rng(0).random((2, 2, 3)).astype(np.float32)
     limits = np.asarray(made._of_cells(draws)).reshape(2, 4, 3, 2)
     for time in range(4):
@@ -174,7 +174,7 @@ def test_what_is_said_of_an_onset_reaches_the_frames_that_it_came_of():
 
 @pytest.mark.parametrize("cells", ["hard", "drawn"])
 def test_pieces_and_what_the_discriminator_sees_have_no_sound_that_no_onset_began(cells):
-    made = model(fake_cells=cells)
+    made = model(fake_cells=cells, struck=True)
     train(made)
     pieces = compose(made, count=20, length=9)
     seen = 0.5 + 0.5 * np.asarray(made.produce(batch(rows=20))).reshape(20, 4, 3, 2)
@@ -269,7 +269,7 @@ def test_a_longer_piece_is_several_windows_of_which_the_first_is_the_shorter_one
 
 
 def test_cells_above_the_threshold_are_taken_or_each_is_drawn():
-    made = model(struck=False)
+    made = model()
     kernel = made.generator.layers[-2]
     kernel.kernel.assign(np.zeros(kernel.kernel.shape))
     for average, weight in zip(made.averages, made._averaged_weights, strict=True):
