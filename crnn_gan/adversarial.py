@@ -1,6 +1,7 @@
 """Options that keep the two sides of adversarial training in step, for any model of two sides.
 
-Each is off where its number is 0, so that a run can say what any of them is worth.
+Each is off where its number is 0, a factor where it is 1, so that a run can say what any of them
+is worth.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class AdversarialConfig:
         "generated pieces of earlier batches that are kept: a half of those that the "
         "discriminator learns from is drawn from them",
     )
+    minibatch_d: bool = flag(False, "minibatch discrimination in the discriminator")
+    lr_decay: float = flag(1.0, "factor an epoch on the learning rates, after epochs_before_decay")
+    epochs_before_decay: int = flag(60, "epochs before the learning rates decay")
 
     def __post_init__(self) -> None:
         for name in ("balance_above", "balance_most", "instance_noise", "instance_noise_epochs"):
@@ -50,6 +54,10 @@ class AdversarialConfig:
             )
         if self.replay < 0:
             raise ValueError(f"--replay is {self.replay}; give 0 (off) or more")
+        if not self.lr_decay > 0:
+            raise ValueError(f"--lr_decay is {self.lr_decay}; give a number above 0")
+        if self.epochs_before_decay < 0:
+            raise ValueError(f"--epochs_before_decay is {self.epochs_before_decay}; give 0 or more")
 
     def balanced(self, phase: Phase) -> Phase:
         """Gives a phase with the balancer of these settings, if there is one."""
@@ -58,6 +66,10 @@ class AdversarialConfig:
         return dataclasses.replace(
             phase, balance_above=self.balance_above, balance_most=self.balance_most
         )
+
+    def decayed(self, learning_rate: float, epoch: int) -> float:
+        """Gives what is left of a learning rate in an epoch, from 0."""
+        return learning_rate * self.lr_decay ** max(epoch - self.epochs_before_decay, 0)
 
     def noise_of(self, epoch: int, max_epoch: int) -> float:
         """Gives the deviation of the instance noise in an epoch, from 0.

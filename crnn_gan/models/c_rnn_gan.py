@@ -80,7 +80,6 @@ class Config(AdversarialConfig):
     freezing: Literal["off", "paper", "code"] = flag(
         "off", "paper: stop whoever is below 70 % of the other's loss; code: its guard at 2.0"
     )
-    minibatch_d: bool = flag(False, "minibatch discrimination in the discriminator")
     end_classification: bool = flag(False, "judge by the first and last step only")
     unidirectional_d: bool = flag(False, "discriminator reads forwards only")
     disable_feed_previous: bool = flag(False, "generator does not hear its previous output")
@@ -95,8 +94,6 @@ class Config(AdversarialConfig):
     optimizer: Literal["adam", "sgd"] = flag("adam", "sgd as the paper; adam works")
     learning_rate: float = flag(5e-4, "of the generator")
     d_lr_factor: float = flag(2.0, "the discriminator's learning rate over the generator's")
-    lr_decay: float = flag(1.0, "factor an epoch on the learning rates, after epochs_before_decay")
-    epochs_before_decay: int = flag(60, "epochs before the learning rates decay")
     max_grad_norm: float = flag(5.0, "largest global norm of a gradient")
     curriculum: Literal["off", "pretraining", "whole"] = flag(
         "off",
@@ -351,8 +348,7 @@ class Model(MusicModel):
     def _learning_rate(self, phase: str, epoch: int) -> float:
         config = self.config
         factor = config.d_lr_factor if phase == "discriminator" else 1.0
-        decay = config.lr_decay ** max(epoch - config.epochs_before_decay, 0)
-        return config.learning_rate * factor * decay
+        return config.decayed(config.learning_rate * factor, epoch)
 
     @property
     def averaged(self) -> Sequence[keras.layers.Layer]:

@@ -6,9 +6,10 @@ discriminator of two dense layers. A piece longer than a window is several windo
 noise of its own.
 
 In: cross-entropy without saturation; both sides from one pass where nothing balances them; the
-balancer; label smoothing, instance noise, replay (`crnn_gan/adversarial.py`); spectral
-normalisation; dropout in the discriminator; composing with averaged weights; cells taken above a
-threshold, or drawn; pieces between the pieces of two seeds.
+balancer; label smoothing, instance noise, replay, minibatch discrimination, learning rates that
+fall (`crnn_gan/adversarial.py`); spectral normalisation; dropout in the discriminator; composing
+with averaged weights; cells taken above a threshold, or drawn; pieces between the pieces of two
+seeds.
 
 Added, for rolls are nearly all off, and never half on:
   fake_cells  The discriminator sees generated cells on or off, by the sign of their tanh or drawn
@@ -73,7 +74,6 @@ class Config(AdversarialConfig):
     norm_epsilon: float = flag(1e-3, "of batch normalisation: is added to the variance")
     leak: float = flag(0.2, "slope of the leaky ReLUs below 0")
     discriminator_dropout: float = flag(0.0, "share of the discriminator's units that is dropped")
-    minibatch_d: bool = flag(False, "minibatch discrimination in the discriminator")
     spectral_norm: bool = flag(False, "the discriminator's layers stretch nothing by more than 1")
     fake_cells: Literal["soft", "hard", "drawn"] = flag(
         "drawn",
@@ -101,7 +101,6 @@ class Config(AdversarialConfig):
     )
     learning_rate: float = flag(5e-4, "of the generator; of Adam")
     d_learning_rate: float = flag(2e-4, "of the discriminator")
-    lr_decay: float = flag(1.0, "factor an epoch on the learning rates, after epochs_before_decay")
     epochs_before_decay: int = flag(8, "epochs before the learning rates decay")
     beta_1: float = flag(0.5, "of Adam: what a batch leaves of the mean gradient")
     beta_2: float = flag(0.999, "of Adam: what a batch leaves of its square")
@@ -120,11 +119,7 @@ class Config(AdversarialConfig):
                 "--batch_size is 1; batch normalisation compares the windows of a batch: give 2 "
                 "or more"
             )
-        if self.epochs_before_decay < 0:
-            raise ValueError(f"--epochs_before_decay is {self.epochs_before_decay}; give 0 or more")
-        for name in (
-            "learning_rate", "d_learning_rate", "lr_decay", "max_grad_norm", "norm_epsilon",
-        ):  # fmt: skip
+        for name in ("learning_rate", "d_learning_rate", "max_grad_norm", "norm_epsilon"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give a number above 0")
         for name in ("average", "beta_1", "beta_2", "norm_momentum", "discriminator_dropout"):
@@ -243,7 +238,7 @@ class Model(MusicModel):
     def _learning_rate(self, phase: str, epoch: int) -> float:
         config = self.config
         rate = config.learning_rate if phase == "generator" else config.d_learning_rate
-        return rate * config.lr_decay ** max(epoch - config.epochs_before_decay, 0)
+        return config.decayed(rate, epoch)
 
     def adapt(self, batches: Iterable[Mapping[str, Any]]) -> None:
         """See `MusicModel.adapt`: the mean of each cell, with `--centred`."""
@@ -285,12 +280,9 @@ class Model(MusicModel):
         if not self.is_struck:
             return seen
         # What sounds at first may have been struck before the window, as in real ones.
-        bits = self._struck(0.5 + 0.5 * self._framed(seen), held=True)
+        shape = (-1, self.config.songlength, *self.frames.frame_shape)
+        bits = self._struck(0.5 + 0.5 * ops.reshape(seen, shape), held=True)
         return 2 * ops.reshape(bits, (-1, self.cells)) - 1
-
-    def _framed(self, cells: Any) -> Any:
-        """Gives [batch, time, pitches, planes] of cells [batch, cells]."""
-        return ops.reshape(cells, (-1, self.config.songlength, *self.frames.frame_shape))
 
     @property
     def _draws(self) -> tuple[int, int]:
