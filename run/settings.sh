@@ -101,7 +101,7 @@ job() {
     if [[ "$evaluate" == no ]]; then
         stage 5 "evaluate: left out, this job says evaluate=no; training printed what it measured" ""
     else
-        stage 5 "evaluate: 100 pieces of the run beside real music" "$run_dir/evaluation"
+        stage 5 "evaluate: pieces of the run beside real music" "$run_dir/evaluation"
         "$python" -m crnn_gan.evaluate "--run_dir=$run_dir" "--out_dir=$run_dir/evaluation" \
             "${evaluate_flags[@]}"
     fi
