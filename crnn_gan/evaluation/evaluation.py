@@ -97,7 +97,7 @@ class Figure:
 
     Attributes:
       name: says every convention it depends on.
-      group: "distances" or "bleu".
+      group: "distances", "bleu" or "likeness".
       value: None where there is none.
       real: the same figure of held-out real music in place of the generated; None where unknown.
       wanted: "low", "high", or "as real".

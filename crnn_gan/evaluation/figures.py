@@ -1,4 +1,4 @@
-"""Figures about a whole set: distances and BLEU, each beside that of held-out real music."""
+"""Figures about a whole set: distances, BLEU, likeness, each beside that of held-out real music."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from crnn_gan.metrics import bleu
 from crnn_gan.metrics.distances import Overlap, overlap
 from crnn_gan.metrics.feature_sets import Value
 from crnn_gan.metrics.frechet import frechet_distance, frechet_name
+from crnn_gan.metrics.likeness import SHARED_NOTES, shared_notes
 from crnn_gan.metrics.neighbours import neighbour_figures, neighbours_name
 
 MOST_REFERENCES = 500  # Of BLEU: more references give more, so their number is in the name.
@@ -65,7 +66,16 @@ def figures(
     """
     sets = (generated, real, held_out)
     of_held_out = Overlaps.of(held_out, real)
-    return (*_overlaps(*sets, overlaps, of_held_out), *_distances(*sets), *_bleu(*sets))
+    alike = _beside(
+        SHARED_NOTES,
+        "likeness",
+        "as real",
+        "how alike the pieces are, note by note; far above real is collapse",
+        lambda pieces: shared_notes(pieces.scores),
+        generated,
+        held_out,
+    )
+    return (*_overlaps(*sets, overlaps, of_held_out), *_distances(*sets), *_bleu(*sets), alike)
 
 
 def _beside(

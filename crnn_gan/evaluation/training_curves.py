@@ -15,6 +15,7 @@ from crnn_gan.training.rows import (
     ALARMS_FILE,
     GENERATED,
     LOSSES_FILE,
+    SHARED_NOTES,
     STATISTICS_FILE,
     Row,
     read_losses,
@@ -29,7 +30,8 @@ def read_training(run_dir: Path) -> Training | None:
 
     Returns:
       None where no epoch has ended yet. The curves are the losses, the band distance, repeated
-      pieces and the statistics; what was not measured, or is not finite, is None.
+      pieces, how alike they are, and the statistics; what was not measured, or is not finite, is
+      None.
 
     Raises:
       ValueError: not a run directory, or one of its tables is damaged.
@@ -81,7 +83,8 @@ def _value(value: Any) -> str:
 def _measured(row: Row, bands: Mapping[str, Band]) -> dict[str, float]:
     far = band_distance(row, bands)
     distance = {} if far is None else {BAND_DISTANCE: far}
-    return {**distance, "repeated_pieces": row.repeated, **row.statistics}
+    alike = {} if row.shared_notes is None else {SHARED_NOTES: row.shared_notes}
+    return {**distance, "repeated_pieces": row.repeated, **alike, **row.statistics}
 
 
 def _curves(

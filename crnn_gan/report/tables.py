@@ -92,7 +92,11 @@ def _statistic(row: StatisticRow) -> Markup:
 def figures_table(figures: Sequence[Figure]) -> Markup:
     """Gives the figures of the whole set beside those of held-out real music."""
     heads = ("", "generated", "held-out real", "", "")
-    names = {"distances": "Distances between the sets", "bleu": "BLEU"}
+    names = {
+        "distances": "Distances between the sets",
+        "bleu": "BLEU",
+        "likeness": "Likeness of the pieces",
+    }
     groups = [
         (names.get(name, name), [_figure(figure) for figure in members])
         for name, members in groupby(figures, key=lambda figure: figure.group)

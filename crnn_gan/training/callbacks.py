@@ -19,8 +19,10 @@ import numpy as np
 
 from crnn_gan import metrics, piano_roll
 from crnn_gan.metrics.bands import Band, in_words, mean_statistics, number, side
+from crnn_gan.metrics.likeness import shared_notes
 from crnn_gan.originality.repeated import repeated_pieces
 from crnn_gan.training.best import HELD_OUT_NATS, band_distance
+from crnn_gan.training.collapse import ALIKE
 from crnn_gan.training.rows import (
     ALARMS_FILE,
     GENERATED,
@@ -53,7 +55,7 @@ ADVICE = {  # What each watched statistic far from real music tends to mean.
     ("repetitions", "above"): "the generator may be caught in a loop; try a Wasserstein loss or "
     "more critic updates a batch",
 }
-REPEATED_ADVICE = (
+IGNORED_NOISE = (
     "the generator may ignore its noise; try a Wasserstein loss, minibatch discrimination or "
     "more critic updates a batch"
 )
@@ -136,7 +138,8 @@ class EpochSample(keras.callbacks.Callback):
 
     def _row(self, epoch: int, scores: Sequence[Any]) -> Row:
         means = mean_statistics([metrics.statistics(score) for score in scores])
-        return Row(epoch, self.stage, len(scores), repeated_pieces(scores), means)
+        repeated, alike = repeated_pieces(scores), shared_notes(scores).value
+        return Row(epoch, self.stage, len(scores), repeated, means, alike)
 
     def _chart(
         self, row: Row, chart_piece: Callable[[], None], losses: Mapping[str, float]
@@ -146,6 +149,8 @@ class EpochSample(keras.callbacks.Callback):
         scalars = {f"losses/{name}": value for name, value in losses.items()}
         scalars |= {TAGS[name]: value for name, value in row.statistics.items()}
         scalars["statistics: of all/repeated_pieces"] = row.repeated
+        if row.shared_notes is not None:
+            scalars["statistics: of all/shared_notes"] = row.shared_notes
         far = band_distance(row, self.bands)
         if far is not None:
             scalars["statistics: of all/band_distance"] = far
@@ -243,7 +248,7 @@ class CollapseAlarm(keras.callbacks.Callback):
     """Warns in words when the composed pieces stay far from real music.
 
     It looks at polyphony, unique tones and repetitions, where there are bands of them, and at
-    pieces that are equal: far outside is below 2/3 of the 5th or above 3/2 of the 95th
+    pieces that are equal or alike: far outside is below 2/3 of the 5th or above 3/2 of the 95th
     percentile of real windows.
     After `epochs` such epochs in a row it says so once, on stderr and in run_dir/alarms.txt,
     and again only when something changes. It reads what `EpochSample` wrote: put it after
@@ -306,7 +311,12 @@ class CollapseAlarm(keras.callbacks.Callback):
         if all(row.repeated for row in last):
             found["repeated_pieces", ""] = (
                 f"{last[-1].repeated} of {last[-1].pieces} pieces repeat another note for note, "
-                f"{in_a_row} some did: {REPEATED_ADVICE}"
+                f"{in_a_row} some did: {IGNORED_NOISE}"
+            )
+        if all(row.shared_notes is not None and row.shared_notes >= ALIKE for row in last):
+            found["alike_pieces", ""] = (
+                f"two pieces share {last[-1].shared_notes:.0%} of their notes, {in_a_row} half or "
+                f"more: {IGNORED_NOISE}"
             )
         return found
 

@@ -1,8 +1,8 @@
 """Whether the pieces that a model composes have collapsed.
 
-The commonest end of adversarial training: the generator gives one piece, or next to no notes,
-whatever the noise. It is told from the rows of statistics that training writes, so that a run
-can be judged while it goes on, and after it. Needs no Keras.
+The commonest end of adversarial training: the generator gives one piece, or one piece varied, or
+next to no notes, whatever the noise. It is told from the rows of statistics that training
+writes, so that a run can be judged while it goes on, and after it. Needs no Keras.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from crnn_gan.metrics.bands import Band
 from crnn_gan.training.rows import Row
 
 REPEATED = 0.5  # Share of the pieces.
+ALIKE = 0.5  # Share of the notes; two windows of real music have some hundredths.
 FEWER = 1.5  # Times fewer different keys than the 5th percentile of real windows.
 DEFINITION = (
     "collapsed: after each of the last epochs, half of the pieces or more repeat another note for "
-    "note, or they have on average less than two thirds of the different keys that nineteen of "
-    "twenty real windows have"
+    "note, or half of a piece's notes or more stand in another too, or they have on average less "
+    "than two thirds of the different keys that nineteen of twenty real windows have"
 )
 
 
@@ -25,6 +26,8 @@ def collapse_of(row: Row, bands: Mapping[str, Band]) -> str:
     """Says in words how an epoch's pieces have collapsed; "" where they have not."""
     if row.pieces > 1 and row.repeated >= REPEATED * row.pieces:
         return f"{row.repeated} of {row.pieces} pieces repeat another"
+    if row.shared_notes is not None and row.shared_notes >= ALIKE:
+        return f"two pieces share {row.shared_notes:.0%} of their notes"
     tones, band = row.statistics.get("unique_tones"), bands.get("unique_tones")
     if tones is not None and band is not None and tones < band.low / FEWER:
         return f"{tones:.3g} different keys where real music has {band.low:.3g} or more"

@@ -18,6 +18,7 @@ GENERATED = "generated_data"
 STATISTICS_FILE = "statistics.tsv"
 LOSSES_FILE = "losses.tsv"
 ALARMS_FILE = "alarms.txt"
+SHARED_NOTES = "shared_notes"  # A column of statistics.tsv: of the set, not a mean.
 Cells = Mapping[str, str]  # Of one row: {column: text}.
 R = TypeVar("R")
 
@@ -32,6 +33,8 @@ class Row:
       pieces: how many pieces the means are over.
       repeated: how many of them repeat an earlier one note for note.
       statistics: mean of each statistic over the pieces, of those that were measured.
+      shared_notes: how alike the pieces are (`metrics.likeness`), 0..1; None where it was not
+        measured, or there are not two pieces with notes.
     """
 
     epoch: int
@@ -39,6 +42,7 @@ class Row:
     pieces: int
     repeated: int
     statistics: Mapping[str, float]
+    shared_notes: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +69,9 @@ def read_rows(path: Path) -> list[Row]:
 
     def row(own: Cells, values: Mapping[str, float]) -> Row:
         counts = int(own["pieces"]), int(own["repeated"])
-        return Row(int(own["epoch"]), own["stage"], *counts, values)
+        statistics = dict(values)
+        alike = statistics.pop(SHARED_NOTES, None)  # Tables of earlier versions have none.
+        return Row(int(own["epoch"]), own["stage"], *counts, statistics, alike)
 
     return _read(path, ("epoch", "stage", "pieces", "repeated"), row)
 
@@ -74,7 +80,9 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Writes a statistics.tsv: a line of column names, then one a row; whole or not at all."""
     own = [(row.epoch, row.stage, row.pieces, row.repeated) for row in rows]
     names = ("epoch", "stage", "pieces", "repeated")
-    _write(path, names, own, [row.statistics for row in rows])
+    alike = [{} if row.shared_notes is None else {SHARED_NOTES: row.shared_notes} for row in rows]
+    values = [{**of_set, **row.statistics} for of_set, row in zip(alike, rows, strict=True)]
+    _write(path, names, own, values)
 
 
 def read_losses(path: Path) -> list[Losses]:

@@ -150,7 +150,7 @@ def alarm_lines(folder: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def alarm_after(folder: Path, values: Sequence[dict[str, float]], **fields: int) -> list[str]:
+def alarm_after(folder: Path, values: Sequence[dict[str, float]], **fields: float) -> list[str]:
     """Runs an alarm of 3 epochs over rows of these statistics; gives the lines of alarms.txt."""
     path = folder / "generated_data" / "statistics.tsv"
     path.parent.mkdir(exist_ok=True)
@@ -298,3 +298,13 @@ def test_fifty_epochs_leave_no_memory_behind(tmp_path: Path):
     # One picture is 2 MB and its canvas 3: kept ones would be 250. Other tests of this process
     # still give and take some.
     assert resident_megabytes() - before < 50
+
+
+def test_the_alarm_knows_pieces_that_are_alike_without_being_equal(tmp_path: Path):
+    (line,) = alarm_after(tmp_path, [{}] * 3, shared_notes=0.75)
+    assert line.startswith(
+        "epoch 3: two pieces share 75% of their notes, for 3 epochs in a row half or more: the "
+        "generator may ignore its noise; try "
+    )
+    (tmp_path / "alarms.txt").unlink()
+    assert alarm_after(tmp_path, [{}] * 3, shared_notes=0.25) == []

@@ -9,8 +9,9 @@ from crnn_gan.training.rows import Row
 BANDS = {"unique_tones": Band(20.0, 12.0, 20.0, 28.0)}
 
 
-def row(epoch=1, repeated=0, tones=15.0, pieces=8):
-    return Row(epoch, "", pieces, repeated, {} if tones is None else {"unique_tones": tones})
+def row(epoch=1, repeated=0, tones=15.0, pieces=8, alike=0.05):
+    statistics = {} if tones is None else {"unique_tones": tones}
+    return Row(epoch, "", pieces, repeated, statistics, alike)
 
 
 @pytest.mark.parametrize(
@@ -23,9 +24,12 @@ def row(epoch=1, repeated=0, tones=15.0, pieces=8):
         (row(repeated=4), "4 of 8 pieces repeat another"),
         (row(pieces=1, repeated=0), ""),
         (row(tones=None), ""),
+        (row(alike=0.49), ""),
+        (row(alike=0.5), "two pieces share 50% of their notes"),
+        (row(alike=None), ""),
     ],
 )
-def test_pieces_collapse_where_half_repeat_or_keys_are_few(found, said):
+def test_pieces_collapse_where_half_repeat_or_all_are_alike_or_keys_are_few(found, said):
     assert collapse_of(found, BANDS) == said
 
 

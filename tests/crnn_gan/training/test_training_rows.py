@@ -46,6 +46,18 @@ def test_rows_of_other_columns_keep_what_they_have(tmp_path: Path):
     ]
 
 
+def test_how_alike_the_pieces_are_stands_beside_their_means(tmp_path: Path):
+    path = tmp_path / "statistics.tsv"
+    rows = [Row(1, "", 16, 0, {"polyphony": 0.5}, 0.0625), Row(2, "", 16, 0, {"polyphony": 0.5})]
+    write_rows(path, rows)
+    assert path.read_text() == (
+        "epoch\tstage\tpieces\trepeated\tpolyphony\tshared_notes\n"
+        "1\t\t16\t0\t0.5\t0.0625\n"
+        "2\t\t16\t0\t0.5\t\n"
+    )
+    assert read_rows(path) == rows
+
+
 def test_losses_of_several_stages_stand_in_one_table(tmp_path: Path):
     path = tmp_path / "losses.tsv"
     rows = [
