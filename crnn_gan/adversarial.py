@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from crnn_gan.losses import slope_at_real
 from crnn_gan.training.phases import Phase
 from pipelines.command_line import flag
 
@@ -40,12 +41,19 @@ class AdversarialConfig:
         "generated pieces of earlier batches that are kept: a half of those that the "
         "discriminator learns from is drawn from them",
     )
+    r1: float = flag(
+        0.0,
+        "weight of half the squared slope of the discriminator's logit at real music, which keeps "
+        "it from being sure",
+    )
     minibatch_d: bool = flag(False, "minibatch discrimination in the discriminator")
     lr_decay: float = flag(1.0, "factor an epoch on the learning rates, after epochs_before_decay")
     epochs_before_decay: int = flag(60, "epochs before the learning rates decay")
 
     def __post_init__(self) -> None:
-        for name in ("balance_above", "balance_most", "instance_noise", "instance_noise_epochs"):
+        for name in (
+            "balance_above", "balance_most", "instance_noise", "instance_noise_epochs", "r1",
+        ):  # fmt: skip
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give 0 (off) or more")
         if not 0 <= self.label_smoothing < 0.5:
@@ -66,6 +74,10 @@ class AdversarialConfig:
         return dataclasses.replace(
             phase, balance_above=self.balance_above, balance_most=self.balance_most
         )
+
+    def restrained(self, loss: Any, logits: Callable[[Any], Any], real: Any) -> Any:
+        """Gives a discriminator's loss with `r1` of its slope; see `losses.slope_at_real`."""
+        return loss + 0.5 * self.r1 * slope_at_real(logits, real) if self.r1 else loss
 
     def decayed(self, learning_rate: float, epoch: int) -> float:
         """Gives what is left of a learning rate in an epoch, from 0."""

@@ -61,6 +61,27 @@ def gradient_penalty(
     return ops.mean(ops.square(norm - 1))
 
 
+def slope_at_real(logits: Callable[[Any], Any], real: Any) -> Any:
+    """Gives mean(|gradient|^2) of a discriminator's logits at real music, "R1".
+
+    Mescheder et al. 2018, "Which training methods for GANs do actually converge?", arXiv
+    1801.04406, section 4.1. A discriminator that is sure of itself is steep; one that is kept
+    from it goes on telling the generator which way to go.
+
+    Args:
+      logits: music [batch, ...] -> float32 [batch].
+      real: [batch, ...].
+    """
+    slope = ops.cast(input_gradient(logits, real), "float32")
+    return ops.mean(ops.sum(ops.square(slope), axis=tuple(range(1, len(slope.shape)))))
+
+
+def log_odds(probability: Any) -> Any:
+    """Gives ln p / (1 - p), of p so far from 0 and 1 that it is finite."""
+    p = _inside(probability)
+    return ops.log(p) - ops.log(1 - p)
+
+
 def feature_distance(
     of_real: Any, of_fake: Any, mask: Any, reduction: Literal["mean", "sum"]
 ) -> Any:

@@ -129,6 +129,11 @@ class Config(AdversarialConfig):
                     f"--{name} is of losses of probabilities; a Wasserstein critic has none: add "
                     "--adversarial_loss=non_saturating or saturating"
                 )
+        if self.r1 and self.adversarial_loss == "wasserstein":
+            raise ValueError(
+                "--r1 is of losses of probabilities; a Wasserstein critic has --gradient_penalty: "
+                "give that, or add --adversarial_loss=non_saturating or saturating"
+            )
         if self.balance_above and self.freezing != "off":
             raise ValueError("--balance_above and --freezing both balance the sides; give one")
         if self.replay and self.curriculum != "off":
@@ -481,6 +486,9 @@ class Model(MusicModel):
             of_generator, ratio = -ops.mean(of_fake), -ops.ones_like(of_fake)
         else:
             loss = losses.discriminator_loss(of_real, of_fake, self.config.label_smoothing)
+            loss = self.config.restrained(
+                loss, lambda x: losses.log_odds(self._verdict(x, mask)[0]), real
+            )
             reports = {"real": ops.mean(of_real), "fake": ops.mean(of_fake)}
             of_generator, ratio = losses.generator_loss(of_fake, self.config.adversarial_loss)
         return loss, ratio, reports, of_generator, {"adversarial": self._adversarial(of_fake)}

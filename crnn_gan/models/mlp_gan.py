@@ -140,14 +140,14 @@ class Config(AdversarialConfig):
                 )
 
 
-RAREST = 0.004  # So near may the mean of a cell come to the ends of its range.
+RAREST = 0.0005  # So near may the mean of a cell come to the ends of its range.
 SUREST = 60.0  # Logits below minus this would take a gradient out of float32.
 SEED = dict(
     songlength=250, batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9,
     norm_epsilon=0.8, fake_cells="soft", real_range="unit", learning_rate=8e-4,
     d_learning_rate=1e-5, beta_2=0.9999, average=0.0, balance_above=0.8, balance_most=20,
     max_grad_norm=1e9, discriminator_dropout=0.0, centred=False, struck=False,
-    lr_decay=1.0,
+    lr_decay=1.0, r1=0.0,
 )  # fmt: skip
 
 
@@ -323,6 +323,7 @@ class Model(MusicModel):
         both = ops.concatenate([self._real(batch), fake], axis=0)
         of_real, of_fake = ops.split(self._logits(both), 2)
         loss, reports = self._discriminator_loss(of_real, of_fake)
+        loss = self.config.restrained(loss, self._logits, self._real(batch))
         # The generator's -ln p has the derivative -(1 - p) by the logit, and half of -ln(1 - p)
         # has p / 2, which is small, not lost, where the discriminator is sure.
         ratio = -2 * ops.exp(ops.minimum(-of_fake, SUREST))
@@ -340,9 +341,12 @@ class Model(MusicModel):
             fake = self.kept(fake, draws)
         real = self._real(batch)
         if self.config.minibatch_d:
-            return self._discriminator_loss(self._logits(real), self._logits(fake))
-        both = ops.concatenate([real, fake], axis=0)
-        return self._discriminator_loss(*ops.split(self._logits(both), 2))
+            of_real, of_fake = self._logits(real), self._logits(fake)
+        else:
+            both = ops.concatenate([real, fake], axis=0)
+            of_real, of_fake = ops.split(self._logits(both), 2)
+        loss, reports = self._discriminator_loss(of_real, of_fake)
+        return self.config.restrained(loss, self._logits, real), reports
 
     def _discriminator_loss(self, of_real: Any, of_fake: Any) -> tuple[Any, dict[str, Any]]:
         """Gives the loss of logits, and the mean probabilities that each kind is real."""

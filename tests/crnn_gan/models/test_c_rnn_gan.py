@@ -67,6 +67,7 @@ def compose(of, count=2, length=6, seed=0, **controls):
         {"noise": "uniform", "output": "linear", "num_layers_g": 2, "num_layers_d": 3},
         {"balance_above": 0.1, "balance_most": 1, "label_smoothing": 0.1},
         {"adversarial_loss": "wasserstein", "instance_noise": 0.3, "replay": 3},
+        {"adversarial_loss": "saturating", "r1": 1.0},
     ],
     ids=",".join,
 )
@@ -256,6 +257,7 @@ def test_presets_name_fields_of_the_config():
         ({"freezing": "paper", "adversarial_loss": "wasserstein"}, "freezing"),
         ({"balance_above": 0.8, "adversarial_loss": "wasserstein"}, "--balance_above is of losses"),
         ({"label_smoothing": 0.1, "adversarial_loss": "wasserstein"}, "--label_smoothing is of"),
+        ({"r1": 0.1, "adversarial_loss": "wasserstein"}, "a Wasserstein critic has --gradient_pen"),
         (
             {"balance_above": 0.8, "freezing": "paper", "adversarial_loss": "saturating"},
             "both balance the sides; give one",

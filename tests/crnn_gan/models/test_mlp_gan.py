@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from crnn_gan.models.mlp_gan import SEED, Config, Model
+from crnn_gan.models.mlp_gan import RAREST, SEED, Config, Model
 from crnn_gan.signatures import saved_model
 from crnn_gan.signatures.noise import draw_numpy
 from crnn_gan.training.phases import JointPhase
@@ -55,6 +55,8 @@ def compose(of, count=2, length=4, **controls):
         {"replay": 9, "balance_above": 0.1, "balance_most": 2},
         {"spectral_norm": True},
         {"minibatch_d": True},
+        {"r1": 2.0},
+        {"r1": 2.0, "replay": 3, "instance_noise": 0.5, "minibatch_d": True},
         {"fake_cells": "hard", "centred": False},
         {"fake_cells": "drawn", "replay": 3},
         SEED | {"songlength": 4, "max_epoch": 2, "batch_size": 4},
@@ -104,6 +106,16 @@ def test_the_generator_learns_from_one_pass_however_sure_the_discriminator_is():
     moved = [np.abs(np.array(v) - b).max() for v, b in zip(
         made.generator.trainable_variables, before, strict=True)]  # fmt: skip
     assert moved[-1] == pytest.approx(2e-3, rel=0.2)  # Two steps of Adam, of the bias at the end.
+
+
+@pytest.mark.parametrize("settings", [{}, {"replay": 3}, {"minibatch_d": True}])
+def test_a_discriminator_whose_slope_counts_is_less_sure(settings):
+    sure = {}
+    for r1 in (0.0, 20.0):
+        made = model(r1=r1, d_learning_rate=0.02, learning_rate=1e-6, **settings)
+        history = train(made, epochs=20)
+        sure[r1] = history["discriminator_real"][-1] - history["discriminator_fake"][-1]
+    assert sure[20.0] < 0.5 * sure[0.0]
 
 
 def test_label_smoothing_is_of_real_music_alone():
@@ -208,7 +220,8 @@ def test_before_training_cells_are_as_probable_as_those_of_real_windows(real_ran
     expected = music.mean(axis=0).reshape(-1)
     p = np.tanh(np.array(made.generator.get_layer("cells").bias))
     p = p if real_range == "unit" else (p + 1) / 2
-    np.testing.assert_allclose(p, np.clip(expected, 0.002, 0.998), atol=0.0021)
+    rarest = RAREST / (1 if real_range == "unit" else 2)
+    np.testing.assert_allclose(p, np.clip(expected, rarest, 1 - rarest), atol=1e-6)
     even = model(real_range=real_range, fake_cells="soft", centred=False)
     even.adapt(iter([{"music": music}]))
     assert not np.array(even.generator.get_layer("cells").bias).any()
@@ -225,7 +238,7 @@ def test_the_discriminator_sees_what_differs_from_the_mean_of_real_windows():
             layer.bias.assign(np.zeros(layer.bias.shape))
     logits = np.asarray(made._logits(made._real({"music": music})))
     # Half of the windows have the cell on that is on in half of them; the others are never on.
-    rest = 0.004 * (made.cells - 1)
+    rest = RAREST * (made.cells - 1)
     layers = np.prod([5, 4])
     np.testing.assert_allclose(logits[:2], layers * (0.5 - rest), rtol=1e-3)
     np.testing.assert_allclose(logits[2:], layers * 0.2**2 * (-0.5 - rest), rtol=1e-3)
@@ -312,6 +325,7 @@ def test_pieces_lie_between_those_of_two_seeds():
         ({"discriminator_units": ()}, "--discriminator_units is empty"),
         ({"label_smoothing": 0.6}, "--label_smoothing is 0.6; give 0"),
         ({"replay": -1}, "--replay is -1; give 0"),
+        ({"r1": -1.0}, "--r1 is -1.0; give 0"),
         ({"lr_decay": 0.0}, "--lr_decay is 0.0; give a number above 0"),
         ({"epochs_before_decay": -1}, "--epochs_before_decay is -1; give 0 or more"),
         ({"balance_above": float("nan")}, "--balance_above is nan"),
