@@ -7,6 +7,7 @@ through the generator, one through the discriminator for the generator's update,
 real and on generated music for its own, the generated not made anew.
 
   ours           inside fit()'s graph: both updates from one pass
+  ours, R1       the same, the discriminator's slope at real music among its losses
   ours, phases   as a balanced run does: two passes through both networks
   pytorch        with as many threads as a short trial finds best
 
@@ -61,8 +62,9 @@ def ours(windows: Any, settings: Settings, **options: Any) -> Callable[[], Any]:
 
     keras.utils.set_random_seed(settings.seed)
     codec = Codec(lowest_pitch=24, pitches=PITCHES)
-    own = dict(fake_cells="soft", centred=False, average=0.0)  # As PyTorch does here.
-    config = Config(songlength=STEPS, batch_size=settings.batch, **own, **options)
+    # As PyTorch does here.
+    own = dict(fake_cells="soft", centred=False, struck=False, r1=0.0, average=0.0)
+    config = Config(songlength=STEPS, batch_size=settings.batch, **(own | options))
     model = Model(config, codec.spec, seed=settings.seed)
     model.compile(jit_compile=False)
     model.make_train_function()
@@ -128,6 +130,7 @@ def main(argv: list[str]) -> None:
     print(f"{threads} of PyTorch's threads are best")
     systems = {
         "ours": ours(windows, settings),
+        "ours, R1": ours(windows, settings, r1=0.3),
         "ours, phases": ours(windows, settings, balance_above=1e9),
         "pytorch": functools.partial(step, 1),
     }

@@ -6,7 +6,7 @@ discriminator of two dense layers. A piece longer than a window is several windo
 noise of its own.
 
 In: cross-entropy without saturation; both sides from one pass where nothing balances them; the
-balancer; label smoothing, instance noise, replay, minibatch discrimination, learning rates that
+balancer; label smoothing, instance noise, replay, minibatch discrimination, R1, learning rates that
 fall (`crnn_gan/adversarial.py`); spectral normalisation; dropout in the discriminator; composing
 with averaged weights; cells taken above a threshold, or drawn; pieces between the pieces of two
 seeds.
@@ -21,8 +21,9 @@ Added, for rolls are nearly all off, and never half on:
               are off would else move each of its units as one, with every step.
   struck      A key that begins to sound and was not struck is struck there; one that is struck
               sounds. The codec drops sound that no onset began, so a discriminator that saw cells
-              as they are would judge music that nobody hears. Off by default: so far notes
-              get longer by it, and after some thousand batches pieces alike.
+              as they are would judge music that nobody hears, and notes came out too short.
+  r1          On by default, beside the others that are not: without it the discriminator is soon
+              sure, and then pieces become alike, or their notes short.
 
 Other than there:
   range       Its rolls were 0 and 1, its generator's tanh -1 to 1, so half of what the generator
@@ -62,7 +63,7 @@ class Config(AdversarialConfig):
 
     songlength: int = flag(64, "steps of the codec in a window, all of which are made at once")
     batch_size: int = flag(32, "windows in a batch")
-    max_epoch: int = flag(20, "epochs in all")
+    max_epoch: int = flag(36, "epochs in all")
     latent_size: int = flag(100, "noise numbers a window")
     generator_units: tuple[int, ...] = flag(
         (128, 256, 512, 1024), "units of the generator's layers, separated by commas"
@@ -91,7 +92,7 @@ class Config(AdversarialConfig):
         "and the discriminator sees what differs from it",
     )
     struck: bool = flag(
-        False,
+        True,
         "of cells on or off, in rolls of onsets and frames: a key that begins to sound is struck, "
         "and one that is struck sounds, as in real music",
     )
@@ -99,14 +100,20 @@ class Config(AdversarialConfig):
         "tanh",
         "what the discriminator sees of real cells: -1 and 1, as the generator's; or 0 and 1",
     )
-    learning_rate: float = flag(5e-4, "of the generator; of Adam")
-    d_learning_rate: float = flag(2e-4, "of the discriminator")
-    epochs_before_decay: int = flag(8, "epochs before the learning rates decay")
+    learning_rate: float = flag(1e-3, "of the generator; of Adam")
+    d_learning_rate: float = flag(4e-4, "of the discriminator")
+    lr_decay: float = flag(0.86, "factor an epoch on the learning rates, after epochs_before_decay")
+    epochs_before_decay: int = flag(18, "epochs before the learning rates decay")
+    r1: float = flag(
+        0.3,
+        "weight of half the squared slope of the discriminator's logit at real music, which keeps "
+        "it from being sure",
+    )
     beta_1: float = flag(0.5, "of Adam: what a batch leaves of the mean gradient")
     beta_2: float = flag(0.999, "of Adam: what a batch leaves of its square")
     max_grad_norm: float = flag(100.0, "largest global norm of a gradient")
     average: float = flag(
-        0.98, "decay of the average of the generator's weights that composes; 0 for none"
+        0.99, "decay of the average of the generator's weights that composes; 0 for none"
     )
 
     def __post_init__(self) -> None:

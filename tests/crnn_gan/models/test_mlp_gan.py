@@ -16,7 +16,7 @@ BLOCKS = (("onset", 0, 1), ("frame", 1, 1))
 SPEC = Spec("roll", (None, 3, 2), "uint8", 2, "16th", BLOCKS)
 SMALL = dict(
     songlength=4, batch_size=4, max_epoch=2, latent_size=3, generator_units=(5, 6),
-    discriminator_units=(5, 4),
+    discriminator_units=(5, 4), struck=False, r1=0.0, lr_decay=1.0,
 )  # fmt: skip
 JIT = keras.backend.backend() == "jax"
 
@@ -55,7 +55,7 @@ def compose(of, count=2, length=4, **controls):
         {"replay": 9, "balance_above": 0.1, "balance_most": 2},
         {"spectral_norm": True},
         {"minibatch_d": True},
-        {"r1": 2.0},
+        {"r1": 2.0, "struck": True},
         {"r1": 2.0, "replay": 3, "instance_noise": 0.5, "minibatch_d": True},
         {"fake_cells": "hard", "centred": False},
         {"fake_cells": "drawn", "replay": 3},
