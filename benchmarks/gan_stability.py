@@ -122,6 +122,9 @@ def print_medians(rows: Sequence[Row], bands: Mapping) -> None:
             f"  band distance: median {statistics.median(distances):.3f}, "
             f"{min(distances):.3f} to {max(distances):.3f}"
         )
+    alike = [row.shared_notes for row in rows if row.shared_notes is not None]
+    if alike:
+        print(f"  shared notes: median {statistics.median(alike):.3g}, {max(alike):.3g} at most")
     for statistic in COMPARED:
         values = [row.statistics[statistic] for row in rows if statistic in row.statistics]
         if values and statistic in bands:

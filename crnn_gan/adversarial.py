@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -44,7 +44,7 @@ class AdversarialConfig:
     r1: float = flag(
         0.0,
         "weight of half the squared slope of the discriminator's logit at real music, which keeps "
-        "it from being sure",
+        "it from being sure; a part of its loss",
     )
     minibatch_d: bool = flag(False, "minibatch discrimination in the discriminator")
     lr_decay: float = flag(1.0, "factor an epoch on the learning rates, after epochs_before_decay")
@@ -75,9 +75,22 @@ class AdversarialConfig:
             phase, balance_above=self.balance_above, balance_most=self.balance_most
         )
 
-    def restrained(self, loss: Any, logits: Callable[[Any], Any], real: Any) -> Any:
-        """Gives a discriminator's loss with `r1` of its slope; see `losses.slope_at_real`."""
-        return loss + 0.5 * self.r1 * slope_at_real(logits, real) if self.r1 else loss
+    def restrained(
+        self, loss: Any, reports: Mapping[str, Any], logits: Callable[[Any], Any], real: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Gives a discriminator's loss and reports with its slope, where `r1` asks for that.
+
+        It is a pass of its own: layers that draw, draw again.
+        """
+        if not self.r1:
+            return loss, dict(reports)
+        slope = slope_at_real(logits, real)
+        return loss + 0.5 * self.r1 * slope, {**reports, "slope": slope}
+
+    @property
+    def discriminator_reports(self) -> tuple[str, ...]:
+        """Names of what a discriminator of probabilities reports."""
+        return ("real", "fake", "slope") if self.r1 else ("real", "fake")
 
     def decayed(self, learning_rate: float, epoch: int) -> float:
         """Gives what is left of a learning rate in an epoch, from 0."""

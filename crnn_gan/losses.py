@@ -69,17 +69,12 @@ def slope_at_real(logits: Callable[[Any], Any], real: Any) -> Any:
     from it goes on telling the generator which way to go.
 
     Args:
-      logits: music [batch, ...] -> float32 [batch].
+      logits: music [batch, ...] -> float32 [batch]. Where rows are judged together (minibatch
+        discrimination) it is the slope of their sum.
       real: [batch, ...].
     """
     slope = ops.cast(input_gradient(logits, real), "float32")
     return ops.mean(ops.sum(ops.square(slope), axis=tuple(range(1, len(slope.shape)))))
-
-
-def log_odds(probability: Any) -> Any:
-    """Gives ln p / (1 - p), of p so far from 0 and 1 that it is finite."""
-    p = _inside(probability)
-    return ops.log(p) - ops.log(1 - p)
 
 
 def feature_distance(

@@ -14,7 +14,7 @@ from crnn_gan.metrics import bleu
 from crnn_gan.metrics.distances import Overlap, overlap
 from crnn_gan.metrics.feature_sets import Value
 from crnn_gan.metrics.frechet import frechet_distance, frechet_name
-from crnn_gan.metrics.likeness import SHARED_NOTES, shared_notes
+from crnn_gan.metrics.likeness import SHARED_NOTES_NAME, shared_notes
 from crnn_gan.metrics.neighbours import neighbour_figures, neighbours_name
 
 MOST_REFERENCES = 500  # Of BLEU: more references give more, so their number is in the name.
@@ -67,9 +67,9 @@ def figures(
     sets = (generated, real, held_out)
     of_held_out = Overlaps.of(held_out, real)
     alike = _beside(
-        SHARED_NOTES,
+        SHARED_NOTES_NAME,
         "likeness",
-        "as real",
+        "low",
         "how alike the pieces are, note by note; far above real is collapse",
         lambda pieces: shared_notes(pieces.scores),
         generated,

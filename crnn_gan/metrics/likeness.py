@@ -10,17 +10,18 @@ from crnn_gan.metrics.feature_sets import Value
 from crnn_gan.metrics.tones import tones
 from pipelines.score import Score
 
-PARTS_OF_A_QUARTER = 4  # A note that begins in the same sixteenth begins at the same time.
-SHARED_NOTES = "shared notes (same pitch, begun in the same sixteenth; mean over pairs of pieces)"
+PARTS_OF_A_QUARTER = 4  # Notes whose onsets are nearest to the same sixteenth begin together.
+SHARED_NOTES_NAME = "shared notes (of two pieces; same pitch, begun at the same sixteenth)"
 
 
 def shared_notes(scores: Sequence[Score]) -> Value:
     """Gives the chance that a note of one piece stands in another piece too.
 
     The note is any of all pieces, the other piece any but its own; it stands there if a note of
-    the same pitch begins in the same sixteenth, counted from the beginning of each piece. 1 where
-    all pieces are equal, 0 where none shares a note. Unlike Self-BLEU it does not grow with the
-    number of pieces. Lengths and velocities are not compared, and drums have no pitch.
+    the same pitch begins there at the same sixteenth from the beginning, each onset rounded to the
+    nearest. 1 where all pieces are equal, 0 where none shares a note. Unlike Self-BLEU it does not
+    grow with the number of pieces. Lengths and velocities are not compared, drums have no pitch,
+    and a piece that comes again later, higher or slower counts as another.
 
     Args:
       scores: [piece].
@@ -41,5 +42,6 @@ def shared_notes(scores: Sequence[Score]) -> Value:
 def _notes(score: Score) -> np.ndarray:
     """Gives a piece's notes, each once: int64 [note, (sixteenth, pitch)]."""
     notes = tones(score)
-    part = notes["onset"].astype(np.int64) * PARTS_OF_A_QUARTER // score.ticks_per_quarter
+    ticks = score.ticks_per_quarter
+    part = (notes["onset"].astype(np.int64) * PARTS_OF_A_QUARTER + ticks // 2) // ticks
     return np.unique(np.stack([part, notes["pitch"].astype(np.int64)], axis=1), axis=0)

@@ -322,7 +322,9 @@ class Model(MusicModel):
             loss, _, reports, _, _ = self.judge(batch, fake)
             return loss, reports
 
-        reports = ("distance", "penalty") if self._is_wasserstein else ("real", "fake")
+        reports = self.config.discriminator_reports
+        if self._is_wasserstein:
+            reports = ("distance", "penalty")
         return self.config.balanced(
             self._phase(
                 "discriminator", loss, reports=reports, enabled=self._freezing("discriminator")
@@ -452,18 +454,29 @@ class Model(MusicModel):
         The verdict is the mean over the steps that count, of probabilities (not of logits);
         of plain numbers for a Wasserstein critic.
         """
-        inputs = music if self.config.curriculum == "off" else [music, mask]
-        verdicts, features = self.discriminator(inputs, training=True)
-        verdicts = ops.cast(verdicts[..., 0], "float32")
+        verdicts, features = self._verdicts(music, mask)
         if not self._is_wasserstein:
             verdicts = ops.sigmoid(verdicts)
+        return ops.sum(verdicts * self._weights(mask), axis=1), ops.cast(features, "float32")
+
+    def _verdicts(self, music: Any, mask: Any) -> tuple[Any, Any]:
+        """Gives the discriminator's numbers, float32 [batch, time], and its features."""
+        inputs = music if self.config.curriculum == "off" else [music, mask]
+        verdicts, features = self.discriminator(inputs, training=True)
+        return ops.cast(verdicts[..., 0], "float32"), features
+
+    def _mean_logit(self, music: Any, mask: Any) -> Any:
+        """Gives the mean of the discriminator's logits over the steps that count: [batch]."""
+        return ops.sum(self._verdicts(music, mask)[0] * self._weights(mask), axis=1)
+
+    def _weights(self, mask: Any) -> Any:
+        """Gives what each step counts in a verdict: float32 [batch, time], 1 a row in all."""
         weight = ops.cast(mask, "float32")
         if self.config.end_classification:
             after = ops.concatenate([weight[:, 1:], ops.zeros_like(weight[:, :1])], axis=1)
             before = ops.concatenate([ops.zeros_like(weight[:, :1]), weight[:, :-1]], axis=1)
             weight = (weight - after) * weight + (1 - before) * weight
-        weight = weight / ops.sum(weight, axis=1, keepdims=True)
-        return ops.sum(verdicts * weight, axis=1), ops.cast(features, "float32")
+        return weight / ops.sum(weight, axis=1, keepdims=True)
 
     def judge(self, batch: Mapping[str, Any], fake: Any) -> Any:
         """Gives what `JointPhase.judge` gives, from one pass over real and generated music."""
@@ -486,10 +499,10 @@ class Model(MusicModel):
             of_generator, ratio = -ops.mean(of_fake), -ops.ones_like(of_fake)
         else:
             loss = losses.discriminator_loss(of_real, of_fake, self.config.label_smoothing)
-            loss = self.config.restrained(
-                loss, lambda x: losses.log_odds(self._verdict(x, mask)[0]), real
-            )
             reports = {"real": ops.mean(of_real), "fake": ops.mean(of_fake)}
+            loss, reports = self.config.restrained(
+                loss, reports, lambda x: self._mean_logit(x, mask), real
+            )
             of_generator, ratio = losses.generator_loss(of_fake, self.config.adversarial_loss)
         return loss, ratio, reports, of_generator, {"adversarial": self._adversarial(of_fake)}
 

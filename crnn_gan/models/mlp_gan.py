@@ -5,11 +5,11 @@ of dense layers, each wider than the one before, with batch normalisation and a 
 discriminator of two dense layers. A piece longer than a window is several windows, each from
 noise of its own.
 
-In: cross-entropy without saturation; both sides from one pass where nothing balances them; the
-balancer; label smoothing, instance noise, replay, minibatch discrimination, R1, learning rates that
-fall (`crnn_gan/adversarial.py`); spectral normalisation; dropout in the discriminator; composing
-with averaged weights; cells taken above a threshold, or drawn; pieces between the pieces of two
-seeds.
+In: cross-entropy without saturation; both sides from one pass where nothing balances them; R1
+and learning rates that fall, and off by default the balancer, label smoothing, instance noise,
+replay, minibatch discrimination (`crnn_gan/adversarial.py`), spectral normalisation, dropout in
+the discriminator; composing with averaged weights; cells taken above a threshold, or drawn;
+pieces between the pieces of two seeds.
 
 Added, for rolls are nearly all off, and never half on:
   fake_cells  The discriminator sees generated cells on or off, by the sign of their tanh or drawn
@@ -21,9 +21,7 @@ Added, for rolls are nearly all off, and never half on:
               are off would else move each of its units as one, with every step.
   struck      A key that begins to sound and was not struck is struck there; one that is struck
               sounds. The codec drops sound that no onset began, so a discriminator that saw cells
-              as they are would judge music that nobody hears, and notes came out too short.
-  r1          On by default, beside the others that are not: without it the discriminator is soon
-              sure, and then pieces become alike, or their notes short.
+              as they are would judge music that nobody hears.
 
 Other than there:
   range       Its rolls were 0 and 1, its generator's tanh -1 to 1, so half of what the generator
@@ -107,7 +105,7 @@ class Config(AdversarialConfig):
     r1: float = flag(
         0.3,
         "weight of half the squared slope of the discriminator's logit at real music, which keeps "
-        "it from being sure",
+        "it from being sure; a part of its loss, which is the mean over both kinds of music",
     )
     beta_1: float = flag(0.5, "of Adam: what a batch leaves of the mean gradient")
     beta_2: float = flag(0.999, "of Adam: what a batch leaves of its square")
@@ -223,9 +221,10 @@ class Model(MusicModel):
     def stages(self) -> Sequence[Stage]:
         """The two against each other: from one pass, where rows are judged by themselves."""
         config = self.config
+        reports = config.discriminator_reports
         generator = config.balanced(Phase("generator", [self.generator], self.generator_loss))
         discriminator = config.balanced(
-            Phase("discriminator", [self.discriminator], self.discriminator_loss, ("real", "fake"))
+            Phase("discriminator", [self.discriminator], self.discriminator_loss, reports)
         )
         phases: list[Phase | JointPhase] = [generator, discriminator]
         if not (config.balance_above or config.replay or config.minibatch_d):
@@ -304,9 +303,10 @@ class Model(MusicModel):
 
     @property
     def is_struck(self) -> bool:
-        """Whether onsets and frames are made to agree: where there are both."""
+        """Whether onsets and frames are made to agree: where there are both, on or off."""
         names = [name for name, _, _ in self.spec.blocks]
-        return self.config.struck and names == ["onset", "frame"]
+        config = self.config
+        return config.struck and config.fake_cells != "soft" and names == ["onset", "frame"]
 
     def _struck(self, bits: Any, held: bool) -> Any:
         """Gives bits [batch, time, pitches, onset and frame] whose two planes agree.
@@ -327,10 +327,11 @@ class Model(MusicModel):
 
     def judge(self, batch: Mapping[str, Any], fake: Any) -> Any:
         """Gives what `JointPhase.judge` gives, from one pass over real and generated music."""
-        both = ops.concatenate([self._real(batch), fake], axis=0)
+        real = self._real(batch)
+        both = ops.concatenate([real, fake], axis=0)
         of_real, of_fake = ops.split(self._logits(both), 2)
         loss, reports = self._discriminator_loss(of_real, of_fake)
-        loss = self.config.restrained(loss, self._logits, self._real(batch))
+        loss, reports = self.config.restrained(loss, reports, self._logits, real)
         # The generator's -ln p has the derivative -(1 - p) by the logit, and half of -ln(1 - p)
         # has p / 2, which is small, not lost, where the discriminator is sure.
         ratio = -2 * ops.exp(ops.minimum(-of_fake, SUREST))
@@ -341,7 +342,8 @@ class Model(MusicModel):
         return ops.mean(ops.softplus(-self._logits(self.produce(batch)))), {}
 
     def discriminator_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Gives the mean cross-entropy of both kinds: ln 2 where they cannot be told apart."""
+        """Gives the mean cross-entropy of both kinds, ln 2 where they cannot be told apart, and
+        with `r1` that of the slope."""
         fake = ops.stop_gradient(self.produce(batch))
         if self.kept is not None:
             draws = keras.random.uniform((fake.shape[0] // 2,), dtype="float32", seed=self.seed)
@@ -353,7 +355,7 @@ class Model(MusicModel):
             both = ops.concatenate([real, fake], axis=0)
             of_real, of_fake = ops.split(self._logits(both), 2)
         loss, reports = self._discriminator_loss(of_real, of_fake)
-        return self.config.restrained(loss, self._logits, real), reports
+        return self.config.restrained(loss, reports, self._logits, real)
 
     def _discriminator_loss(self, of_real: Any, of_fake: Any) -> tuple[Any, dict[str, Any]]:
         """Gives the loss of logits, and the mean probabilities that each kind is real."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from crnn_gan import metrics
 from crnn_gan.configuration import RunConfig
 from crnn_gan.metrics.bands import Band, from_json, in_words
+from crnn_gan.training.collapse import ALIKE
 from crnn_gan.training.rows import (
     GENERATED,
     LOSSES_FILE,
@@ -90,7 +91,8 @@ def band_distance(row: Row, bands: Mapping[str, Band]) -> float | None:
 
     The mean over these statistics of `statistic_distance`, where more than 1 counts as 1: far
     is far, and one statistic alone does not decide. Pieces that repeat another count as 1 in
-    all of them: (1 - r) * mean + r, with r the share of such pieces.
+    all of them: (1 - r) * mean + r, with r the share of such pieces; where pieces are so alike
+    that they have collapsed, r is the share of their notes, if that is more.
 
     Returns:
       None where the row or the bands lack one of the statistics.
@@ -99,6 +101,8 @@ def band_distance(row: Row, bands: Mapping[str, Band]) -> float | None:
         return None
     near = [min(1.0, statistic_distance(row.statistics[n], bands[n])) for n in COMPARED]
     repeated = row.repeated / row.pieces
+    if row.shared_notes is not None and row.shared_notes >= ALIKE:
+        repeated = max(repeated, row.shared_notes)
     return (1 - repeated) * sum(near) / len(near) + repeated
 
 

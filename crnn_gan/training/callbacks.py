@@ -56,8 +56,8 @@ ADVICE = {  # What each watched statistic far from real music tends to mean.
     "more critic updates a batch",
 }
 IGNORED_NOISE = (
-    "the generator may ignore its noise; try a Wasserstein loss, minibatch discrimination or "
-    "more critic updates a batch"
+    "the generator may ignore its noise; try --r1 or a Wasserstein loss, minibatch discrimination "
+    "or more critic updates a batch"
 )
 
 
@@ -248,8 +248,8 @@ class CollapseAlarm(keras.callbacks.Callback):
     """Warns in words when the composed pieces stay far from real music.
 
     It looks at polyphony, unique tones and repetitions, where there are bands of them, and at
-    pieces that are equal or alike: far outside is below 2/3 of the 5th or above 3/2 of the 95th
-    percentile of real windows.
+    pieces that are equal or alike (`collapse.ALIKE`): far outside is below 2/3 of the 5th or
+    above 3/2 of the 95th percentile of real windows.
     After `epochs` such epochs in a row it says so once, on stderr and in run_dir/alarms.txt,
     and again only when something changes. It reads what `EpochSample` wrote: put it after
     that in the list of callbacks.

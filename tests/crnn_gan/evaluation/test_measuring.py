@@ -90,12 +90,13 @@ def spoiled(named_scores):
         yield NamedScore(name, Score.from_unsorted(480, notes))
 
 
-def test_a_piece_over_and_over_is_counted_and_shows_in_self_bleu():
+def test_a_piece_over_and_over_is_counted_and_shows_in_self_bleu_and_shared_notes():
     found = evaluate(*[pieces(1)[0]] * 12)
     assert found.repeated == 11
-    figure = beginning(found.figures, "Self-BLEU")
-    assert figure.value == pytest.approx(1)
-    assert figure.real < 0.9
+    for name in ("Self-BLEU", "shared notes"):
+        figure = beginning(found.figures, name)
+        assert figure.value == pytest.approx(1)
+        assert figure.real < 0.9
 
 
 def test_copies_are_called_copies_and_new_pieces_original():

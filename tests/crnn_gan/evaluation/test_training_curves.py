@@ -40,7 +40,7 @@ def run_before_its_first_epoch(tmp_path) -> Path:
 def with_epochs(run_dir: Path) -> Path:
     """Two epochs, the first of which knew fewer statistics and other losses."""
     older = dict.fromkeys(COMPARED[1:], 10.0)
-    rows = [Row(1, "pretraining", 4, 0, older), Row(2, "adversarial", 4, 2, REAL)]
+    rows = [Row(1, "pretraining", 4, 0, older), Row(2, "adversarial", 4, 2, REAL, 0.25)]
     write_rows(run_dir / "generated_data" / "statistics.tsv", rows)
     losses = [
         Losses(1, "pretraining", {"mse_loss": 0.5}),
@@ -73,6 +73,7 @@ def test_every_curve_has_a_value_an_epoch_or_none(run_dir):
     assert training.curves[COMPARED[0]] == (None, 10.0, None)
     assert training.curves[COMPARED[1]] == (10.0, 10.0, None)
     assert training.curves["repeated_pieces"] == (0, 2, None)
+    assert training.curves["shared_notes"] == (None, 0.25, None)
     # Half the pieces are repeated, the rest is as real music.
     assert training.curves["band_distance"] == (None, 0.5, None)
 
@@ -83,7 +84,7 @@ def test_a_run_of_before_losses_were_written_has_curves_of_statistics(run_dir):
     (run_dir / "bands.json").unlink()
     training = read_training(run_dir)
     assert training.epochs == (1, 2)
-    assert training.curves.keys() == {"repeated_pieces", *COMPARED}
+    assert training.curves.keys() == {"repeated_pieces", "shared_notes", *COMPARED}
 
 
 def test_alarms_come_line_by_line(run_dir):

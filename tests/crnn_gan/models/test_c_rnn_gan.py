@@ -68,6 +68,7 @@ def compose(of, count=2, length=6, seed=0, **controls):
         {"balance_above": 0.1, "balance_most": 1, "label_smoothing": 0.1},
         {"adversarial_loss": "wasserstein", "instance_noise": 0.3, "replay": 3},
         {"adversarial_loss": "saturating", "r1": 1.0},
+        {"r1": 1.0, "curriculum": "whole", "keep_prob": 0.5},
     ],
     ids=",".join,
 )

@@ -56,12 +56,13 @@ def compose(of, count=2, length=4, **controls):
         {"spectral_norm": True},
         {"minibatch_d": True},
         {"r1": 2.0, "struck": True},
-        {"r1": 2.0, "replay": 3, "instance_noise": 0.5, "minibatch_d": True},
+        {"r1": 2.0, "replay": 3, "instance_noise": 0.5},
+        {"r1": 2.0, "spectral_norm": True, "discriminator_dropout": 0.3},
         {"fake_cells": "hard", "centred": False},
         {"fake_cells": "drawn", "replay": 3},
         SEED | {"songlength": 4, "max_epoch": 2, "batch_size": 4},
     ],
-    ids=lambda settings: ",".join(settings) if len(settings) < 4 else "seed",
+    ids=lambda settings: ",".join(settings) if len(settings) < 5 else "seed",
 )
 def test_each_option_trains_both_sides_and_composes_bits(settings):
     made = model(**settings)
@@ -106,6 +107,37 @@ def test_the_generator_learns_from_one_pass_however_sure_the_discriminator_is():
     moved = [np.abs(np.array(v) - b).max() for v, b in zip(
         made.generator.trainable_variables, before, strict=True)]  # fmt: skip
     assert moved[-1] == pytest.approx(2e-3, rel=0.2)  # Two steps of Adam, of the bias at the end.
+
+
+def test_half_the_squared_slope_at_real_music_is_a_part_of_the_loss():
+    plain, slopes = model(average=0.0), model(average=0.0, r1=3.0)
+    fake = ops.convert_to_tensor(np.ones((4, plain.cells), np.float32))
+    loss, *_ = plain.judge(batch(), fake)
+    more, _, reports, *_ = slopes.judge(batch(), fake)
+    logits = lambda x: np.asarray(slopes.discriminator(x, training=True))[:, 0]  # noqa: E731
+    real = 2.0 * batch()["music"].reshape(4, -1) - 1
+    nudges = 1e-2 * np.eye(plain.cells)
+    by_cell = [(logits(real + n) - logits(real - n)) / 2e-2 for n in nudges]
+    expected = np.square(by_cell).sum(axis=0).mean()
+    assert float(reports["slope"]) == pytest.approx(expected, rel=1e-2)
+    assert float(more) - float(loss) == pytest.approx(1.5 * expected, rel=1e-2)
+    apart = [
+        float(made.discriminator_loss(batch())[1].get("slope", -1)) for made in (plain, slopes)
+    ]
+    assert apart == [-1, pytest.approx(expected, rel=1e-2)]
+
+
+def test_the_slope_moves_the_discriminator_alone():
+    moved = []
+    for r1 in (0.0, 9.0):
+        made = model(average=0.0, r1=r1)
+        tf_data = tf.data.Dataset.from_tensors(batch())
+        made.fit(tf_data, epochs=1, verbose=0, shuffle=False)
+        sides = made.generator, made.discriminator
+        moved.append([[np.array(v) for v in side.trainable_variables] for side in sides])
+    for weights, others in zip(moved[0][0], moved[1][0], strict=True):
+        np.testing.assert_allclose(weights, others, rtol=1e-4, atol=1e-6)
+    assert any(np.abs(a - b).max() > 1e-5 for a, b in zip(moved[0][1], moved[1][1], strict=True))
 
 
 @pytest.mark.parametrize("settings", [{}, {"replay": 3}, {"minibatch_d": True}])
@@ -182,6 +214,11 @@ def test_what_is_said_of_an_onset_reaches_the_frames_that_it_came_of():
         assert (struck(onset, moved, held=False)[0] - before)[0, 3] / nudge == pytest.approx(
             change, abs=0.01
         )
+
+
+def test_soft_cells_are_composed_as_they_were_seen():
+    assert model(fake_cells="hard", struck=True).is_struck
+    assert not model(fake_cells="soft", struck=True).is_struck
 
 
 @pytest.mark.parametrize("cells", ["hard", "drawn"])

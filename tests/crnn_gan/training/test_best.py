@@ -82,6 +82,14 @@ def test_other_statistics_than_the_papers_do_not_move_the_band_distance():
     assert band_distance(row(note_count=9000), BANDS) == 0
 
 
+def test_pieces_that_are_alike_are_far_from_half_of_their_notes_on():
+    distances = [
+        band_distance(dataclasses.replace(row(repeated=3), shared_notes=alike), BANDS)
+        for alike in (None, 0.49, 0.5)
+    ]
+    assert distances == pytest.approx([3 / 8, 3 / 8, 1 / 2])
+
+
 def test_one_statistic_is_not_cut_off_and_knows_no_repeated_pieces():
     assert distance(row(note_count=34, repeated=7), BANDS, "note_count") == pytest.approx(3)
 

@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from crnn_gan.metrics import statistics
 from crnn_gan.metrics.bands import Band, bands
+from crnn_gan.metrics.likeness import shared_notes
 from crnn_gan.training.callbacks import CollapseAlarm, EpochSample, Progress, duration
 from crnn_gan.training.rows import Row, read_losses, read_rows, write_rows
 from pipelines.formats.midi import read_score
@@ -72,6 +73,7 @@ def test_each_epoch_gives_a_midi_file_a_picture_and_a_row(tmp_path: Path):
     assert (second.pieces, second.repeated) == (3, 0)
     spans = [statistics(score)["tone_span"] for score in compose(2)]
     assert second.statistics["tone_span"] == pytest.approx(np.mean(spans), rel=1e-5)
+    assert second.shared_notes == pytest.approx(shared_notes(compose(2)).value, rel=1e-5)
 
 
 def test_a_resumed_run_replaces_the_rows_after_its_beginning(tmp_path: Path):
@@ -131,6 +133,7 @@ def test_tensorboard_has_losses_statistics_beside_the_real_band_and_the_roll(tmp
     tags = set(generated.Tags()["tensors"])
     assert {"losses/loss", "statistics: the paper's/unique_tones", "piano_roll"} <= tags
     assert {"statistics: rhythm/note_count", "statistics: of all/band_distance"} <= tags
+    assert "statistics: of all/shared_notes" in tags
     assert [event.step for event in generated.Tensors("losses/loss")] == [1, 2]
     (_, value) = high.Tensors("statistics: the paper's/tone_span")
     assert tf.make_ndarray(value.tensor_proto) == pytest.approx(REAL["tone_span"].high)
