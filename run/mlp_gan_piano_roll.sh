@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes: a GAN of dense layers that writes 64 sixteenths of a piano roll at once.
 # Data: Bach's chorales in the corpus; your own music: DATA=folder:PATH
-# Cost and figure: 29 minutes on one core, for a third of them shared; 200 pieces overlap with real music by .86, the
-#   means of all 27 statistics lie where its middle 90 % do, no two are equal, none is copied (docs/models.md).
+# Cost and figure: 29 minutes on one core, for a third of them shared; 200 pieces overlap with real
+#   music by .86, the means of all 27 statistics lie where its middle 90 % do, no two are equal,
+#   none is copied (docs/models.md).
 # Pieces between two seeds, in eight steps:
 #   for mix in 0 .14 .28 .43 .57 .71 .86 1; do
 #     .venv/bin/python -m crnn_gan.sample --saved_model=exported_models/mlp_gan --seed=1 \

@@ -2,7 +2,7 @@
 # Makes: twelve runs of the GAN of dense layers, each with settings of its own; a table, a picture,
 #   and the command that trains the winner.
 # Data: as run/mlp_gan_piano_roll.sh.
-# Cost and figure: 11 minutes on two cores, though killed twice; the least band distance of the twelve is .18.
+# Cost and figure: 11 minutes on two cores, though killed twice; the least band distance is .18.
 # RUN_DIR is the sweep's directory; the same command again goes on with one that was stopped.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"

@@ -15,7 +15,6 @@ from crnn_gan.training.rows import (
     ALARMS_FILE,
     GENERATED,
     LOSSES_FILE,
-    SHARED_NOTES,
     STATISTICS_FILE,
     Row,
     read_losses,
@@ -83,8 +82,7 @@ def _value(value: Any) -> str:
 def _measured(row: Row, bands: Mapping[str, Band]) -> dict[str, float]:
     far = band_distance(row, bands)
     distance = {} if far is None else {BAND_DISTANCE: far}
-    alike = {} if row.shared_notes is None else {SHARED_NOTES: row.shared_notes}
-    return {**distance, "repeated_pieces": row.repeated, **alike, **row.statistics}
+    return {**distance, "repeated_pieces": row.repeated, **row.values}
 
 
 def _curves(

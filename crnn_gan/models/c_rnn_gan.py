@@ -322,9 +322,8 @@ class Model(MusicModel):
             loss, _, reports, _, _ = self.judge(batch, fake)
             return loss, reports
 
-        reports = self.config.discriminator_reports
-        if self._is_wasserstein:
-            reports = ("distance", "penalty")
+        of_probabilities = self.config.discriminator_reports
+        reports = ("distance", "penalty") if self._is_wasserstein else of_probabilities
         return self.config.balanced(
             self._phase(
                 "discriminator", loss, reports=reports, enabled=self._freezing("discriminator")

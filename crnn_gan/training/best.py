@@ -18,7 +18,7 @@ from pathlib import Path
 from crnn_gan import metrics
 from crnn_gan.configuration import RunConfig
 from crnn_gan.metrics.bands import Band, from_json, in_words
-from crnn_gan.training.collapse import ALIKE
+from crnn_gan.training.collapse import too_alike
 from crnn_gan.training.rows import (
     GENERATED,
     LOSSES_FILE,
@@ -100,9 +100,7 @@ def band_distance(row: Row, bands: Mapping[str, Band]) -> float | None:
     if not all(name in row.statistics and name in bands for name in COMPARED):
         return None
     near = [min(1.0, statistic_distance(row.statistics[n], bands[n])) for n in COMPARED]
-    repeated = row.repeated / row.pieces
-    if row.shared_notes is not None and row.shared_notes >= ALIKE:
-        repeated = max(repeated, row.shared_notes)
+    repeated = max(row.repeated / row.pieces, too_alike(row))
     return (1 - repeated) * sum(near) / len(near) + repeated
 
 

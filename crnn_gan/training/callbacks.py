@@ -22,7 +22,7 @@ from crnn_gan.metrics.bands import Band, in_words, mean_statistics, number, side
 from crnn_gan.metrics.likeness import shared_notes
 from crnn_gan.originality.repeated import repeated_pieces
 from crnn_gan.training.best import HELD_OUT_NATS, band_distance
-from crnn_gan.training.collapse import ALIKE
+from crnn_gan.training.collapse import too_alike
 from crnn_gan.training.rows import (
     ALARMS_FILE,
     GENERATED,
@@ -248,7 +248,7 @@ class CollapseAlarm(keras.callbacks.Callback):
     """Warns in words when the composed pieces stay far from real music.
 
     It looks at polyphony, unique tones and repetitions, where there are bands of them, and at
-    pieces that are equal or alike (`collapse.ALIKE`): far outside is below 2/3 of the 5th or
+    pieces that are equal or alike (`collapse.too_alike`): far outside is below 2/3 of the 5th or
     above 3/2 of the 95th percentile of real windows.
     After `epochs` such epochs in a row it says so once, on stderr and in run_dir/alarms.txt,
     and again only when something changes. It reads what `EpochSample` wrote: put it after
@@ -313,9 +313,9 @@ class CollapseAlarm(keras.callbacks.Callback):
                 f"{last[-1].repeated} of {last[-1].pieces} pieces repeat another note for note, "
                 f"{in_a_row} some did: {IGNORED_NOISE}"
             )
-        if all(row.shared_notes is not None and row.shared_notes >= ALIKE for row in last):
+        if all(too_alike(row) for row in last):
             found["alike_pieces", ""] = (
-                f"two pieces share {last[-1].shared_notes:.0%} of their notes, {in_a_row} half or "
+                f"two pieces share {too_alike(last[-1]):.0%} of their notes, {in_a_row} half or "
                 f"more: {IGNORED_NOISE}"
             )
         return found

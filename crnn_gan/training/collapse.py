@@ -22,12 +22,17 @@ DEFINITION = (
 )
 
 
+def too_alike(row: Row) -> float:
+    """Gives how alike an epoch's pieces are, 0..1, where that is a collapse; else 0."""
+    return row.shared_notes if row.shared_notes and row.shared_notes >= ALIKE else 0.0
+
+
 def collapse_of(row: Row, bands: Mapping[str, Band]) -> str:
     """Says in words how an epoch's pieces have collapsed; "" where they have not."""
     if row.pieces > 1 and row.repeated >= REPEATED * row.pieces:
         return f"{row.repeated} of {row.pieces} pieces repeat another"
-    if row.shared_notes is not None and row.shared_notes >= ALIKE:
-        return f"two pieces share {row.shared_notes:.0%} of their notes"
+    if alike := too_alike(row):
+        return f"two pieces share {alike:.0%} of their notes"
     tones, band = row.statistics.get("unique_tones"), bands.get("unique_tones")
     if tones is not None and band is not None and tones < band.low / FEWER:
         return f"{tones:.3g} different keys where real music has {band.low:.3g} or more"

@@ -44,6 +44,12 @@ class Row:
     statistics: Mapping[str, float]
     shared_notes: float | None = None
 
+    @property
+    def values(self) -> dict[str, float]:
+        """All that was measured, by its column: of the set, then means over its pieces."""
+        of_set = {} if self.shared_notes is None else {SHARED_NOTES: self.shared_notes}
+        return {**of_set, **self.statistics}
+
 
 @dataclasses.dataclass(frozen=True)
 class Losses:
@@ -80,9 +86,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Writes a statistics.tsv: a line of column names, then one a row; whole or not at all."""
     own = [(row.epoch, row.stage, row.pieces, row.repeated) for row in rows]
     names = ("epoch", "stage", "pieces", "repeated")
-    alike = [{} if row.shared_notes is None else {SHARED_NOTES: row.shared_notes} for row in rows]
-    values = [{**of_set, **row.statistics} for of_set, row in zip(alike, rows, strict=True)]
-    _write(path, names, own, values)
+    _write(path, names, own, [row.values for row in rows])
 
 
 def read_losses(path: Path) -> list[Losses]:
