@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from crnn_gan.training.phases import PhasedModel, Stage
+from crnn_gan.training.variable_paths import model_variables
 from pipelines.codecs.codec import Codec, Kind, Spec, codec_class, codec_names
 
 if TYPE_CHECKING:
@@ -163,19 +165,25 @@ class MusicModel(PhasedModel):
 
     def compile(self, **kwargs: Any) -> None:
         """See `PhasedModel.compile`; makes the averages, which are state of the model."""
-        self.averages = [
-            keras.Variable(np.asarray(v), trainable=False, name=f"average_{index}")
-            for index, v in enumerate(self._averaged_weights)
-        ]
+        self.averages = {
+            path: keras.Variable(np.asarray(v), trainable=False, name=f"average_{index}")
+            for index, (path, v) in enumerate(self._averaged_weights.items())
+        }
         if self.averages:
             self.batches = keras.Variable(0, dtype="int32", trainable=False, name="batches")
         super().compile(**kwargs)
 
+    @functools.cached_property
+    def _averaged_weights(self) -> dict[str, keras.Variable]:
+        """Weights, and what batch normalisation has measured of a few batches of the last, by
+        their paths."""
+        averaged = [v for network in self.averaged for v in network.variables]
+        paths = {id(v): path for path, v in model_variables(self).items()}
+        return {paths[id(v)]: v for v in averaged if keras.backend.is_float_dtype(v.dtype)}
+
     @property
-    def _averaged_weights(self) -> list[keras.Variable]:
-        """Weights, and what batch normalisation has measured of a few batches of the last."""
-        variables = [v for network in self.averaged for v in network.variables]
-        return [v for v in variables if keras.backend.is_float_dtype(v.dtype)]
+    def _averages_and_weights(self) -> Iterable[tuple[keras.Variable, keras.Variable]]:
+        return zip(self.averages.values(), self._averaged_weights.values(), strict=True)
 
     def after_batch(self) -> None:
         """Lets the averages follow the weights; the first batches are nothing to hold on to."""
@@ -184,12 +192,12 @@ class MusicModel(PhasedModel):
         self.batches.assign(self.batches + 1)
         count = ops.cast(self.batches, "float32")
         decay = ops.minimum(self.config.average, count / (10.0 + count))
-        for mean, weight in zip(self.averages, self._averaged_weights, strict=True):
+        for mean, weight in self._averages_and_weights:
             mean.assign(decay * mean + (1 - decay) * weight)
 
     def take_averages(self) -> None:
         """Makes the averages the weights, for composing alone: training would not go on well."""
-        for mean, weight in zip(self.averages, self._averaged_weights, strict=True):
+        for mean, weight in self._averages_and_weights:
             weight.assign(np.array(mean))  # A copy: JAX gives buffers away.
 
     def _with_averages(self) -> AbstractContextManager[Any]:
@@ -197,7 +205,7 @@ class MusicModel(PhasedModel):
         if not self.averages:
             return contextlib.nullcontext()
         values = [(v, v.value) for v in self.variables]
-        averages = zip(self._averaged_weights, (mean.value for mean in self.averages), strict=True)
+        averages = [(weight, mean.value) for mean, weight in self._averages_and_weights]
         return keras.StatelessScope(state_mapping=[*values, *averages])
 
     def call(self, inputs: Mapping[str, Mapping[str, Any]]) -> Any:

@@ -1,9 +1,10 @@
 """Checkpoints from which a run goes on exactly as if it had never stopped.
 
-One directory a checkpoint holds all variables of the model and its optimizers, seed
-generators and guards included, with a manifest of hashes. It appears under its name by one
-rename, after everything in it is on disk. Since batch = f(seed, step), this is all the
-state that a run has.
+One directory per checkpoint holds all variables of the model and its optimizers, seed
+generators and guards included, each under its path (see `variable_paths`), and a manifest: the
+path, shape and dtype of each, and the hash of them all. It appears under its name by one rename,
+after everything in it is on disk. Since batch = f(seed, step), this is all the state that a run
+has.
 """
 
 from __future__ import annotations
@@ -11,22 +12,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from crnn_gan.training.best import best_of_run
+from crnn_gan.training.variable_paths import model_variables, optimizer_variables
 from pipelines.atomic_file import sync_folder
 from pipelines.command_line import UsageError
 
 FOLDER = "checkpoints"
 KEPT = 2
+FORMAT = 2  # Of the manifest. The first knew variables by position and is not read.
+GROUPS = ("model", "optimizer")
 
 
 class CheckpointError(OSError):
@@ -62,10 +68,17 @@ def save(run_dir: Path, model: keras.Model, epoch: int, spared: Collection[int] 
     temporary = folder / f".tmp-{os.getpid()}-{epoch:06d}"
     try:
         temporary.mkdir(parents=True, exist_ok=True)
-        state = _to_npz(_state(model))
+        arrays = _state(model)
+        state = _to_npz(arrays)
         _write(temporary / "state.npz", state)
-        facts = {"epoch": epoch, "bytes": len(state), "sha256": hashlib.sha256(state).hexdigest()}
-        _write(temporary / "manifest.json", json.dumps(facts).encode())
+        facts = {
+            "format": FORMAT,
+            "epoch": epoch,
+            "bytes": len(state),
+            "sha256": hashlib.sha256(state).hexdigest(),
+            "variables": _described(arrays),
+        }
+        _write(temporary / "manifest.json", json.dumps(facts, indent=1).encode())
         sync_folder(temporary)
         if target.exists():  # An epoch that is trained again, after a quarantine.
             _remove(target)
@@ -108,8 +121,7 @@ def restore(run_dir: Path, model: keras.Model) -> int:
             print(f"warning: {error}; put aside as {aside.name}", file=sys.stderr)
             continue
         if not newest:
-            state = {**_variables(model, "model"), **_variables(model, "optimizer")}
-            _assign(state, arrays, path)
+            _assign(_variables(model), arrays, path)
             newest = epoch
     return newest
 
@@ -140,7 +152,7 @@ def restore_weights(run_dir: Path, model: keras.Model, which: str = "newest") ->
         if damaged:
             print(f"warning: {'; '.join(damaged)}; {path} is used", file=sys.stderr)
         weights = {name: value for name, value in arrays.items() if name.startswith("model/")}
-        _assign(_variables(model, "model"), weights, path)
+        _assign(_variables(model, ["model"]), weights, path)
         return Restored(epoch, chosen)
     raise CheckpointError(f"{'; '.join(damaged)}; give another --checkpoint: {_there(run_dir)}")
 
@@ -183,40 +195,84 @@ def digest(model: keras.Model) -> str:
     return total.hexdigest()
 
 
-def _variables(model: keras.Model, group: str) -> dict[str, keras.Variable]:
-    """Gives variables by a stable name; auto-made names count up within a process."""
-    variables = model.variables if group == "model" else model.optimizer.variables
-    return {f"{group}/{index:04d}": variable for index, variable in enumerate(variables)}
+def _variables(model: keras.Model, groups: Collection[str] = GROUPS) -> dict[str, keras.Variable]:
+    """Gives variables by path: `model/...`, `optimizer/<phase>/...`."""
+    of_model = model_variables(model)
+    found = {}
+    if "model" in groups:
+        found |= {f"model/{path}": variable for path, variable in of_model.items()}
+    if "optimizer" in groups:
+        paths = {id(variable): path for path, variable in of_model.items()}
+        for phase, optimizer in model.optimizer.by_phase.items():
+            moved = {paths[id(v)]: v for v in model.optimizer.moved[phase]}
+            slots = optimizer_variables(optimizer, moved)
+            found |= {f"optimizer/{phase}/{path}": slot for path, slot in slots.items()}
+    return found
 
 
 def _state(model: keras.Model) -> dict[str, np.ndarray]:
-    variables = {**_variables(model, "model"), **_variables(model, "optimizer")}
-    return {name: keras.ops.convert_to_numpy(variable) for name, variable in variables.items()}
+    return {path: keras.ops.convert_to_numpy(v) for path, v in _variables(model).items()}
+
+
+def _described(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Gives path, shape and dtype of variables or arrays, in their order."""
+    return [
+        {"path": path, "shape": list(value.shape), "dtype": str(value.dtype)}
+        for path, value in values.items()
+    ]
 
 
 def _assign(
     variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray], path: Path
 ) -> None:
-    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
-    found = {name: value.shape for name, value in arrays.items()}
-    if found != expected:
+    """Assigns arrays to the variables of their paths.
+
+    Raises:
+      CheckpointError: paths, shapes or dtypes differ; the first that do are named.
+    """
+    here, there = _described(variables), _described(arrays)
+    if here != there:
+        differing = itertools.zip_longest(map(_in_words, here), map(_in_words, there))
+        model_has, it_has = next((a, b) for a, b in differing if a != b)
         raise CheckpointError(
-            f"{path} is of another model ({len(found)} variables, {len(expected)} expected, or "
-            "of other shapes); give another --run_dir, or the flags of its config.json"
+            f"{path} is of another model: it has {it_has or 'nothing more'} where this model has "
+            f"{model_has or 'nothing more'} ({len(there)} and {len(here)} variables); give another "
+            "--run_dir, or the flags of its config.json"
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
 
 
+def _in_words(variable: Mapping[str, Any]) -> str:
+    return f"{variable['path']} {variable['dtype']} {variable['shape']}"
+
+
 def _load(path: Path) -> tuple[int, dict[str, np.ndarray]]:
+    """Gives the epoch of a checkpoint and its arrays by path.
+
+    Raises:
+      DamagedError: it cannot be read, or its hash or its arrays are not those of its manifest.
+      CheckpointError: it was written by a version that knew variables by position.
+    """
     try:
         facts = json.loads((path / "manifest.json").read_bytes())
         state = (path / "state.npz").read_bytes()
         if hashlib.sha256(state).hexdigest() != facts["sha256"]:
             raise ValueError("its hash is not that of its manifest")
-        with np.load(io.BytesIO(state), allow_pickle=False) as arrays:
-            return int(facts["epoch"]), {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, KeyError) as error:
+        if facts.get("format") != FORMAT:
+            raise CheckpointError(
+                f"{path} was written by another version of this program, whose checkpoints are not "
+                f"read (format {facts.get('format', 1)}, this is {FORMAT}): train again in another "
+                "--run_dir, or use the version that config.json names"
+            )
+        with np.load(io.BytesIO(state), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if _described(arrays) != facts["variables"]:
+            raise ValueError("its arrays are not those of its manifest")
+        return int(facts["epoch"]), arrays
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         raise DamagedError(f"{path} is damaged ({error})") from None
 
 

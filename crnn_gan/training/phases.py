@@ -112,11 +112,20 @@ class Stage:
 
 
 class PhaseOptimizers(keras.optimizers.Optimizer):
-    """One optimizer a phase, seen by fit() and by checkpoints as one."""
+    """One optimizer per phase, seen by fit() as one.
 
-    def __init__(self, by_phase: Mapping[str, keras.optimizers.Optimizer]):
+    Attributes:
+      by_phase: the optimizers, by the name of their phase.
+      moved: the variables that each was built with, by the name of its phase.
+    """
+
+    def __init__(
+        self,
+        by_phase: Mapping[str, keras.optimizers.Optimizer],
+        moved: Mapping[str, Sequence[keras.Variable]],
+    ):
         super().__init__(learning_rate=0.0, name="phase_optimizers")
-        self.by_phase = dict(by_phase)
+        self.by_phase, self.moved = dict(by_phase), dict(moved)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -149,8 +158,9 @@ class PhasedModel(keras.Model):
         else:
             make = self.optimizer_for
         optimizers = {name: make(name) for name in groups}
+        moved = {name: group.variables for name, group in groups.items()}
         for name, optimizer in optimizers.items():
-            optimizer.build(groups[name].variables)
+            optimizer.build(moved[name])
         shown = [
             n for stage in self.stages for p in stage.phases for g in p.moves for n in _shown(g)
         ]
@@ -162,7 +172,9 @@ class PhasedModel(keras.Model):
         self.traces = 0
         self.built = True  # The networks were drawn in __init__.
         self.enter(self.stages[0])
-        super().compile(optimizer=PhaseOptimizers(optimizers), auto_scale_loss=False, **kwargs)
+        super().compile(
+            optimizer=PhaseOptimizers(optimizers, moved), auto_scale_loss=False, **kwargs
+        )
 
     def enter(self, stage: Stage) -> None:
         """Makes `stage` the one that fit() runs; its graph is traced at the next batch."""

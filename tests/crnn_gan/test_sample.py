@@ -59,7 +59,7 @@ def run_of_two_epochs(run_dir, tmp_path_factory) -> Path:
     folder = shutil.copytree(run_dir, tmp_path_factory.mktemp("longer") / "monday")
     config = RunConfig.read(folder)
     model = config.build_model()
-    for variable in model.averages:
+    for variable in model.averages.values():
         variable.assign(2 * variable)
     checkpoint.save(folder, model, epoch=2)
     best_by = {**config.training, "best_by": "polyphony"}

@@ -237,8 +237,8 @@ def test_an_average_of_the_generators_weights_is_kept():
     train(made)
     # After the first batch the decay is 1 / 11, not yet 0.5.
     expected = start / 11 + made.generator.get_weights()[0] * 10 / 11
-    np.testing.assert_allclose(np.asarray(made.averages[0]), expected, atol=1e-6)
-    assert model(average=0.0).averages == []
+    np.testing.assert_allclose(np.asarray(next(iter(made.averages.values()))), expected, atol=1e-6)
+    assert model(average=0.0).averages == {}
 
 
 def test_presets_name_fields_of_the_config():

@@ -322,12 +322,11 @@ def test_cells_above_the_threshold_are_taken_or_each_is_drawn():
     made = model()
     kernel = made.generator.layers[-2]
     kernel.kernel.assign(np.zeros(kernel.kernel.shape))
-    for average, weight in zip(made.averages, made._averaged_weights, strict=True):
+    for average, weight in made._averages_and_weights:
         average.assign(np.array(weight))
     bias = np.zeros(made.cells, np.float32)
     bias[0], bias[1] = np.arctanh(0.5), -np.arctanh(0.5)  # Probabilities .75 and .25.
-    at = len(made.averages) - 1
-    made.averages[at].assign(bias)
+    made.averages["generator/cells/bias"].assign(bias)
     taken = compose(made, sampled=0, threshold=0.7).reshape(2, -1)
     np.testing.assert_array_equal(taken, np.eye(1, made.cells, dtype=int).repeat(2, axis=0))
     assert compose(made, sampled=0, threshold=0.2).sum() == 2 * made.cells

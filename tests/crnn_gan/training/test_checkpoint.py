@@ -11,7 +11,7 @@ import pytest
 
 from crnn_gan.configuration import RunConfig
 from crnn_gan.metrics.bands import Band, to_json
-from crnn_gan.training import best, checkpoint
+from crnn_gan.training import best, checkpoint, variable_paths
 from crnn_gan.training.guard import SaveCheckpoint
 from crnn_gan.training.phases import Phase, PhasedModel, Stage
 from crnn_gan.training.rows import Row, read_rows, write_rows
@@ -33,6 +33,33 @@ class Tiny(PhasedModel):
 
     def optimizer_for(self, phase):
         return keras.optimizers.Adam()
+
+
+class TwoLayers(Tiny):
+    """Dense layers of one shape, as attributes, in a list and in a sequential model."""
+
+    def __init__(self, *names, stacked=("lower", "upper")):
+        PhasedModel.__init__(self)
+        for name in names:
+            setattr(self, name, keras.layers.Dense(2))
+        layers = [keras.layers.Dense(2, name=name) for name in stacked]
+        self.stack = keras.Sequential([keras.Input((2,)), *layers])
+        self.moved = [getattr(self, name) for name in names]
+        for layer in self.moved:
+            layer.build((None, 2))
+        self.compile()
+
+    @property
+    def stages(self):
+        networks = [*self.moved, self.stack]
+        return [Stage("only", 1, [Phase("move", networks, lambda batch: (0.0, {}))])]
+
+
+def numbered(model):
+    """Gives each variable a number of its own, by its path."""
+    for number, variable in enumerate(variable_paths.model_variables(model).values()):
+        variable.assign(np.full(variable.shape, number).astype(variable.dtype))
+    return model
 
 
 @contextmanager
@@ -149,6 +176,65 @@ def test_a_checkpoint_of_another_model_is_refused_in_words(tmp_path):
     checkpoint.save(tmp_path, Tiny(units=4), 1)
     with pytest.raises(checkpoint.CheckpointError, match="another model"):
         checkpoint.restore(tmp_path, Tiny(units=3))
+
+
+@pytest.mark.parametrize(
+    ("other", "first"),
+    [
+        (lambda: TwoLayers("second", "first"), "model/first/.* where .* model/second/"),
+        (lambda: TwoLayers("first", "second", "third"), "model/stack/.* where .* model/third/"),
+        (lambda: TwoLayers("first"), "model/second/kernel .* where .* model/stack/"),
+        (
+            lambda: TwoLayers("first", "second", stacked=("upper", "lower")),
+            "model/stack/lower/kernel .* where this model has model/stack/upper/kernel",
+        ),
+    ],
+    ids=["swapped", "added", "removed", "swapped in a sequential model"],
+)
+def test_layers_of_one_shape_are_told_apart_by_their_paths(tmp_path, other, first):
+    checkpoint.save(tmp_path, TwoLayers("first", "second"), 1)
+    model = numbered(other())
+    before = checkpoint.digest(model)
+    for restore in (checkpoint.restore, checkpoint.restore_weights):
+        with pytest.raises(checkpoint.CheckpointError, match=rf"it has {first}"):
+            restore(tmp_path, model)
+    assert checkpoint.digest(model) == before
+
+
+def test_paths_are_the_same_for_every_model_of_a_process():
+    keras.layers.Dense(1)  # Keras numbers unnamed layers through the process.
+    assert list(checkpoint._variables(TwoLayers("first", "second"))) == list(
+        checkpoint._variables(TwoLayers("first", "second"))
+    )
+
+
+def test_the_manifest_names_each_variable_with_its_shape_and_dtype(tmp_path):
+    facts = json.loads((checkpoint.save(tmp_path, Tiny(), 1) / "manifest.json").read_text())
+    described = {v["path"]: (v["shape"], v["dtype"]) for v in facts["variables"]}
+    assert described["model/layer/kernel"] == ([2, 3], "float32")
+    assert described["optimizer/move/momentums/layer/bias"] == ([3], "float32")
+    assert described["model/seed/state"] == ([2], keras.random.SeedGenerator(1).state.dtype)
+    assert len(described) == len(Tiny().variables) + len(Tiny().optimizer.variables)
+
+
+def test_a_variable_that_no_attribute_leads_to_is_refused():
+    model = Tiny()
+    variable = model.add_weight(shape=(), initializer="zeros", name="lost")
+    with pytest.raises(TypeError, match=r"no attribute of Tiny leads to its variable .*lost"):
+        variable_paths.model_variables(model)
+    model.found = variable
+    assert variable_paths.model_variables(model)["found"] is variable
+
+
+def test_a_checkpoint_of_the_version_that_knew_positions_is_refused_and_stays(tmp_path):
+    path = checkpoint.save(tmp_path, Tiny(), 1)
+    facts = json.loads((path / "manifest.json").read_text())
+    del facts["format"], facts["variables"]
+    (path / "manifest.json").write_text(json.dumps(facts))
+    for restore in (checkpoint.restore, checkpoint.restore_weights):
+        with pytest.raises(checkpoint.CheckpointError, match="by another version of this program"):
+            restore(tmp_path, Tiny())
+    assert path.is_dir()
 
 
 # The best one.
