@@ -81,7 +81,7 @@ def char_rnn(codec: Any, seed: int, policy: str = "float32") -> Any:
     keras.utils.set_random_seed(seed)
     config = Config(
         cell="lstm", hidden_size=UNITS, num_layers=LAYERS, embedding_size=EMBEDDING,
-        songlength=WINDOW_LENGTH, batch_size=WINDOWS, learning_rate=LEARNING_RATE,
+        window_steps=WINDOW_LENGTH, batch_size=WINDOWS, learning_rate=LEARNING_RATE,
         max_grad_norm=CLIP_NORM,
     )  # fmt: skip
     model: Any = Model(config, codec.spec, seed=seed)

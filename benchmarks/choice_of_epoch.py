@@ -55,7 +55,7 @@ def compose(run_dir: Path, epoch: int, flags: Flags) -> Composed:
     from crnn_gan.train import composer_of
 
     run = load_run(run_dir, str(epoch))
-    length = run.config.config["songlength"]
+    length = run.model.piece_steps
     make = composer_of(run.model, run.codec, flags.pieces, length, flags.seed)
     make(epoch)  # Traces.
     begun = time.process_time()

@@ -5,7 +5,7 @@ own, several at once; a run that is there already goes on, or is taken as it is.
 collapsed if it diverged, or if its last epochs' pieces have (`crnn_gan/training/collapse.py`).
 
     python benchmarks/gan_stability.py --model=mlp_gan --data_dir=DIR --out_dir=DIR --seeds=20 \
-        --settings='ours:; seed: --preset=seed' [flags of the trainer that all have]
+        --settings='ours:; original: --preset=original' [flags of the trainer that all have]
 
 Prints the definition; for each setting the share that collapsed, the band distance, and the
 median over seeds of each of the paper's statistics at the last epoch beside the band of real

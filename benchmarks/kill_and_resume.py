@@ -35,7 +35,7 @@ from pipelines.score import NOTE, Score
 from pipelines.sources import folder
 
 TINY = (
-    "--model=c_rnn_gan", "--songlength=12", "--batch_size=4", "--windows_per_piece=2",
+    "--model=c_rnn_gan", "--window_steps=12", "--batch_size=4", "--windows_per_piece=2",
     "--hidden_size_g=8", "--hidden_size_d=8", "--pretraining_epochs=2", "--curriculum=whole",
     "--keep_prob=0.8", "--samples_per_epoch=2", "--precision=float32",
 )  # fmt: skip

@@ -27,7 +27,7 @@ from pipelines.command_line import UsageError, flag, parse, run_command
 EVERY, LAST, AVERAGED = 25, 100, 10  # Epochs.
 MEBIBYTE = 2**20
 TINY = (
-    "--model=c_rnn_gan", "--songlength=128", "--batch_size=4", "--windows_per_piece=1",
+    "--model=c_rnn_gan", "--window_steps=128", "--batch_size=4", "--windows_per_piece=1",
     "--hidden_size_g=8", "--hidden_size_d=8", "--pretraining_epochs=20", "--curriculum=whole",
     "--samples_per_epoch=2",
 )  # fmt: skip

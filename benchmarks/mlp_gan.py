@@ -64,7 +64,7 @@ def ours(windows: Any, settings: Settings, **options: Any) -> Callable[[], Any]:
     codec = Codec(lowest_pitch=24, pitches=PITCHES)
     # As PyTorch does here.
     own = dict(fake_cells="soft", centred=False, struck=False, r1=0.0, average=0.0)
-    config = Config(songlength=STEPS, batch_size=settings.batch, **(own | options))
+    config = Config(window_steps=STEPS, batch_size=settings.batch, **(own | options))
     model = Model(config, codec.spec, seed=settings.seed)
     model.compile(jit_compile=False)
     model.make_train_function()

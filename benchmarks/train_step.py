@@ -175,7 +175,7 @@ def run_keras(system: str, settings: Settings, clock: Clock) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16" if dtype == "bfloat16" else "float32")
     cls: Any = model_class("c_rnn_gan")
     config = config_class("c_rnn_gan")(
-        songlength=settings.length, batch_size=settings.batch, hidden_size_g=settings.hidden,
+        window_steps=settings.length, batch_size=settings.batch, hidden_size_g=settings.hidden,
         hidden_size_d=settings.hidden, num_layers_g=LAYERS, num_layers_d=LAYERS,
         adversarial_loss="non_saturating", keep_prob=KEEP_PROB, max_grad_norm=CLIP_NORM,
         learning_rate=LEARNING_RATE, random_input_scale=1.0, noise="uniform", output="linear",

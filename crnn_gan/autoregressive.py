@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class LikelihoodConfig:
     """What models that are trained by likelihood have in common."""
 
-    songlength: int = flag(256, "steps of the codec in a training window")
+    window_steps: int = flag(256, "steps of the codec in a training window")
     batch_size: int = flag(32, "windows in a batch")
     max_epoch: int = flag(20, "epochs in all")
     dropout: float = flag(0.0, "share of units that are dropped in training")
@@ -54,7 +54,7 @@ class LikelihoodConfig:
 
     def __post_init__(self) -> None:
         self.require_at_least(
-            songlength=2, batch_size=1, max_epoch=1, epochs_before_decay=0, warmup_epochs=0
+            window_steps=2, batch_size=1, max_epoch=1, epochs_before_decay=0, warmup_epochs=0
         )
         for name in ("learning_rate", "lr_decay", "max_grad_norm"):
             if not getattr(self, name) > 0:

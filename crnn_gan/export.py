@@ -14,7 +14,7 @@ from crnn_gan.signatures.card import DataSource, card_text
 from pipelines.command_line import flag, parse, run_command
 
 if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and a wrong flag needs neither.
-    from crnn_gan.configuration import Run, RunConfig
+    from crnn_gan.configuration import Run
     from crnn_gan.signatures.saved_model import Sampler
 
 USAGE = """python -m crnn_gan.export --run_dir=DIR --export_dir=exported_models/NAME
@@ -101,12 +101,7 @@ def build_from_run(run_dir: Path, checkpoint: str = "newest") -> tuple[Run, Samp
     from crnn_gan.signatures import saved_model
 
     run = load_run(run_dir, checkpoint)
-    return run, saved_model.build(run.model, run.codec, training_length(run.config))
-
-
-def training_length(config: RunConfig) -> int:
-    """Gives the steps of a training window, which is what a piece has by default."""
-    return config.config["songlength"]
+    return run, saved_model.build(run.model, run.codec, run.model.piece_steps)
 
 
 def card_of(name: str, run_dir: Path, run: Run, sampler: Sampler) -> str:

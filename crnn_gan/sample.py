@@ -259,15 +259,17 @@ def interface_of_run(run_dir: Path) -> Interface:
       ValueError: not a run directory.
     """
     from crnn_gan.configuration import RunConfig
-    from crnn_gan.export import training_length, use_tensorflow
+    from crnn_gan.export import use_tensorflow
 
     config = RunConfig.read(run_dir)
     use_tensorflow()
     from crnn_gan.models.model import config_class, model_class
 
     cls = model_class(config.model)
-    controls = cls.controls_for(config_class(config.model)(**config.config), config.spec)
-    return Interface.of(controls, config.build_codec(), training_length(config), cls.continues)
+    settings = config_class(config.model)(**config.config)
+    controls = cls.controls_for(settings, config.spec)
+    length = cls.piece_steps_for(settings, config.spec)
+    return Interface.of(controls, config.build_codec(), length, cls.continues)
 
 
 def sampler_of_run(run_dir: Path, checkpoint: str = "newest") -> Sampler:

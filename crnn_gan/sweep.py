@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from crnn_gan import presets
 from pipelines.atomic_file import write_atomically
 from pipelines.command_line import UsageError, duration, flag, parse, peek, run_command
 
@@ -67,15 +68,20 @@ class Sweep:
 def main(argv: list[str]) -> None:
     """Sweeps as the command line says."""
     from crnn_gan.models.model import config_class, model_class
-    from crnn_gan.train import Flags, preset_of
+    from crnn_gan.train import Flags
 
     name = peek(argv, "model", "c_rnn_gan")
     cls, config = model_class(name), config_class(name)
-    preset = preset_of(argv, cls)
     if peek(argv, "run_dir", ""):
         raise UsageError("--run_dir is given; a sweep makes those of its runs under --sweep_dir")
     settings, flags, model_config = parse(
-        [*argv, "--run_dir=RUN"], USAGE, Sweep, Flags, config, presets=preset, retired=cls.retired
+        presets.expanded([*argv, "--run_dir=RUN"], cls.presets),
+        USAGE,
+        Sweep,
+        Flags,
+        config,
+        aliases=cls.aliases,
+        retired=cls.retired,
     )
     _, fixed = words_parted(argv, [field.name for field in dataclasses.fields(Sweep)])
     hints = typing.get_type_hints(Flags) | typing.get_type_hints(config)
@@ -86,7 +92,8 @@ def main(argv: list[str]) -> None:
     for number, values in enumerate(tried):
         words = [*fixed, *(f"--{n}={v}" for n, v in values.items()), "--run_dir=RUN"]
         try:
-            parse(words, USAGE, Flags, config, presets=preset, retired=cls.retired)
+            words = presets.expanded(words, cls.presets, warn=False)
+            parse(words, USAGE, Flags, config, aliases=cls.aliases, retired=cls.retired)
         except ValueError as error:
             raise UsageError(f"run {number} of the sweep cannot be made: {error}") from None
     folder = Path(settings.sweep_dir)

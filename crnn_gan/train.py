@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from crnn_gan import presets
 from pipelines.atomic_file import write_atomically
 from pipelines.command_line import UsageError, flag, parse, peek, run_command
 from pipelines.score import Score
@@ -43,7 +44,7 @@ class Flags:
     model: str = flag("c_rnn_gan", "the model, a file of crnn_gan/models")
     data_dir: str = flag(help="directory made by python -m pipelines.prepare")
     run_dir: str = flag(help="directory of the run; made if it is missing")
-    preset: str = flag("", "a named set of the model's settings; the other flags win over it")
+    preset: tuple[str, ...] = flag((), presets.HELP)
     composer: tuple[str, ...] = flag((), "train on these composers only, separated by commas")
     works_per_composer: int | None = flag(None, "at most so many pieces of each composer")
     windows_per_piece: int | None = flag(
@@ -111,24 +112,11 @@ def main(argv: list[str]) -> None:
 
     name = peek(argv, "model", "c_rnn_gan")
     cls = model_class(name)
-    preset = preset_of(argv, cls)
+    argv = presets.expanded(argv, cls.presets)
     flags, config = parse(
-        argv, USAGE, Flags, config_class(name), presets=preset, retired=cls.retired
+        argv, USAGE, Flags, config_class(name), aliases=cls.aliases, retired=cls.retired
     )
     train(flags, config)
-
-
-def preset_of(argv: Sequence[str], cls: type[MusicModel]) -> Mapping[str, Any] | None:
-    """Gives the settings of the preset that a command line names; None where it names none.
-
-    Raises:
-      UsageError: the model has no such preset; those it has are named.
-    """
-    preset = peek(argv, "preset", "")
-    if preset and preset not in cls.presets:
-        known = ", ".join(cls.presets) or "none"
-        raise UsageError(f"--preset={preset} is not known; this model's presets are: {known}")
-    return cls.presets.get(preset)
 
 
 def train(flags: Flags, config: Any) -> MusicModel:
@@ -328,9 +316,13 @@ def _write_bands(
 
     found: Mapping[str, Band] = {}
     if isinstance(codec, ScoreCodec):
-        length = model.config.songlength
         windows = dataset.real_windows(
-            pieces, REFERENCE_WINDOWS, length, seed, model.pads_windows, codec.starts_anywhere
+            pieces,
+            REFERENCE_WINDOWS,
+            model.piece_steps,
+            seed,
+            model.pads_windows,
+            codec.starts_anywhere,
         )
         found = bands.bands([decoded.score for decoded in codec.decode_all(windows)])
     text = json.dumps(bands.to_json(found), indent=1) + "\n"
@@ -399,7 +391,7 @@ def _epoch_sample(
     from pipelines.codecs import audio
     from pipelines.codecs.codec import score_codec
 
-    count, length, seed = flags.samples_per_epoch, model.config.songlength, flags.seed
+    count, length, seed = flags.samples_per_epoch, model.piece_steps, flags.seed
     if isinstance(codec, audio.Codec):
         sounds = array_composer(model, count, length, seed)
         return lambda stage: callbacks.EpochSound(run_dir, sounds, codec, stage)

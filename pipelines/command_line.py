@@ -47,6 +47,7 @@ def parse(
     *classes: type,
     presets: Mapping[str, Any] | None = None,
     retired: Mapping[str, str] | None = None,
+    aliases: Mapping[str, str] | None = None,
 ) -> list[Any]:
     """Gives one instance of each flag dataclass.
 
@@ -56,6 +57,7 @@ def parse(
       classes: frozen dataclasses whose fields were made by `flag`; no two share a name.
       presets: values that take the place of the fields' defaults.
       retired: flags of older programs that are accepted, with what to say of them.
+      aliases: other names of flags, {alias: flag}.
 
     Raises:
       UsageError: names the wrong flag or value, and the nearest right ones.
@@ -72,6 +74,8 @@ def parse(
             _define(values, field, hints[cls][field.name], default)
     for name, _ in (retired or {}).items():
         flags.DEFINE_boolean(name, False, "Accepted, without effect.", flag_values=values)
+    for alias, name in (aliases or {}).items():
+        flags.DEFINE_alias(alias, name, flag_values=values)
     if any(word in ("--help", "-help", "-h") for word in argv):
         print(_help(values, usage, classes))
         raise SystemExit(0)

@@ -11,7 +11,7 @@ model=char_rnn
 codec=abc_text
 if [[ "$source" == corpus ]]; then prepare_flags+=(--collection=ryans_mammoth); fi
 smoke_composer=ryansMammoth
-train_flags+=(--songlength=192 --embedding_size=64 --hidden_size=256 --num_layers=2 --dropout=0.3)
+train_flags+=(--window_steps=192 --embedding_size=64 --hidden_size=256 --num_layers=2 --dropout=0.3)
 train_flags+=(--max_epoch=16 --learning_rate=0.004 --lr_schedule=cosine --warmup_epochs=1)
 train_flags+=(--average=0.99)
 sample_flags+=(--length=600 --temperature=0.8)

@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=char_rnn
 codec=events
-train_flags+=(--preset=deep_symphony --songlength=256 --batch_size=16)
+train_flags+=(--preset=deep_symphony --window_steps=256 --batch_size=16)
 train_flags+=(--max_epoch=1 --learning_rate=0.002 --average=0.99)
 sample_flags+=(--length=1024)
 job "$@"

@@ -9,7 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=char_rnn
 codec=sixteenths
 if [[ "$source" == corpus ]]; then prepare_flags+=(--collection=bach_chorales); fi
-train_flags+=(--songlength=320 --batch_size=16 --hidden_size=256 --num_layers=2 --dropout=0.2)
+train_flags+=(--window_steps=320 --batch_size=16 --hidden_size=256 --num_layers=2 --dropout=0.2)
 train_flags+=(--transpose_semitones=3 --max_epoch=16 --learning_rate=0.004 --lr_schedule=cosine)
 train_flags+=(--warmup_epochs=1 --average=0.99)
 sample_flags+=(--length=640 --temperature=0.9)

@@ -12,7 +12,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=conditional_char_rnn
 codec=events
-train_flags+=(--songlength=256 --hidden_size=256 --num_layers=2)
+train_flags+=(--window_steps=256 --hidden_size=256 --num_layers=2)
 train_flags+=(--max_epoch=3 --learning_rate=0.003 --lr_schedule=cosine --average=0.99)
 sample_flags+=(--length=1024)
 job "$@"

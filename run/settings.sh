@@ -10,7 +10,7 @@
 #   DATA_DIR=DIR             prepared data (data/<source>-<codec and its flags>)
 #   EXPORT_DIR=DIR           the SavedModel (exported_models/<model>-<name of the run>)
 #   PREPARE_FLAGS, SAMPLE_FLAGS, EVALUATE_FLAGS    words added to the flags of those stages
-#   SMOKE=1                  everything tiny: shows that the job works, not what it makes
+#   SMOKE=1                  the model's preset tiny: shows that the job works, not what it makes
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -126,9 +126,7 @@ add_flags_from_environment() {
         else
             train_flags+=("--works_per_composer=$smoke_works")
         fi
-        train_flags+=(--max_epoch=2 --batch_size=4 --samples_per_epoch=2)
-        train_flags+=("--songlength=$(smoke_songlength)")
-        add_smoke_flags_of_model
+        train_flags+=(--preset=tiny --samples_per_epoch=2 --held_out_steps=2000)
         sweep_flags+=(--runs=2)
         sample_flags+=(--count=2)
         evaluate_flags+=(--count=3)
@@ -142,56 +140,6 @@ add_flags_from_environment() {
     # shellcheck disable=SC2206
     evaluate_flags+=(${EVALUATE_FLAGS:-})
     set +f
-}
-
-# Steps of a window of a smoke run: a token is less than a note, and a sample next to nothing.
-# Of a text the first characters are those of its head.
-smoke_songlength() {
-    case "$codec" in
-        audio) echo 4000 ;;
-        abc_text) echo 64 ;;
-        events | sixteenths) echo 16 ;;
-        *) echo 8 ;;
-    esac
-}
-
-# What makes a model tiny; the names of its settings are its own.
-add_smoke_flags_of_model() {
-    case "$model" in
-        c_rnn_gan)
-            train_flags+=(--pretraining_epochs=1 --hidden_size_g=8 --hidden_size_d=8)
-            train_flags+=(--meta_layer_size=8 --critic_steps=1)
-            ;;
-        char_rnn)
-            train_flags+=(--hidden_size=8 --num_layers=1 --embedding_size=8)
-            train_flags+=(--held_out_steps=2000)
-            ;;
-        wavenet)
-            train_flags+=(--blocks=1 --layers_per_block=2 --residual_channels=8)
-            train_flags+=(--dilation_channels=8 --skip_channels=8 --end_channels=8)
-            train_flags+=(--held_out_steps=2000)
-            ;;
-        conditional_char_rnn)
-            train_flags+=(--hidden_size=8 --num_layers=1 --embedding_size=8)
-            train_flags+=(--held_out_steps=2000)
-            ;;
-        seq2seq)
-            train_flags+=(--hidden_size=8 --num_layers=1 --classifier_size=8)
-            train_flags+=(--held_out_steps=2000)
-            ;;
-        mlp_gan)
-            train_flags+=(--latent_size=4 --generator_units=8,8 --discriminator_units=8)
-            ;;
-        parallel_wavenet)
-            train_flags+=(--teacher_epochs=1 --blocks=1 --layers_per_block=2)
-            train_flags+=(--residual_channels=8 --dilation_channels=8 --skip_channels=8)
-            train_flags+=(--end_channels=8 --held_out_steps=2000)
-            ;;
-        *)
-            echo "job: SMOKE=1 knows no tiny settings of $model; add them to run/settings.sh" >&2
-            exit 2
-            ;;
-    esac
 }
 
 # Sets run_dir, data_dir, export_dir where the caller did not, and the link to the latest export.

@@ -13,7 +13,7 @@ codec=audio
 evaluate=no
 prepare_flags+=(--sample_rate=4000)
 if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi
-train_flags+=(--songlength=4096 --batch_size=8 --samples_per_epoch=1)
+train_flags+=(--window_steps=4096 --batch_size=8 --samples_per_epoch=1)
 train_flags+=(--max_epoch=2 --learning_rate=0.002 --lr_schedule=cosine)
 train_flags+=(--blocks=3 --layers_per_block=10 --residual_channels=32 --dilation_channels=32)
 sample_flags+=(--length=8000)

@@ -9,6 +9,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=wavenet
 codec=events
 train_flags+=(--layers_per_block=8 --residual_channels=128 --dilation_channels=128)
-train_flags+=(--songlength=512 --batch_size=16 --max_epoch=3)
+train_flags+=(--window_steps=512 --batch_size=16 --max_epoch=3)
 sample_flags+=(--length=1024)
 job "$@"

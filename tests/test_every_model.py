@@ -14,21 +14,14 @@ from crnn_gan.configuration import RunConfig
 from crnn_gan.models.model import config_class, model_class, model_names
 from crnn_gan.signatures.noise import draw_numpy
 from crnn_gan.train import Flags, _run_config
+from crnn_gan.training.variable_paths import model_variables
 from pipelines.batches.conditions import SIZES
-from pipelines.codecs.codec import Spec, codec_class, codec_names
+from pipelines.codecs.codec import Spec, codec_class
 
-SMALLER = {
-    "hidden_size_g": 4, "hidden_size_d": 4, "songlength": 5, "batch_size": 2, "hidden_size": 6,
-    "num_layers": 2, "embedding_size": 4, "blocks": 2, "layers_per_block": 2, "end_channels": 8,
-    "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7, "decoder_size": 6,
-    "generator_units": (5, 6), "discriminator_units": (4,), "latent_size": 3,
-}  # fmt: skip
-PAIRS = [
-    (name, codec)
-    for name in model_names()
-    for codec in codec_names()
-    if codec_class(codec)().spec.kind in model_class(name).accepts
-]
+CODECS = {"tokens": "events", "vectors": "note_tuples", "roll": "piano_roll", "audio": "audio"}
+PAIRS = [(name, kind) for name in model_names() for kind in model_class(name).accepts]
+SHORT, LONG = 8, 16  # Steps of pieces: whole windows of the families that make whole ones.
+MOST_WEIGHTS = 100_000  # Of a preset that is trained within seconds.
 
 
 @pytest.fixture(scope="module", params=model_names())
@@ -39,23 +32,15 @@ def name(request):
 @pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: "-".join(pair))
 def model(request):
     """A tiny model of each kind of data that it takes, with classes as prepare adds them."""
-    name, codec = request.param
+    name, kind = request.param
     classes = {"composer": ("a", "b"), "genre": ("classical",)}
-    return tiny(name, dataclasses.replace(codec_class(codec)().spec, classes=classes))
-
-
-def codec_of(spec):
-    """The codec whose Spec it is, but for the classes."""
-    plain = dataclasses.replace(spec, classes={})
-    return next(c() for c in map(codec_class, codec_names()) if c().spec == plain)
+    return tiny(name, dataclasses.replace(codec_class(CODECS[kind])().spec, classes=classes))
 
 
 def tiny(name, spec, **settings):
-    cls = config_class(name)
-    fields = {field.name for field in dataclasses.fields(cls)}
-    small = {key: value for key, value in SMALLER.items() if key in fields}
     keras.utils.set_random_seed(0)
-    made = model_class(name)(cls(**(small | settings)), spec, seed=0)
+    preset = model_class(name).presets["tiny"]
+    made = model_class(name)(config_class(name)(**(preset | settings)), spec, seed=0)
     random = np.random.default_rng(0)
     for variable in made.trainable_variables:  # So that biases, which begin at 0, count too.
         variable.assign(variable + 0.1 * random.normal(size=variable.shape).astype("float32"))
@@ -94,13 +79,46 @@ def test_a_run_has_the_same_settings_when_it_is_read_again(name, tmp_path):
     assert RunConfig.read(tmp_path) == run
 
 
-def test_each_preset_makes_a_config(name):
-    for preset, fields in model_class(name).presets.items():
-        assert config_class(name)(**fields) is not None, preset
+def test_each_preset_makes_a_config_and_tiny_may_come_after_any(name):
+    presets = model_class(name).presets
+    for fields in presets.values():
+        assert config_class(name)(**fields) is not None
+        assert config_class(name)(**(fields | presets["tiny"])).max_epoch == 2
+
+
+def test_an_alias_names_a_field_and_is_none_itself(name):
+    fields = {field.name for field in dataclasses.fields(config_class(name))}
+    aliases = model_class(name).aliases
+    assert set(aliases.values()) <= fields
+    assert not set(aliases) & fields
+    assert not set(model_class(name).retired) & fields
+
+
+def test_another_kind_of_data_is_refused_with_the_codecs_that_do(name):
+    kinds = set(CODECS) - set(model_class(name).accepts)
+    for kind in kinds:
+        with pytest.raises(ValueError, match=rf"gives '{kind}'; {name} takes .* --codec="):
+            tiny(name, codec_class(CODECS[kind])().spec)
+
+
+def test_tiny_is_tiny(model):
+    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) < MOST_WEIGHTS
+
+
+def test_every_variable_has_a_path_that_is_the_same_for_an_equal_model(model):
+    paths = list(model_variables(model))
+    assert len(paths) == len(model.variables)
+    assert list(model_variables(tiny(model.name, model.spec))) == paths
+
+
+def test_windows_pieces_and_batches_have_sizes(model):
+    assert model.window_steps >= 1 and model.batch_windows >= 1
+    assert model.piece_steps == model.piece_steps_for(model.config, model.spec) >= 1
 
 
 def test_the_stages_have_epochs_and_each_phase_an_optimizer_and_variables(model):
     assert all(stage.epochs > 0 for stage in model.stages)
+    assert sum(stage.epochs for stage in model.stages) == model.config.max_epoch
     groups = [group for stage in model.stages for p in stage.phases for group in p.moves]
     assert all(group.variables for group in groups)
     assert {group.name for group in groups} == set(model.optimizer.by_phase)
@@ -113,10 +131,10 @@ def test_the_defaults_of_the_controls_lie_in_their_range(model):
 
 
 def test_the_same_noise_gives_the_same_array_and_other_noise_another(model):
-    first = compose(model, 2, 5)
-    assert first.shape == (2, 5, *model.spec.shape[1:])
-    np.testing.assert_array_equal(first, compose(model, 2, 5))
-    assert not np.array_equal(first, compose(model, 2, 5, seed=9))
+    first = compose(model, 2, SHORT)
+    assert first.shape == (2, SHORT, *model.spec.shape[1:])
+    np.testing.assert_array_equal(first, compose(model, 2, SHORT))
+    assert not np.array_equal(first, compose(model, 2, SHORT, seed=9))
 
 
 def test_an_average_of_the_weights_composes_where_one_is_kept(model):
@@ -124,29 +142,30 @@ def test_an_average_of_the_weights_composes_where_one_is_kept(model):
         pytest.skip(f"{model.name} keeps no average of its weights")
     averaged, plain = (tiny(model.name, model.spec, average=value) for value in (0.9, 0.0))
     assert averaged.averages and not plain.averages
-    before, weights = compose(averaged, 2, 5), np.asarray(averaged.trainable_variables[0])
+    before, weights = compose(averaged, 2, SHORT), np.asarray(averaged.trainable_variables[0])
     for mean in averaged.averages.values():
         mean.assign(mean * 1.5 + 0.2)
     np.testing.assert_array_equal(averaged.trainable_variables[0], weights)
-    composed = compose(averaged, 2, 5)
+    composed = compose(averaged, 2, SHORT)
     assert not np.array_equal(composed, before)
     averaged.take_averages()
     own = {id(v) for v in (*averaged.averages.values(), averaged.batches)}
     others = [v for v in averaged.variables if id(v) not in own]
     for weight, average in zip(plain.variables, others, strict=True):
         weight.assign(np.array(average))
-    np.testing.assert_allclose(compose(plain, 2, 5), composed, atol=1e-5)
+    np.testing.assert_allclose(compose(plain, 2, SHORT), composed, atol=1e-5)
 
 
 def test_a_row_is_the_same_whatever_the_batch(model):
-    np.testing.assert_allclose(compose(model, 3, 5)[1:2], compose(model, 1, 5, seed=1), atol=1e-5)
+    row = compose(model, 3, SHORT)[1:2]
+    np.testing.assert_allclose(row, compose(model, 1, SHORT, seed=1), atol=1e-5)
 
 
 def test_a_longer_request_begins_with_the_shorter(model):
     # Where keys are released within a piece, its last tokens depend on where it ends.
     free = {"closes": 0} if "closes" in model.controls else {}
-    long, short = (compose(model, 2, length, **free) for length in (7, 5))
-    np.testing.assert_allclose(long[:, :5], short, atol=1e-5)
+    long, short = (compose(model, 2, length, **free) for length in (LONG, SHORT))
+    np.testing.assert_allclose(long[:, :SHORT], short, atol=1e-5)
 
 
 def music(model, rows, time, seed=0):
@@ -214,7 +233,7 @@ def test_a_step_of_training_by_likelihood_moves_every_variable(model):
         batch["known"] = np.full(rows, model.window_steps, np.int32)
         batch["place"] = np.zeros(rows, np.int32)
     try:
-        conditions = model.conditions_of(codec_of(model.spec))
+        conditions = model.conditions_of(codec_class(CODECS[model.spec.kind])())
     except ValueError as refusal:
         pytest.skip(f"the trainer refuses this data: {refusal}")
     for name in conditions.names if conditions else ():

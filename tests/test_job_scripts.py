@@ -167,11 +167,11 @@ def test_a_job_learns_from_a_folder_whose_path_has_spaces_and_a_second_call_resu
         "SAMPLE_FLAGS": "--count=1",
     }
     job = ROOT / "run/job1.sh"
-    printed = call(job, "--songlength=4", cwd=tmp_path, **settings)
+    printed = call(job, "--window_steps=4", cwd=tmp_path, **settings)
     assert len(written(settings)["samples"]) == 1, printed
     epochs = written(settings)["epochs"]
     shutil.rmtree(tmp_path / "exported")
-    call(job, "--songlength=4", "--max_epoch=3", cwd=tmp_path, **settings)
+    call(job, "--window_steps=4", "--max_epoch=3", cwd=tmp_path, **settings)
     assert set(epochs) < set(written(settings)["epochs"])
 
 

@@ -49,7 +49,7 @@ DROPOUT = Control(0.0, 0.0, 0.9, "share of the generator's units dropped while s
 class Config(AdversarialConfig):
     """Settings of c_rnn_gan."""
 
-    songlength: int = flag(32, "steps of the codec in a training window")
+    window_steps: int = flag(32, "steps of the codec in a training window")
     batch_size: int = flag(32, "windows in a batch of the generator")
     max_epoch: int = flag(20, "epochs in all, pretraining included")
     pretraining_epochs: int = flag(
@@ -98,7 +98,7 @@ class Config(AdversarialConfig):
     curriculum: Literal["off", "pretraining", "whole"] = flag(
         "off",
         "length grows by 4 events an epoch: while pretraining (paper), or until it is "
-        "songlength (reference code)",
+        "window_steps (reference code)",
     )
     average: float = flag(
         0.99, "decay of the average of the generator's weights that composes; 0 for none"
@@ -108,7 +108,7 @@ class Config(AdversarialConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         smallest = dict(
-            songlength=2, batch_size=1, max_epoch=1, pretraining_epochs=0, hidden_size_g=1,
+            window_steps=2, batch_size=1, max_epoch=1, pretraining_epochs=0, hidden_size_g=1,
             hidden_size_d=1, num_layers_g=1, num_layers_d=1, critic_steps=1, meta_layer_size=1,
             piece_noise=0,
         )  # fmt: skip
@@ -150,7 +150,7 @@ class Config(AdversarialConfig):
 
 
 PAPER = dict(
-    songlength=100, batch_size=20, max_epoch=126, pretraining_epochs=6, hidden_size_g=350,
+    window_steps=100, batch_size=20, max_epoch=126, pretraining_epochs=6, hidden_size_g=350,
     hidden_size_d=350, random_input_scale=1.0, piece_noise=0, noise="uniform", output="linear",
     adversarial_loss="saturating", feature_matching=True, freezing="paper", keep_prob=0.5,
     disable_l2_regularizer=False, initializer="original", optimizer="sgd", learning_rate=0.1,
@@ -161,11 +161,21 @@ CODE = PAPER | dict(
     feature_matching=False, feature_matching_reduction="sum", freezing="code", curriculum="whole",
 )  # fmt: skip
 
+TINY = dict(
+    window_steps=8, batch_size=4, max_epoch=2, pretraining_epochs=1, hidden_size_g=8,
+    hidden_size_d=8, meta_layer_size=8, critic_steps=1,
+)  # fmt: skip
+
 
 class Model(MusicModel):
     """C-RNN-GAN over vectors [batch, time, features]."""
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": PAPER, "code": CODE}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": PAPER,
+        "code": CODE,
+        "tiny": TINY,
+    }
+    aliases: ClassVar[Mapping[str, str]] = {"songlength": "window_steps"}
     retired: ClassVar[Mapping[str, str]] = {
         "feed_previous": "always on (--disable_feed_previous turns it off)",
         "bidirectional_d": "always on (--unidirectional_d turns it off)",
@@ -178,7 +188,7 @@ class Model(MusicModel):
         self.noise_size = max(1, int(config.random_input_scale * spec.size))
         self.meta_sizes = [len(names) for names in spec.classes.values()] if self.has_meta else []
         self.length = keras.Variable(
-            config.songlength, dtype="int32", trainable=False, name="curriculum_length"
+            config.window_steps, dtype="int32", trainable=False, name="curriculum_length"
         )
         self._dense = "glorot_uniform"
         if config.initializer == "original":
@@ -188,7 +198,7 @@ class Model(MusicModel):
             self.meta_generator = self._draw_meta_generator()
         self.discriminator = self._draw_discriminator()
         self.blur = Blur(config.instance_noise, name="blur") if config.instance_noise else None
-        shape = (config.songlength, spec.size + sum(self.meta_sizes))
+        shape = (config.window_steps, spec.size + sum(self.meta_sizes))
         self.kept = Replay(config.replay, shape, name="kept") if config.replay else None
         self.built = True
 
@@ -368,12 +378,12 @@ class Model(MusicModel):
         config = self.config
         if self.blur is not None:
             self.blur.deviation.assign(config.noise_of(epoch, config.max_epoch))
-        grown = min(CURRICULUM_STEP * (epoch + 1), config.songlength)
+        grown = min(CURRICULUM_STEP * (epoch + 1), config.window_steps)
         pretraining = epoch < config.pretraining_epochs
         grows = config.curriculum == "whole" or (config.curriculum == "pretraining" and pretraining)
-        self.length.assign(grown if grows else config.songlength)
+        self.length.assign(grown if grows else config.window_steps)
 
-    # Losses. A batch has "music" [windows, songlength, features] and its classes [windows].
+    # Losses. A batch has "music" [windows, window_steps, features] and its classes [windows].
 
     def _part(self, batch: Mapping[str, Any], part: int) -> dict[str, Any]:
         rows = slice(part * self.config.batch_size, (part + 1) * self.config.batch_size)

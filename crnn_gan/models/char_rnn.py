@@ -45,11 +45,15 @@ class Config(LikelihoodConfig):
 
 # Of the source documents: the chorales' char-RNN, and Deep Symphony's.
 CHORALES = dict(
-    cell="gru", hidden_size=100, num_layers=1, embedding_size=100, songlength=200, batch_size=1,
+    cell="gru", hidden_size=100, num_layers=1, embedding_size=100, window_steps=200, batch_size=1,
     learning_rate=5e-4, max_grad_norm=1e9,
 )  # fmt: skip
 DEEP_SYMPHONY = dict(
-    cell="lstm", hidden_size=512, num_layers=3, embedding_size=128, songlength=512, batch_size=64,
+    cell="lstm", hidden_size=512, num_layers=3, embedding_size=128, window_steps=512, batch_size=64,
+)  # fmt: skip
+
+TINY = dict(
+    window_steps=64, batch_size=4, max_epoch=2, hidden_size=8, num_layers=2, embedding_size=8,
 )  # fmt: skip
 
 
@@ -60,6 +64,7 @@ class Model(Autoregressive):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "chorales": CHORALES,
         "deep_symphony": DEEP_SYMPHONY,
+        "tiny": TINY,
     }
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):

@@ -15,6 +15,7 @@ Left out: Deep Symphony's conditions in bins of ten; here they are numbers.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import keras
@@ -50,10 +51,16 @@ class Config(ConditionConfig, LikelihoodConfig):
             )
 
 
+TINY = dict(
+    window_steps=64, batch_size=4, max_epoch=2, hidden_size=8, num_layers=2, embedding_size=8,
+)  # fmt: skip
+
+
 class Model(Autoregressive):
     """Recurrent layers over tokens [batch, time] and conditions [batch, time, n]."""
 
     accepts: ClassVar[tuple[Kind, ...]] = ("tokens",)
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": TINY}
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
         super().__init__(config, spec, seed, name="conditional_char_rnn")

@@ -30,7 +30,7 @@ Other than there:
               over the pieces, and pieces shorter than one are left out, as there.
   epsilon     It gave 0.8 as the epsilon of batch normalisation, where the momentum was meant.
   balancer    It had no end; here `balance_most` ends it.
-`--preset=seed` has its settings, these three included as far as they are settings.
+`--preset=original` has its settings, these three included as far as they are settings.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from pipelines.command_line import flag
 class Config(AdversarialConfig):
     """Settings of mlp_gan."""
 
-    songlength: int = flag(64, "steps of the codec in a window, all of which are made at once")
+    window_steps: int = flag(64, "steps of the codec in a window, all of which are made at once")
     batch_size: int = flag(32, "windows in a batch")
     max_epoch: int = flag(36, "epochs in all")
     latent_size: int = flag(100, "noise numbers a window")
@@ -116,7 +116,7 @@ class Config(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("songlength", "batch_size", "max_epoch", "latent_size", "draw_steps"):
+        for name in ("window_steps", "batch_size", "max_epoch", "latent_size", "draw_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give 1 or more")
         if self.batch_size < 2:
@@ -147,12 +147,17 @@ class Config(AdversarialConfig):
 
 RAREST = 0.0005  # So near may the mean of a cell come to the ends of its range.
 SUREST = 60.0  # Logits below minus this would take a gradient out of float32.
-SEED = dict(
-    songlength=250, batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9,
+ORIGINAL = dict(
+    window_steps=250, batch_size=64, max_epoch=1000, latent_size=100, norm_momentum=0.9,
     norm_epsilon=0.8, fake_cells="soft", real_range="unit", learning_rate=8e-4,
     d_learning_rate=1e-5, beta_2=0.9999, average=0.0, balance_above=0.8, balance_most=20,
     max_grad_norm=1e9, discriminator_dropout=0.0, centred=False, struck=False,
     lr_decay=1.0, r1=0.0,
+)  # fmt: skip
+
+TINY = dict(
+    window_steps=8, batch_size=4, max_epoch=2, latent_size=4, generator_units=(8, 8),
+    discriminator_units=(8,),
 )  # fmt: skip
 
 
@@ -160,7 +165,7 @@ class Model(MusicModel):
     """A generator and a discriminator of rolls [batch, time, pitches, planes] of bits."""
 
     accepts: ClassVar[tuple[Kind, ...]] = ("roll",)
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"seed": SEED}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"original": ORIGINAL, "tiny": TINY}
     interpolated: ClassVar[tuple[str, ...]] = ("latent", "draw")
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
@@ -168,7 +173,7 @@ class Model(MusicModel):
         self.clip_norm = config.max_grad_norm
         self.frames = Frames(spec, name="frames")
         self.frames.build((None, None, *spec.shape[1:]))
-        self.cells = config.songlength * self.frames.noise_size
+        self.cells = config.window_steps * self.frames.noise_size
         self.generator = self._draw_generator()
         self.discriminator = self._draw_discriminator()
         self.blur = Blur(config.instance_noise, name="blur")
@@ -286,18 +291,18 @@ class Model(MusicModel):
         if not self.is_struck:
             return seen
         # What sounds at first may have been struck before the window, as in real ones.
-        shape = (-1, self.config.songlength, *self.frames.frame_shape)
+        shape = (-1, self.config.window_steps, *self.frames.frame_shape)
         bits = self._struck(0.5 + 0.5 * ops.reshape(seen, shape), held=True)
         return 2 * ops.reshape(bits, (-1, self.cells)) - 1
 
     @property
     def _draws(self) -> tuple[int, int]:
         """The shape of the numbers that decide a window's cells: [stretches of time, pitches]."""
-        return -(-self.config.songlength // self.config.draw_steps), self.frames.frame_shape[0]
+        return -(-self.config.window_steps // self.config.draw_steps), self.frames.frame_shape[0]
 
     def _of_cells(self, draws: Any) -> Any:
         """Gives each cell the number that decides it: [batch, cells]."""
-        steps = ops.repeat(draws, self.config.draw_steps, axis=1)[:, : self.config.songlength]
+        steps = ops.repeat(draws, self.config.draw_steps, axis=1)[:, : self.config.window_steps]
         planes = ops.repeat(steps[..., None], self.frames.frame_shape[1], axis=-1)
         return ops.reshape(planes, (-1, self.cells))
 
@@ -394,14 +399,14 @@ class Model(MusicModel):
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
         """A vector a window, and the numbers that decide its cells."""
-        windows = (length + self.config.songlength - 1) // self.config.songlength
+        windows = (length + self.config.window_steps - 1) // self.config.window_steps
         return {
             "latent": Noise((count, windows, self.config.latent_size), "normal", per_step=True),
             "draw": Noise((count, windows, *self._draws), "normal", per_step=True),
         }
 
     def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
-        """Gives int32 [batch, windows * songlength, pitches, planes]; see `controls`.
+        """Gives int32 [batch, windows * window_steps, pitches, planes]; see `controls`.
 
         A cell's probability is where its tanh lies in the range of real cells.
         """
@@ -422,6 +427,6 @@ class Model(MusicModel):
         draws = ops.reshape(self._of_cells(draws), (batch, windows, self.cells))
         limit = ops.where(is_drawn, draws, controls["threshold"][:, None, None])
         bits = ops.sigmoid(logit / cold) > limit
-        shape = (batch, windows * config.songlength, *self.frames.frame_shape)
+        shape = (batch, windows * config.window_steps, *self.frames.frame_shape)
         bits = ops.cast(ops.reshape(bits, shape), "int32")
         return self._struck(bits, held=False) if self.is_struck else bits

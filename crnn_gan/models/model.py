@@ -59,16 +59,28 @@ class Control:
 
 
 class MusicModel(PhasedModel):
-    """Base of all models: a subclass named `Model` in a file of this folder.
+    """Base of all models, and the contract of a model file. Each clause is tried on every model
+    by tests/test_every_model.py.
 
-    Beside it stands `Config`, a frozen dataclass: each field has a help text, and is a flag
-    and a key of config.json. Subclasses draw their networks once in
-    `__init__(config, spec, seed)` and set:
+    A model file `crnn_gan/models/NAME.py` holds two classes; NAME becomes `--model=NAME`.
 
-      presets: named sets of Config fields that differ from the defaults.
-      accepts: the kinds of Spec it can learn.
-      retired: flags of older programs that are accepted, with what to say of them.
-      pads_windows: whether its windows are padded: see `pipelines.dataset.Windows`.
+    `Config`, a frozen dataclass of settings:
+      - Each field is made by `flag(default, help)`: it is a flag of the trainer, an attribute and a
+        key of config.json under one name. No name is one of the trainer's own.
+      - `Config()` trains; any Config is equal to itself after a way through JSON.
+      - Fields that every family has: `batch_size`, `max_epoch` (epochs of all stages together);
+        `window_steps` where it trains on windows of time; `average` where it averages weights.
+      - A combination of values that makes no sense raises ValueError, in words.
+
+    `Model`, a subclass of this class, built by `Model(config, spec, seed)`, with the class
+    attributes
+
+      accepts: the kinds of Spec it can learn; any other is refused in words.
+      presets: named sets of Config fields that differ from the defaults. `tiny` is one of them:
+        trained within seconds, for tests and SMOKE=1; it may come after another (`paper,tiny`).
+      aliases: {other name of a flag: its field}, for names that users know from a paper's code.
+      retired: {flag of an older program: what to say}; accepted, without effect.
+      pads_windows: whether windows are padded; then a batch says which steps are music.
       measures_likelihood: whether it gives the probability of music: see `nats`.
       continues: whether `generate` takes a primer, and the length of each piece.
       interpolated: normal noises of it that pieces between those of two seeds mix; with any, its
@@ -77,12 +89,41 @@ class MusicModel(PhasedModel):
         batch: a product of one row adds in another order than one of two, and elements that
         fill no vector register (16 floats) go through another tanh than the rest.
 
-    and give `stages`, `optimizer_for(phase)` (see `PhasedModel`), `noise_spec` and
-    `generate`. `generate` is a pure function of weights, noise and controls.
+    and the following, each documented at its method:
+
+      - Networks are built once, in `__init__`, and are attributes, or in one: every variable can be
+        reached from the model by attributes, and so has a path that is the same in each process.
+      - Training: `stages` (whose epochs sum to `max_epoch`), `optimizer_for(phase)`;
+        `begin_epoch`, `adapt`, `averaged`, where there is something to do.
+      - Time, in steps of the codec: `window_steps` of music that a training example holds,
+        `piece_steps_for` that a generated piece has where nobody says otherwise.
+      - Data: `batch_windows` examples per batch, `transform_of`, `conditions_of`.
+      - Generation: `noise_spec`, `controls_for`, and `generate`, a pure function of weights, noise
+        and controls: the same ones give the same array; other noise another array; a row is the
+        same whatever the other rows are; where noise is per step, a longer piece begins with the
+        shorter one.
+      - Likelihood, where it is measured: `nats`.
+
+    Only `keras.ops`, `keras.random` and `keras.layers`: the same file trains on TensorFlow and JAX.
     """
+
+    # How families that are no sequences in time with a window would be written:
+    #
+    # A set autoencoder (Spec kind "set": chunks of equal time, the members of each in no order).
+    #   `window_steps` 1 (it has no such field and overrides the property): an example is one chunk.
+    #   One stage, reconstruction. `noise_spec` has a code per chunk, per step, and `generate`
+    #   decodes them, so a longer piece begins with the shorter one. A GAN over codes of several
+    #   chunks is a second file with `window_steps` chunks.
+    # A translation of images (pix2pix over rolls). `window_steps` is the width of an image. The
+    #   source image is made of "music" in the loss (a voice left out, a plane, a coarser grid), so
+    #   that a batch needs nothing beside it. `generate` translates the empty image; what takes
+    #   music (fill, refine) is a further signature.
+    # A net that refines (durations, velocities or pedal of given notes). `window_steps` notes or
+    #   frames; the loss splits "music" into what is given and what is to be predicted.
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     accepts: ClassVar[tuple[Kind, ...]]
+    aliases: ClassVar[Mapping[str, str]] = {}
     retired: ClassVar[Mapping[str, str]] = {}
     pads_windows: ClassVar[bool] = False
     measures_likelihood: ClassVar[bool] = False
@@ -127,13 +168,27 @@ class MusicModel(PhasedModel):
 
     @property
     def batch_windows(self) -> int:
-        """Windows that a batch of data holds."""
+        """Training examples that a batch of data holds."""
         return int(self.config.batch_size)
 
     @property
     def window_steps(self) -> int:
-        """Steps of a window of training."""
-        return int(self.config.songlength)
+        """Steps of the codec that a training example holds, 1 or more."""
+        return int(self.config.window_steps)
+
+    @classmethod
+    def piece_steps_for(cls, config: Any, spec: Spec) -> int:
+        """Steps of the codec that a generated piece has where nobody says otherwise.
+
+        By default those of a training example. Pieces of this length are generated after each
+        epoch, and compared with windows of real music of the same length.
+        """
+        return int(config.window_steps)
+
+    @property
+    def piece_steps(self) -> int:
+        """See `piece_steps_for`."""
+        return self.piece_steps_for(self.config, self.spec)
 
     def transform_of(self, codec: Codec) -> Callable[[Any, Any], Any] | None:
         """Gives what is done to a window of music before training; see `dataset.Windows`."""

@@ -58,7 +58,7 @@ TEMPERATURE = Control(1.0, 0.0, 4.0, "factor on the noise: below 1 bolder, above
 class Config(LikelihoodConfig):
     """Settings of parallel_wavenet."""
 
-    songlength: int = flag(4096, "samples in a training window")
+    window_steps: int = flag(4096, "samples in a training window")
     batch_size: int = flag(8, "windows in a batch")
     max_epoch: int = flag(20, "epochs in all, those of the teacher included")
     teacher_epochs: int = flag(10, "first epochs, which train the teacher; the rest the student")
@@ -103,12 +103,17 @@ SMALL = dict(
     end_channels=64, flows=2,
 )  # fmt: skip
 
+TINY = dict(
+    window_steps=256, batch_size=4, max_epoch=2, teacher_epochs=1, blocks=1, layers_per_block=2,
+    residual_channels=8, dilation_channels=8, skip_channels=8, end_channels=8,
+)  # fmt: skip
+
 
 class Model(MusicModel):
     """A teacher and a student of mu-law levels [batch, time]."""
 
     accepts: ClassVar[tuple[Kind, ...]] = ("audio",)
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"small": SMALL}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"small": SMALL, "tiny": TINY}
     pads_windows: ClassVar[bool] = True
     measures_likelihood: ClassVar[bool] = True
 
@@ -178,7 +183,7 @@ class Model(MusicModel):
         least = self.config.distilled_log_deviation
         divergence, regularizer = divergences(own_mean, own_log, mean, log_deviation, least)
         is_known = ops.arange(ops.shape(music)[1])[None, :] < batch["known"][:, None]
-        frame = min(self.config.spectral_frame, self.config.songlength)
+        frame = min(self.config.spectral_frame, self.config.window_steps)
         real = mean_spectrum(ops.where(is_known, ops.take(CENTRES, music), 0.0), frame)
         reports = {
             "divergence": ops.mean(divergence),

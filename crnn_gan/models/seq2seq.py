@@ -1,7 +1,7 @@
 """seq2seq: a GRU reads a block of a piano roll, another writes the next block from its state.
 
 The encoder-decoder of Deep Musician (a source document): an encoder of GRUs (Cho et al. 2014,
-arXiv 1406.1078) hears silence and then `songlength` frames; its last states are the first of a
+arXiv 1406.1078) hears silence and then a block of frames; its last states are the first of a
 decoder, which hears silence and then what it wrote, and says through a layer of ReLUs which notes
 come. Its frames are onsets alone, a note value each: --planes=onset, its division is
 --steps_per_quarter. Any planes of bits do.
@@ -11,7 +11,7 @@ zeros, random states or silence; notes drawn, or cut by a threshold; density, pr
 
 Other than there:
   blocks      Its decoder runs on as long as a piece lasts. Here the encoder also reads what is
-              written, or heard of a primer, and every `songlength` frames the decoder starts
+              written, or heard of a primer, and every block of frames the decoder starts
               anew from that, as in training. So each frame has a probability given all before.
   beginnings  Half of the windows that begin a piece are taken as following silence
               (`from_silence`): there no model ever learns how pieces begin.
@@ -53,7 +53,11 @@ REPORTS = ("density", "precision", "recall")
 class Config(LikelihoodConfig):
     """Settings of seq2seq."""
 
-    songlength: int = flag(96, "steps of the codec that are read, and as many that follow")
+    window_steps: int = flag(
+        192,
+        "steps of a training window: the encoder reads its first half, a block, and the decoder "
+        "predicts the second",
+    )
     hidden_size: int = flag(256, "units of each layer")
     num_layers: int = flag(2, "layers of the encoder, and of the decoder")
     classifier_size: int = flag(256, "units between the decoder and the notes")
@@ -78,6 +82,11 @@ class Config(LikelihoodConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_at_least(hidden_size=1, num_layers=1, classifier_size=1, gamma=0)
+        if self.window_steps % 2:
+            raise ValueError(
+                f"--window_steps is {self.window_steps}; give an even number: one half is read, "
+                "the other predicted"
+            )
         for name in ("teacher_forcing", "from_silence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name} is {getattr(self, name)}; give a share from 0 to 1")
@@ -89,10 +98,14 @@ class Config(LikelihoodConfig):
 
 
 # The constants of the source document, but for its alpha.
-SEED = dict(
+ORIGINAL = dict(
     hidden_size=512, num_layers=2, batch_size=128, max_epoch=100, learning_rate=1e-3, dropout=0.2,
     classifier_dropout=0.5, teacher_forcing=0.5, feedback="probabilities", criterion="focal",
-    gamma=2.0, prior=0.5, from_silence=0.0, songlength=96, max_grad_norm=1e9,
+    gamma=2.0, prior=0.5, from_silence=0.0, window_steps=192, max_grad_norm=1e9,
+)  # fmt: skip
+
+TINY = dict(
+    window_steps=16, batch_size=4, max_epoch=2, hidden_size=8, num_layers=2, classifier_size=8,
 )  # fmt: skip
 
 
@@ -132,7 +145,7 @@ class Model(Autoregressive):
     """
 
     accepts: ClassVar[tuple[Kind, ...]] = ("roll",)
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"seed": SEED}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"original": ORIGINAL, "tiny": TINY}
     emission: Notes
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
@@ -154,6 +167,16 @@ class Model(Autoregressive):
         self.emission.build((None, config.classifier_size))
         self.networks = [*self.encoder, *self.decoder, self.classifier, self.emission]
         self.built = True
+
+    @property
+    def block_steps(self) -> int:
+        """Frames that the encoder reads, and as many that the decoder writes from its state."""
+        return self.window_steps // 2
+
+    @classmethod
+    def piece_steps_for(cls, config: Config, spec: Spec) -> int:
+        """See `MusicModel.piece_steps_for`: one block."""
+        return config.window_steps // 2
 
     # The two networks.
 
@@ -184,11 +207,6 @@ class Model(Autoregressive):
     # How it trains.
 
     @property
-    def window_steps(self) -> int:
-        """What is read, and what follows."""
-        return 2 * int(self.config.songlength)
-
-    @property
     def stages(self) -> Sequence[Stage]:
         """One stage of one phase."""
         phase = Phase("prediction", self.networks, self.loss_of_blocks, REPORTS)
@@ -207,7 +225,7 @@ class Model(Autoregressive):
     def blocks(self, batch: Mapping[str, Any]) -> tuple[Any, Any, Any]:
         """Gives what is read and what follows, both [batch, time, cells], and how many frames of
         that are the piece's; by a coin, of a piece's beginning, silence and the first half."""
-        length, known = self.config.songlength, batch["known"]
+        length, known = self.block_steps, batch["known"]
         cells = self.emission.heard(batch["music"])
         first, second = cells[:, :length], cells[:, length:]
         coin = keras.random.uniform(ops.shape(known), seed=self.seed)
@@ -259,7 +277,7 @@ class Model(Autoregressive):
 
         size = self.emission.noise_size
         begun = each(self.encode(ops.zeros((1, 0, size))))
-        decoder = each(self.encode(ops.zeros((1, self.config.songlength, size))))
+        decoder = each(self.encode(ops.zeros((1, self.block_steps, size))))
         return ops.zeros((), "int32"), tuple(map(ops.zeros_like, begun)), begun, decoder
 
     def advance(self, state: tuple[Any, ...], heard: Any, told: Any) -> tuple[tuple[Any, ...], Any]:
@@ -267,7 +285,7 @@ class Model(Autoregressive):
         decoded, encoder, begun, decoder = state
         # The first that it is told is the silence before any frame.
         encoder, _ = _stepped([layer.cell for layer in self.encoder], encoder, heard)
-        is_full = decoded == self.config.songlength
+        is_full = decoded == self.block_steps
         decoder, encoder = _chosen(is_full, encoder, decoder), _chosen(is_full, begun, encoder)
         decoder, hidden = self.decode(decoder, ops.where(is_full, 0.0, heard))
         return (ops.where(is_full, 0, decoded) + 1, encoder, begun, decoder), hidden

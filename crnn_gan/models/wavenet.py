@@ -78,27 +78,27 @@ JSB_CHORALES = dict(
     notes="one_by_one", blocks=1, layers_per_block=3, residual_channels=64, dilation_channels=64,
     skip_channels=96, end_channels=96, input_dropout=0.1, dropout=0.3, skip_dropout=0.4,
     end_dropout=0.3, notewise_hidden=64, notewise_span=24, notewise_reach=24, notewise_frames=4,
-    notewise_dropout=0.25, notewise_frames_dropout=0.15, songlength=160, batch_size=4,
+    notewise_dropout=0.25, notewise_frames_dropout=0.15, window_steps=160, batch_size=4,
     learning_rate=2e-3, max_epoch=40, epochs_before_decay=14, lr_decay=0.9, max_grad_norm=1.0,
 )  # fmt: skip
 NOTTINGHAM = dict(
     notes="one_by_one", blocks=1, layers_per_block=7, kernel_size=3, residual_channels=64,
     dilation_channels=64, skip_channels=128, end_channels=128, dropout=0.1, skip_dropout=0.2,
     end_dropout=0.1, notewise_hidden=48, notewise_span=16, notewise_reach=12, notewise_frames=3,
-    songlength=256, batch_size=2, learning_rate=1.5e-3, max_epoch=10, epochs_before_decay=3,
+    window_steps=256, batch_size=2, learning_rate=1.5e-3, max_epoch=10, epochs_before_decay=3,
     lr_decay=0.65, max_grad_norm=1.0,
 )  # fmt: skip
 
 # Of independent keys, on all four sets of the benchmark.
 OF_ROLLS = dict(
     blocks=1, lr_schedule="cosine", warmup_epochs=1, average=0.99, max_grad_norm=1.0,
-    songlength=256, batch_size=4, learning_rate=2e-3, notes="independent",
+    window_steps=256, batch_size=4, learning_rate=2e-3, notes="independent",
 )  # fmt: skip
 JSB_CHORALES_INDEPENDENT = OF_ROLLS | dict(
     notes="neighbours", layers_per_block=3, residual_channels=96, dilation_channels=64,
     skip_channels=96, end_channels=96, input_dropout=0.05, dropout=0.3, skip_dropout=0.35,
     end_dropout=0.3, notewise_hidden=64, notewise_reach=24, notewise_frames=4,
-    notewise_dropout=0.2, notewise_frames_dropout=0.1, songlength=160, learning_rate=3e-3,
+    notewise_dropout=0.2, notewise_frames_dropout=0.1, window_steps=160, learning_rate=3e-3,
     warmup_epochs=2, average=0.995, max_epoch=26,
 )  # fmt: skip
 NOTTINGHAM_INDEPENDENT = OF_ROLLS | dict(
@@ -117,6 +117,11 @@ MUSE_DATA = OF_ROLLS | dict(
     max_epoch=8,
 )  # fmt: skip
 
+TINY = dict(
+    window_steps=64, batch_size=4, max_epoch=2, blocks=2, layers_per_block=2, residual_channels=8,
+    dilation_channels=8, skip_channels=8, end_channels=8,
+)  # fmt: skip
+
 
 class Model(Autoregressive):
     """Dilated convolutions over tokens [batch, time], rolls [batch, time, pitches, planes] or
@@ -130,6 +135,7 @@ class Model(Autoregressive):
         "nottingham_independent": NOTTINGHAM_INDEPENDENT,
         "piano_midi_de": PIANO_MIDI_DE,
         "muse_data": MUSE_DATA,
+        "tiny": TINY,
     }
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):

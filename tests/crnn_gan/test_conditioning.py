@@ -87,7 +87,7 @@ def obedient():
     """A model that has learned that a dense piece is all of token 60 and a thin one all of 70."""
     keras.utils.set_random_seed(0)
     config = Config(
-        conditions=("density",), hidden_size=16, num_layers=1, embedding_size=8, songlength=8,
+        conditions=("density",), hidden_size=16, num_layers=1, embedding_size=8, window_steps=8,
         batch_size=16, learning_rate=0.03, condition_dropout=0.25,
     )  # fmt: skip
     model = Model(config, Codec().spec, seed=0)

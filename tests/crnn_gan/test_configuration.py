@@ -12,7 +12,7 @@ from crnn_gan.configuration import RunConfig, load_run
 from crnn_gan.models.model import config_class
 from pipelines.codecs.note_tuples import Codec
 
-SETTINGS = {"songlength": 8, "hidden_size_g": 5, "hidden_size_d": 4, "average": 0.0}
+SETTINGS = {"window_steps": 8, "hidden_size_g": 5, "hidden_size_d": 4, "average": 0.0}
 
 
 def a_run(**changed) -> RunConfig:

@@ -23,7 +23,7 @@ def pieces_of(*arrays):
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(1)
-    made = Model(Config(hidden_size=6, num_layers=1, embedding_size=4, songlength=4), SPEC)
+    made = Model(Config(hidden_size=6, num_layers=1, embedding_size=4, window_steps=4), SPEC)
     made.compile(jit_compile=keras.backend.backend() == "jax")
     return made
 

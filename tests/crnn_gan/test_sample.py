@@ -22,7 +22,7 @@ from crnn_gan.training.rows import Row, write_rows
 from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import UsageError
 
-SETTINGS = {"songlength": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4}
+SETTINGS = {"window_steps": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4}
 DATA = {
     "configuration": "0" * 64,
     "name": "corpus",

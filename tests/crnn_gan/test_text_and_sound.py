@@ -79,12 +79,12 @@ def trained(place, kind, name, *flags):
 
 @pytest.fixture(scope="module", name="abc_run")
 def run_of_text(place):
-    return trained(place, "tunes", "abc", *CHAR_RNN, "--songlength=40")
+    return trained(place, "tunes", "abc", *CHAR_RNN, "--window_steps=40")
 
 
 @pytest.fixture(scope="module", name="sound_run")
 def run_of_sound(place):
-    return trained(place, "scales", "sound", *WAVENET, "--songlength=500")
+    return trained(place, "scales", "sound", *WAVENET, "--window_steps=500")
 
 
 @pytest.fixture(scope="module", name="abc_model")
@@ -163,7 +163,7 @@ def test_sounds_that_are_equal_are_counted_as_repeated(tmp_path):
 
 def test_the_best_epoch_of_sound_cannot_be_chosen_by_notes(place):
     with pytest.raises(UsageError, match=r"no statistics of notes.*--best_by=held_out_nats"):
-        trained(place, "scales", "other", *WAVENET, "--songlength=500", "--best_by=polyphony")
+        trained(place, "scales", "other", *WAVENET, "--window_steps=500", "--best_by=polyphony")
     assert not (place / "other").exists()
 
 

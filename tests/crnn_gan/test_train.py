@@ -31,7 +31,7 @@ SPEC.loader.exec_module(kill_and_resume)
 # Tracing takes most of the time, so few runs are trained. Not --deterministic, which would
 # hold for all tests of this process.
 TINY = (
-    "--songlength=8", "--batch_size=4", "--windows_per_piece=2", "--hidden_size_g=8",
+    "--window_steps=8", "--batch_size=4", "--windows_per_piece=2", "--hidden_size_g=8",
     "--hidden_size_d=8", "--samples_per_epoch=2", "--precision=float32", "--nodeterministic",
 )  # fmt: skip
 STAGES = ("--pretraining_epochs=1",)
@@ -242,7 +242,7 @@ def test_too_many_such_steps_in_a_row_end_the_run_and_name_the_phase(data_dir, t
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--songlength=25"], r"no piece is as long as a window of 25 steps.*--songlength=24"),
+        (["--window_steps=25"], r"no piece is as long as a window of 25 steps.*--window_steps=24"),
         (["--batch_size=17"], r"a batch of 17 is larger than the data: 8 pieces.*lower batch_size"),
         (["--composer=nobody"], r"holds no music of nobody"),
     ],
@@ -286,8 +286,14 @@ def test_a_preset_that_is_not_there_is_refused_with_those_that_are(data_dir, tmp
 
 
 def test_a_flag_with_a_typing_error_is_named_with_the_one_that_was_meant(data_dir, tmp_path):
-    with pytest.raises(UsageError, match=r"no flag --songlenght; did you mean --songlength"):
-        train.main(command(data_dir, tmp_path / "run", "--songlenght=8"))
+    with pytest.raises(UsageError, match=r"no flag --window_stesp; did you mean --window_steps"):
+        train.main(command(data_dir, tmp_path / "run", "--window_stesp=8"))
+
+
+def test_the_flag_of_the_original_names_the_window(run, data_dir, capsys):
+    train.main(command(data_dir, run[0], "--max_epoch=2", *STAGES, "--songlength=8"))
+    with pytest.raises(ValueError, match="other settings: window_steps is 8 there and 9 here"):
+        train.main(command(data_dir, run[0], "--max_epoch=2", *STAGES, "--songlength=9"))
 
 
 def test_flags_of_the_original_that_are_always_on_now_are_taken_with_one_line(

@@ -109,7 +109,7 @@ def test_pieces_shorter_than_the_window_are_left_out_and_counted():
 
 
 def test_no_piece_as_long_as_the_window_is_refused_with_the_longest():
-    with pytest.raises(ValueError, match=r"longest, piece 1, has 8: give --songlength=8 or less"):
+    with pytest.raises(ValueError, match=r"longest, piece 1, has 8: give --window_steps=8 or less"):
         Windows(pieces_of(3, 8, 5), length=9, batch_size=1, seed=0)
     with pytest.raises(ValueError, match=r"longest, piece 1, has 8:"):
         real_windows(pieces_of(3, 8, 5), 1, 9, 0)

@@ -18,7 +18,7 @@ from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.formats import midi
 
-SETTINGS = {"songlength": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4}
+SETTINGS = {"window_steps": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4}
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="sampling is done on the TensorFlow backend"
 )

@@ -16,7 +16,7 @@ from pipelines.codecs.codec import Spec
 SPEC = Spec("vectors", (None, 4), "float32", 4, "note", classes={"composer": ("a", "b", "c")})
 # Tracing takes the time, not training: one layer, and no second derivatives but where meant.
 SMALL = dict(
-    songlength=6, batch_size=2, hidden_size_g=5, hidden_size_d=4, max_epoch=2, num_layers_g=1,
+    window_steps=6, batch_size=2, hidden_size_g=5, hidden_size_d=4, max_epoch=2, num_layers_g=1,
     num_layers_d=1, adversarial_loss="non_saturating",
 )  # fmt: skip
 JIT = keras.backend.backend() == "jax"
@@ -170,7 +170,7 @@ def test_the_freezing_rule_of_the_code_stops_the_generator_below_2():
 
 
 def test_the_curriculum_grows_by_4_events_an_epoch_in_one_graph():
-    made = model(curriculum="whole", songlength=12, max_epoch=3)
+    made = model(curriculum="whole", window_steps=12, max_epoch=3)
     data = tf.data.Dataset.from_tensors(
         {
             "music": np.zeros((made.batch_windows, 12, 4), np.float32),
@@ -250,7 +250,7 @@ def test_presets_name_fields_of_the_config():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"songlength": 1}, "songlength"),
+        ({"window_steps": 1}, "window_steps"),
         ({"keep_prob": 0.0}, "keep_prob"),
         ({"learning_rate": -1.0}, "learning_rate"),
         ({"average": 1.0}, "average"),

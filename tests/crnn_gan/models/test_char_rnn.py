@@ -42,7 +42,7 @@ def learned():
     """A model that has learned 0 1 2 3 0 1 2 3 ... by heart."""
     keras.utils.set_random_seed(0)
     config = Config(
-        hidden_size=16, num_layers=1, embedding_size=8, songlength=8, batch_size=4,
+        hidden_size=16, num_layers=1, embedding_size=8, window_steps=8, batch_size=4,
         learning_rate=0.03,
     )  # fmt: skip
     model = Model(config, SPEC, seed=0)

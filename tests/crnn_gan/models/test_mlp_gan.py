@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from crnn_gan.models.mlp_gan import RAREST, SEED, Config, Model
+from crnn_gan.models.mlp_gan import ORIGINAL, RAREST, Config, Model
 from crnn_gan.signatures import saved_model
 from crnn_gan.signatures.noise import draw_numpy
 from crnn_gan.training.phases import JointPhase
@@ -15,7 +15,7 @@ from pipelines.codecs.codec import Spec, codec_class
 BLOCKS = (("onset", 0, 1), ("frame", 1, 1))
 SPEC = Spec("roll", (None, 3, 2), "uint8", 2, "16th", BLOCKS)
 SMALL = dict(
-    songlength=4, batch_size=4, max_epoch=2, latent_size=3, generator_units=(5, 6),
+    window_steps=4, batch_size=4, max_epoch=2, latent_size=3, generator_units=(5, 6),
     discriminator_units=(5, 4), struck=False, r1=0.0, lr_decay=1.0,
 )  # fmt: skip
 JIT = keras.backend.backend() == "jax"
@@ -60,9 +60,9 @@ def compose(of, count=2, length=4, **controls):
         {"r1": 2.0, "spectral_norm": True, "discriminator_dropout": 0.3},
         {"fake_cells": "hard", "centred": False},
         {"fake_cells": "drawn", "replay": 3},
-        SEED | {"songlength": 4, "max_epoch": 2, "batch_size": 4},
+        ORIGINAL | {"window_steps": 4, "max_epoch": 2, "batch_size": 4},
     ],
-    ids=lambda settings: ",".join(settings) if len(settings) < 5 else "seed",
+    ids=lambda settings: ",".join(settings) if len(settings) < 5 else "original",
 )
 def test_each_option_trains_both_sides_and_composes_bits(settings):
     made = model(**settings)
@@ -174,7 +174,7 @@ def test_generated_cells_are_seen_soft_or_as_those_of_real_music():
 
 
 def test_one_number_decides_a_pitch_for_the_steps_of_a_draw_and_all_planes():
-    made = model(fake_cells="drawn", draw_steps=3, songlength=4)
+    made = model(fake_cells="drawn", draw_steps=3, window_steps=4)
     draws = np.random.default_rng(0).random((2, 2, 3)).astype(np.float32)
     limits = np.asarray(made._of_cells(draws)).reshape(2, 4, 3, 2)
     for time in range(4):

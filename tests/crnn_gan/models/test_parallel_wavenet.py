@@ -24,7 +24,7 @@ from crnn_gan.models.parallel_wavenet import (
 from pipelines.codecs import audio, events
 
 SMALL = dict(
-    songlength=64, batch_size=2, max_epoch=2, teacher_epochs=1, blocks=2, layers_per_block=3,
+    window_steps=64, batch_size=2, max_epoch=2, teacher_epochs=1, blocks=2, layers_per_block=3,
     residual_channels=6, dilation_channels=5, skip_channels=7, end_channels=8, spectral_frame=16,
 )  # fmt: skip
 SPEC = audio.Codec().spec

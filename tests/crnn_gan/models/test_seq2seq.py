@@ -8,15 +8,15 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from crnn_gan.models.seq2seq import RANDOM, SEED, SILENCE, ZERO, Config, Model, Notes, found
+from crnn_gan.models.seq2seq import ORIGINAL, RANDOM, SILENCE, ZERO, Config, Model, Notes, found
 from crnn_gan.signatures.noise import draw_numpy
 from pipelines.codecs.codec import Spec
 
 SPEC = Spec("roll", (None, 3, 1), "uint8", 1, "quarter", (("onset", 0, 1),))
 CELLS, LENGTH = 3, 4
 SMALL = dict(
-    songlength=LENGTH, batch_size=2, hidden_size=5, num_layers=2, classifier_size=6, max_epoch=1,
-    classifier_dropout=0.0, from_silence=0.0, prior=0.5,
+    window_steps=2 * LENGTH, batch_size=2, hidden_size=5, num_layers=2, classifier_size=6,
+    max_epoch=1, classifier_dropout=0.0, from_silence=0.0, prior=0.5,
 )  # fmt: skip
 CRITERIA = ["bce", "focal", "focal_positive"]
 JIT = keras.backend.backend() == "jax"
@@ -399,7 +399,7 @@ def test_it_learns_what_follows_what():
 
 
 def test_the_preset_is_that_of_the_source_document():
-    config = Config(**SEED)
+    config = Config(**ORIGINAL)
     assert (config.hidden_size, config.num_layers, config.batch_size) == (512, 2, 128)
     assert (config.criterion, config.gamma, config.teacher_forcing) == ("focal", 2.0, 0.5)
 
@@ -407,7 +407,8 @@ def test_the_preset_is_that_of_the_source_document():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"songlength": 1}, "songlength"),
+        ({"window_steps": 1}, "window_steps"),
+        ({"window_steps": 7}, "window_steps is 7; give an even number"),
         ({"num_layers": 0}, "num_layers"),
         ({"teacher_forcing": 1.5}, "teacher_forcing"),
         ({"from_silence": -0.1}, "from_silence"),

@@ -10,7 +10,7 @@ from crnn_gan.models.wavenet import Config, Model
 from pipelines.codecs import audio, events, note_tuples, piano_roll
 
 SMALL = dict(
-    songlength=8, batch_size=2, blocks=2, layers_per_block=3, residual_channels=6,
+    window_steps=8, batch_size=2, blocks=2, layers_per_block=3, residual_channels=6,
     dilation_channels=5, skip_channels=7, end_channels=8, notewise_hidden=5, notewise_span=3,
     notewise_reach=2, notewise_frames=2,
 )  # fmt: skip
