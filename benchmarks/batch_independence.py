@@ -2,7 +2,7 @@
 
 A model samples the same seeds one by one and all at once. Rounding in the last bit, which
 depends on the shapes of a matrix product and of what follows it, makes other notes now and
-then; `crnn_gan/signatures/saved_model.py` makes rows in multiples of 16 to prevent it. This
+then; `crnn_gan/generation/saved_model.py` makes rows in multiples of 16 to prevent it. This
 prints, with and without that, how many pieces differ, and the ratio of the times.
 
     python benchmarks/batch_independence.py [--hidden_size=350] [--pieces=100] [--length=256]
@@ -79,8 +79,8 @@ def build(flags: Flags, rows: int) -> Any:
     """Gives a sampler that makes rows in multiples of `rows`."""
     import keras
 
-    from crnn_gan.models.model import config_class, model_class
-    from crnn_gan.signatures import saved_model
+    from crnn_gan.generation import saved_model
+    from crnn_gan.music_model import config_class, model_class
     from pipelines.codecs import events, note_tuples
     from pipelines.codecs.codec import Codec
 

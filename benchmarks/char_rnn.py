@@ -269,7 +269,7 @@ def compared(ours: list[Turn], rivals: Mapping[str, list[Turn]]) -> str:
 
 def exported(model: Any, codec: Any, tokens: int) -> Any:
     """Gives the sampler that a program has which loads the exported model."""
-    from crnn_gan.signatures import saved_model
+    from crnn_gan.generation import saved_model
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "exported"
@@ -311,7 +311,7 @@ def measure_latency(model: Any, network: Any, settings: Settings) -> None:
     import tensorflow as tf
     import torch
 
-    from crnn_gan.grammar import NEVER
+    from crnn_gan.autoregressive.grammar import NEVER
 
     controls = {
         name: tf.constant([control.default], control.dtype)

@@ -21,9 +21,9 @@ import numpy as np
 
 from crnn_gan import metrics
 from crnn_gan.metrics.bands import mean_statistics
-from crnn_gan.originality.repeated import repeated_pieces
-from crnn_gan.training.best import band_distance, read_bands
-from crnn_gan.training.rows import Row
+from crnn_gan.metrics.repeated import repeated_pieces
+from crnn_gan.runs.best import band_distance, read_bands
+from crnn_gan.runs.tables import Row
 from pipelines.command_line import flag, parse, run_command
 from pipelines.score import Score
 
@@ -51,7 +51,7 @@ class Composed:
 
 def compose(run_dir: Path, epoch: int, flags: Flags) -> Composed:
     """Composes and measures the pieces of one checkpoint."""
-    from crnn_gan.configuration import load_run
+    from crnn_gan.runs.configuration import load_run
     from crnn_gan.train import composer_of
 
     run = load_run(run_dir, str(epoch))
@@ -75,7 +75,7 @@ def main(argv: list[str]) -> None:
         raise ValueError(f"--pieces={flags.pieces}; give {2 * SIZES[-1]} or more")
     run_dir = Path(flags.run_dir)
     bands = read_bands(run_dir)
-    from crnn_gan.training import checkpoint
+    from crnn_gan.runs import checkpoint
 
     epochs = checkpoint.epochs(run_dir)[-2:]
     if len(epochs) < 2:

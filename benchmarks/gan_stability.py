@@ -2,7 +2,7 @@
 
 Each setting is trained with the same data and flags from seed 0, 1, 2, ..., each in a run of its
 own, several at once; a run that is there already goes on, or is taken as it is. A run has
-collapsed if it diverged, or if its last epochs' pieces have (`crnn_gan/training/collapse.py`).
+collapsed if it diverged, or if its last epochs' pieces have (`crnn_gan/runs/collapse.py`).
 
     python benchmarks/gan_stability.py --model=mlp_gan --data_dir=DIR --out_dir=DIR --seeds=20 \
         --settings='ours:; original: --preset=original' [flags of the trainer that all have]
@@ -21,11 +21,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from crnn_gan.runs.best import BANDS_FILE, COMPARED, band_distance, read_bands
+from crnn_gan.runs.collapse import DEFINITION, collapse_of_last
+from crnn_gan.runs.tables import GENERATED, STATISTICS_FILE, Row, read_rows
 from crnn_gan.sweep import Sweep, Trainer, words_parted
 from crnn_gan.sweeping.runs import COLLAPSED, DIVERGED, DONE, SweepRun
-from crnn_gan.training.best import BANDS_FILE, COMPARED, band_distance, read_bands
-from crnn_gan.training.collapse import DEFINITION, collapse_of_last
-from crnn_gan.training.rows import GENERATED, STATISTICS_FILE, Row, read_rows
 from pipelines.command_line import UsageError, flag, parse, run_command
 
 

@@ -26,7 +26,7 @@ from typing import Literal
 
 import numpy as np
 
-from crnn_gan.training.best import best_of_run
+from crnn_gan.runs.best import best_of_run
 from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import UsageError, flag, parse, run_command

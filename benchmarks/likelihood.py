@@ -86,10 +86,10 @@ def main(argv: list[str]) -> None:
 
 def score(run_dir: Path, checkpoint: str) -> Any:
     """Prints what a run reaches; gives the run."""
-    from crnn_gan.configuration import load_run
-    from crnn_gan.emissions import Keys
-    from crnn_gan.likelihood import held_out_likelihood
-    from crnn_gan.predictions import held_out_predictions
+    from crnn_gan.autoregressive.held_out import held_out_likelihood
+    from crnn_gan.autoregressive.output_distributions import Keys
+    from crnn_gan.autoregressive.predictions import held_out_predictions
+    from crnn_gan.runs.configuration import load_run
 
     run = load_run(run_dir, checkpoint)
     model, data_dir = run.model, run.config.training["data_dir"]

@@ -25,9 +25,9 @@ from rapidfuzz.distance import LCSseq
 from crnn_gan.metrics.bands import number
 from crnn_gan.originality.alignment import letters
 from crnn_gan.originality.comparing import set_originality
+from crnn_gan.originality.interval_sequences import CHORD_SECONDS
 from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import FIGURES, VERDICTS, SetOriginality
-from crnn_gan.originality.rows import CHORD_SECONDS
 from pipelines.command_line import flag, parse, run_command
 from pipelines.formats.midi import read_score
 from pipelines.score import Score

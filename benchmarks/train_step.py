@@ -164,8 +164,8 @@ def run_keras(system: str, settings: Settings, clock: Clock) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from crnn_gan.configuration import wants_jit
-    from crnn_gan.models.model import config_class, model_class
+    from crnn_gan.music_model import config_class, model_class
+    from crnn_gan.runs.configuration import wants_jit
     from crnn_gan.training.phases import make_deterministic
     from pipelines.codecs.note_tuples import Codec
 

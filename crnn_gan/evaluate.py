@@ -10,19 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crnn_gan import piano_roll, sample
-from crnn_gan.configuration import CHECKPOINT_HELP
+from crnn_gan import sample
 from crnn_gan.evaluation.evaluation import Evaluation
 from crnn_gan.evaluation.generated import Generated, from_folder, from_sampler
 from crnn_gan.evaluation.measuring import find_copies, measure
 from crnn_gan.evaluation.reference import learned_from, read_reference
 from crnn_gan.evaluation.training_curves import read_training
+from crnn_gan.generation.interface import Interface
 from crnn_gan.metrics.bands import table
+from crnn_gan.rendering import piano_roll_plot
 from crnn_gan.report import page
 from crnn_gan.report.words import left_out, sentences
-from crnn_gan.signatures.interface import Interface
-from crnn_gan.training.best import HELD_OUT_NATS
-from crnn_gan.training.rows import GENERATED, LOSSES_FILE
+from crnn_gan.runs.best import HELD_OUT_NATS
+from crnn_gan.runs.configuration import CHECKPOINT_HELP
+from crnn_gan.runs.tables import GENERATED, LOSSES_FILE
 from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import codec_from_json, score_codec
 from pipelines.command_line import UsageError, flag, parse, peek, run_command
@@ -143,7 +144,7 @@ def write(evaluation: Evaluation, scores: Sequence[Score], out_dir: Path, shown:
         # A box stands in the title for a character that the font lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         for (piece, score), name in zip(pieces, names, strict=True):
-            piano_roll.save_png(score, out_dir / PIANO_ROLLS / name, piece.name)
+            piano_roll_plot.save_png(score, out_dir / PIANO_ROLLS / name, piece.name)
     page.write(evaluation, scores, out_dir / REPORT, shown)
 
 

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crnn_gan.configuration import CHECKPOINT_HELP
-from crnn_gan.signatures.card import DataSource, card_text
+from crnn_gan.generation.card import DataSource, card_text
+from crnn_gan.runs.configuration import CHECKPOINT_HELP
 from pipelines.command_line import flag, parse, run_command
 
 if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and a wrong flag needs neither.
-    from crnn_gan.configuration import Run
-    from crnn_gan.signatures.saved_model import Sampler
+    from crnn_gan.generation.saved_model import Sampler
+    from crnn_gan.runs.configuration import Run
 
 USAGE = """python -m crnn_gan.export --run_dir=DIR --export_dir=exported_models/NAME
 
@@ -54,11 +54,11 @@ def export(run_dir: Path, export_dir: Path, checkpoint: str = "newest") -> Path:
         something else than an exported model.
       OSError: it cannot be written.
     """
-    from crnn_gan.configuration import RunConfig
+    from crnn_gan.runs.configuration import RunConfig
 
     RunConfig.read(run_dir)  # Says what is wrong before TensorFlow is loaded.
     use_tensorflow()
-    from crnn_gan.signatures import saved_model
+    from crnn_gan.generation import saved_model
 
     saved_model.refuse_target(export_dir)
     run, sampler = build_from_run(run_dir, checkpoint)
@@ -97,8 +97,8 @@ def build_from_run(run_dir: Path, checkpoint: str = "newest") -> tuple[Run, Samp
       ValueError: not a run directory, or one without such a checkpoint.
     """
     use_tensorflow()
-    from crnn_gan.configuration import load_run
-    from crnn_gan.signatures import saved_model
+    from crnn_gan.generation import saved_model
+    from crnn_gan.runs.configuration import load_run
 
     run = load_run(run_dir, checkpoint)
     return run, saved_model.build(run.model, run.codec, run.model.piece_steps)
@@ -118,14 +118,8 @@ def card_of(name: str, run_dir: Path, run: Run, sampler: Sampler) -> str:
 
 def _figures(run_dir: Path, epoch: int) -> dict[str, str]:
     """Gives what was measured after an epoch: of held-out music, and of pieces beside real ones."""
-    from crnn_gan.training.best import BANDS_FILE, HELD_OUT_NATS, read_bands
-    from crnn_gan.training.rows import (
-        GENERATED,
-        LOSSES_FILE,
-        STATISTICS_FILE,
-        read_losses,
-        read_rows,
-    )
+    from crnn_gan.runs.best import BANDS_FILE, HELD_OUT_NATS, read_bands
+    from crnn_gan.runs.tables import GENERATED, LOSSES_FILE, STATISTICS_FILE, read_losses, read_rows
 
     likelihood = {}
     for row in read_losses(run_dir / GENERATED / LOSSES_FILE):

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from crnn_gan.configuration import CHECKPOINT_HELP
+from crnn_gan.generation.interface import Argument, Interface
 from crnn_gan.rendering.rendering import RenderFlags, account, render
-from crnn_gan.signatures.interface import Argument, Interface
+from crnn_gan.runs.configuration import CHECKPOINT_HELP
 from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import codec_from_json
 from pipelines.command_line import UsageError, flag, parse, peek, run_command
@@ -20,8 +20,8 @@ from pipelines.formats import abc_notation, midi, wav
 from pipelines.score import Score
 
 if TYPE_CHECKING:  # TensorFlow is slow to import, and a wrong flag needs no TensorFlow.
-    from crnn_gan.primer import Primer
-    from crnn_gan.signatures.saved_model import Sampler
+    from crnn_gan.generation.primer import Primer
+    from crnn_gan.generation.saved_model import Sampler
 
 USAGE = """python -m crnn_gan.sample --run_dir=DIR | --saved_model=DIR --out_dir=DIR [settings]
 
@@ -159,7 +159,7 @@ def originality_of(flags: Flags) -> Callable[[Make], Make]:
         return lambda make: make
     if flags.saved_model and not flags.reference:
         raise UsageError("--originality with --saved_model needs --reference: data, or a folder")
-    from crnn_gan.originality import while_sampling
+    from crnn_gan.evaluation import while_sampling
 
     folder = Path(flags.run_dir or flags.saved_model)
     return while_sampling.with_originality(folder, flags.reference, flags.originality)
@@ -177,7 +177,7 @@ def primer_of(flags: Flags, interface: Interface) -> Primer | None:
         return None
     if not interface.continues:
         raise UsageError("this model cannot go on from a primer: leave --primer out")
-    from crnn_gan.primer import read_primer
+    from crnn_gan.generation.primer import read_primer
 
     path = Path(flags.run_dir or flags.saved_model) / "config.json"
     codec = codec_from_json(json.loads(path.read_text(encoding="utf-8"))["codec"])
@@ -247,7 +247,7 @@ def arguments(
 
 def load(exported: Path) -> Sampler:
     """Loads an exported model. Needs TensorFlow only; see `saved_model.load`."""
-    from crnn_gan.signatures import saved_model
+    from crnn_gan.generation import saved_model
 
     return saved_model.load(exported)
 
@@ -258,12 +258,12 @@ def interface_of_run(run_dir: Path) -> Interface:
     Raises:
       ValueError: not a run directory.
     """
-    from crnn_gan.configuration import RunConfig
     from crnn_gan.export import use_tensorflow
+    from crnn_gan.runs.configuration import RunConfig
 
     config = RunConfig.read(run_dir)
     use_tensorflow()
-    from crnn_gan.models.model import config_class, model_class
+    from crnn_gan.music_model import config_class, model_class
 
     cls = model_class(config.model)
     settings = config_class(config.model)(**config.config)

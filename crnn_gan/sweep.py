@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from crnn_gan import presets
+from crnn_gan.runs import presets
 from pipelines.atomic_file import write_atomically
 from pipelines.command_line import UsageError, duration, flag, parse, peek, run_command
 
@@ -67,7 +67,7 @@ class Sweep:
 
 def main(argv: list[str]) -> None:
     """Sweeps as the command line says."""
-    from crnn_gan.models.model import config_class, model_class
+    from crnn_gan.music_model import config_class, model_class
     from crnn_gan.train import Flags
 
     name = peek(argv, "model", "c_rnn_gan")

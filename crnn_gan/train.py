@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from crnn_gan import presets
+from crnn_gan.runs import presets
 from pipelines.atomic_file import write_atomically
 from pipelines.command_line import UsageError, flag, parse, peek, run_command
 from pipelines.score import Score
 
 if TYPE_CHECKING:
-    from crnn_gan.configuration import RunConfig
     from crnn_gan.metrics.bands import Band
-    from crnn_gan.models.model import MusicModel
-    from crnn_gan.training.best import Best
+    from crnn_gan.music_model import MusicModel
+    from crnn_gan.runs.best import Best
+    from crnn_gan.runs.configuration import RunConfig
     from pipelines.codecs.codec import Codec, ScoreCodec
     from pipelines.dataset import Pieces, Shards, Windows
     from pipelines.records import Manifest
@@ -101,14 +101,14 @@ class Flags:
             raise UsageError(f"--windows_per_piece is {self.windows_per_piece}; give 1 or more")
         if self.held_out_steps < 0:
             raise UsageError(f"--held_out_steps is {self.held_out_steps}; give 0 or more")
-        from crnn_gan.training.best import refuse_unknown
+        from crnn_gan.runs.best import refuse_unknown
 
         refuse_unknown("" if self.best_by == "auto" else self.best_by)
 
 
 def main(argv: list[str]) -> None:
     """Trains as the command line says."""
-    from crnn_gan.models.model import config_class, model_class
+    from crnn_gan.music_model import config_class, model_class
 
     name = peek(argv, "model", "c_rnn_gan")
     cls = model_class(name)
@@ -134,7 +134,7 @@ def train(flags: Flags, config: Any) -> MusicModel:
       CheckpointError: a checkpoint could not be written.
       TrainingError: too many updates in a row were not finite.
     """
-    from crnn_gan.training import checkpoint
+    from crnn_gan.runs import checkpoint
     from crnn_gan.training.phases import make_deterministic
     from pipelines import dataset, records
     from pipelines.batches import augmentation
@@ -184,9 +184,9 @@ def resolved(flags: Flags, manifest: Manifest) -> tuple[Flags, bool]:
     Raises:
       UsageError: the best epoch is to be chosen by likelihood, which cannot be measured.
     """
-    from crnn_gan.configuration import automatic_precision
-    from crnn_gan.models.model import model_class
-    from crnn_gan.training import best
+    from crnn_gan.music_model import model_class
+    from crnn_gan.runs import best
+    from crnn_gan.runs.configuration import automatic_precision
 
     cls = model_class(flags.model)
     likelihood = cls.measures_likelihood and manifest.splits["validation"]["pieces"] > 0
@@ -212,7 +212,7 @@ def resolved(flags: Flags, manifest: Manifest) -> tuple[Flags, bool]:
 
 def _run_config(flags: Flags, config: Any, manifest: Manifest) -> RunConfig:
     """Gives what config.json will hold of a run."""
-    from crnn_gan.configuration import RunConfig, versions
+    from crnn_gan.runs.configuration import RunConfig, versions
 
     training = _plain(flags)
     del training["run_dir"]  # A run directory may be moved.
@@ -239,7 +239,7 @@ def _agree(run_dir: Path, run: RunConfig) -> None:
     Raises:
       ValueError: it holds a run with other settings, which are named.
     """
-    from crnn_gan.configuration import FILE, RunConfig
+    from crnn_gan.runs.configuration import FILE, RunConfig
 
     if not (run_dir / FILE).exists():
         if run_dir.exists() and any(run_dir.iterdir()):
@@ -277,7 +277,7 @@ def _refuse_statistics_of_sound(flags: Flags, codec: Codec) -> None:
     Raises:
       UsageError: there are none.
     """
-    from crnn_gan.training.best import HELD_OUT_NATS
+    from crnn_gan.runs.best import HELD_OUT_NATS
     from pipelines.codecs.codec import ScoreCodec
 
     if flags.best_by not in ("", HELD_OUT_NATS) and not isinstance(codec, ScoreCodec):
@@ -294,7 +294,7 @@ def _held_out_measure(flags: Flags, model: MusicModel, codec: Codec) -> Callable
     Raises:
       ValueError: there is no music to validate on.
     """
-    from crnn_gan.likelihood import held_out_likelihood
+    from crnn_gan.autoregressive.held_out import held_out_likelihood
     from pipelines import dataset
 
     pieces = dataset.open_pieces(
@@ -310,7 +310,7 @@ def _write_bands(
 ) -> Mapping[str, Band]:
     """Measures real windows and writes run_dir/bands.json: no bands of sound."""
     from crnn_gan.metrics import bands
-    from crnn_gan.training.best import BANDS_FILE
+    from crnn_gan.runs.best import BANDS_FILE
     from pipelines import dataset
     from pipelines.codecs.codec import ScoreCodec
 
@@ -369,7 +369,7 @@ def array_composer(
     They are arrays as the model's spec says. The seeds are the same at each call, so that one
     can hear a piece grow. Draws nothing from the model's own random numbers.
     """
-    from crnn_gan.signatures.noise import draw_numpy
+    from crnn_gan.generation.noise import draw_numpy
 
     noise = draw_numpy(model.noise_spec(count, length), np.arange(seed, seed + count))
     controls = {
@@ -387,7 +387,7 @@ def _epoch_sample(
     run_dir: Path, flags: Flags, model: MusicModel, codec: Codec, bands: Mapping[str, Band]
 ) -> Callable[[str], Any]:
     """Gives a function from a stage's name to what writes the pieces composed after its epochs."""
-    from crnn_gan.training import callbacks
+    from crnn_gan.runs import callbacks
     from pipelines.codecs import audio
     from pipelines.codecs.codec import score_codec
 
@@ -403,15 +403,17 @@ def _chooser(
     run_dir: Path, bands: Mapping[str, Band], by: str
 ) -> Callable[[Collection[int]], Best | None]:
     """Gives a function from epochs to the best of them by the rows on disk; None if by nothing."""
-    from crnn_gan.training import best, rows
+    from crnn_gan.runs import best, tables
 
-    folder = run_dir / rows.GENERATED
+    folder = run_dir / tables.GENERATED
 
     def choose(epochs: Collection[int]) -> Best | None:
         if not by:
             return None
-        losses = rows.read_losses(folder / rows.LOSSES_FILE)
-        return best.choose(rows.read_rows(folder / rows.STATISTICS_FILE), bands, by, epochs, losses)
+        losses = tables.read_losses(folder / tables.LOSSES_FILE)
+        return best.choose(
+            tables.read_rows(folder / tables.STATISTICS_FILE), bands, by, epochs, losses
+        )
 
     return choose
 
@@ -436,7 +438,7 @@ def _fit(
     measure: Callable[[], float] | None,
 ) -> None:
     """Runs what is left of each stage, one fit() a stage."""
-    from crnn_gan.training import callbacks, guard
+    from crnn_gan.runs import callbacks, guard
 
     epoch_sample = _epoch_sample(run_dir, flags, model, codec, bands)
     total = sum(stage.epochs for stage in model.stages)

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from crnn_gan.configuration import RunConfig
-from crnn_gan.models.model import config_class, model_class, model_names
-from crnn_gan.signatures.noise import draw_numpy
+from crnn_gan.generation.noise import draw_numpy
+from crnn_gan.music_model import config_class, model_class, model_names
+from crnn_gan.runs.configuration import RunConfig
 from crnn_gan.train import Flags, _run_config
 from crnn_gan.training.variable_paths import model_variables
 from pipelines.batches.conditions import SIZES

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn_gan.evaluation.reference import NamedScore, folder_name, read_folder
+from crnn_gan.generation.card import numbers
 from crnn_gan.sample import sampled
-from crnn_gan.signatures.card import numbers
 from pipelines.codecs.codec import ScoreCodec
 
 if TYPE_CHECKING:  # TensorFlow is slow to import, and a folder of files needs none.
-    from crnn_gan.signatures.saved_model import Sampler
+    from crnn_gan.generation.saved_model import Sampler
 
 
 @dataclasses.dataclass(frozen=True)

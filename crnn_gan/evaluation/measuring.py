@@ -26,10 +26,10 @@ from crnn_gan.evaluation.reference import (
 )
 from crnn_gan.metrics import bands, histograms
 from crnn_gan.metrics.distances import Overlap
+from crnn_gan.metrics.repeated import repeated_pieces
 from crnn_gan.originality.comparing import set_originality
 from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import SetOriginality
-from crnn_gan.originality.repeated import repeated_pieces
 
 FEWEST_WINDOWS = 400  # Of real music, for bands; as many as generated pieces where those are more.
 ALL_EQUAL = Overlap(None, None, "all values of both sets are equal")

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crnn_gan.configuration import RunConfig
 from crnn_gan.evaluation.evaluation import Training
 from crnn_gan.metrics.bands import Band, in_words
-from crnn_gan.training.best import BAND_DISTANCE, BANDS_FILE, band_distance, read_bands
-from crnn_gan.training.rows import (
+from crnn_gan.runs.best import BAND_DISTANCE, BANDS_FILE, band_distance, read_bands
+from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.tables import (
     ALARMS_FILE,
     GENERATED,
     LOSSES_FILE,

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from crnn_gan.autoregressive.sampling import REGISTER
 from crnn_gan.layers.recurrent import LSTM
-from crnn_gan.sampling import REGISTER
 
 State = tuple[tuple[Any, ...], ...]
 

@@ -30,11 +30,11 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
-from crnn_gan import losses
-from crnn_gan.adversarial import AdversarialConfig, Blur, Replay
-from crnn_gan.layers.minibatch_discrimination import MinibatchDiscrimination
+from crnn_gan.adversarial import losses
+from crnn_gan.adversarial.config import AdversarialConfig, Blur, Replay
+from crnn_gan.adversarial.minibatch_discrimination import MinibatchDiscrimination
 from crnn_gan.layers.recurrent import LSTM, FeedbackLSTM
-from crnn_gan.models.model import Control, MusicModel, Noise
+from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import JointPhase, Phase, Stage, leading_steps
 from pipelines.codecs.codec import Codec, Kind, Spec
 from pipelines.command_line import flag

@@ -22,8 +22,8 @@ from typing import Any, ClassVar, Literal
 
 import keras
 
-from crnn_gan.autoregressive import Autoregressive, LikelihoodConfig
-from crnn_gan.emissions import Keys, Tokens
+from crnn_gan.autoregressive.base import Autoregressive, LikelihoodConfig
+from crnn_gan.autoregressive.output_distributions import Keys, Tokens
 from crnn_gan.layers.recurrent_stack import RecurrentStack
 from pipelines.codecs.codec import Kind, Spec
 from pipelines.command_line import flag

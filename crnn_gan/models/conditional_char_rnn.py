@@ -21,9 +21,9 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
-from crnn_gan.autoregressive import Autoregressive, LikelihoodConfig
-from crnn_gan.conditioning import SIZES, ConditionConfig
-from crnn_gan.emissions import Tokens
+from crnn_gan.autoregressive.base import Autoregressive, LikelihoodConfig
+from crnn_gan.autoregressive.conditioning import SIZES, ConditionConfig
+from crnn_gan.autoregressive.output_distributions import Tokens
 from crnn_gan.layers.recurrent_stack import RecurrentStack
 from pipelines.codecs.codec import Kind, Spec
 from pipelines.command_line import flag

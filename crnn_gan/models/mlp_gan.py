@@ -7,7 +7,7 @@ noise of its own.
 
 In: cross-entropy without saturation; both sides from one pass where nothing balances them; R1
 and learning rates that fall, and off by default the balancer, label smoothing, instance noise,
-replay, minibatch discrimination (`crnn_gan/adversarial.py`), spectral normalisation, dropout in
+replay, minibatch discrimination (`crnn_gan/adversarial/`), spectral normalisation, dropout in
 the discriminator; composing with averaged weights; cells taken above a threshold, or drawn;
 pieces between the pieces of two seeds.
 
@@ -44,12 +44,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from crnn_gan.adversarial import AdversarialConfig, Blur, Replay
-from crnn_gan.emissions import Frames
-from crnn_gan.layers.minibatch_discrimination import MinibatchDiscrimination
-from crnn_gan.layers.spectral import SpectralDense
-from crnn_gan.models.model import Control, MusicModel, Noise
-from crnn_gan.sampling import COLDEST, TEMPERATURE
+from crnn_gan.adversarial.config import AdversarialConfig, Blur, Replay
+from crnn_gan.adversarial.minibatch_discrimination import MinibatchDiscrimination
+from crnn_gan.adversarial.spectral_norm import SpectralDense
+from crnn_gan.autoregressive.output_distributions import Frames
+from crnn_gan.autoregressive.sampling import COLDEST, TEMPERATURE
+from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import JointPhase, Phase, Stage
 from pipelines.codecs.codec import Kind, Spec
 from pipelines.command_line import flag

@@ -37,10 +37,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from crnn_gan.autoregressive import LikelihoodConfig, counted
+from crnn_gan.autoregressive.base import LikelihoodConfig, counted
 from crnn_gan.layers.dilated import DilatedStack
 from crnn_gan.layers.loops import scan_compiled, stacked
-from crnn_gan.models.model import Control, MusicModel, Noise
+from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Phase, Stage
 from pipelines.codecs.audio import LEVELS, from_levels, to_levels
 from pipelines.codecs.codec import Kind, Spec

@@ -35,12 +35,12 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
-from crnn_gan.autoregressive import Autoregressive, LikelihoodConfig, counted
-from crnn_gan.emissions import Keys
-from crnn_gan.focal import focal_loss, logits_of
+from crnn_gan.autoregressive.base import Autoregressive, LikelihoodConfig, counted
+from crnn_gan.autoregressive.focal_loss import focal_loss, logits_of
+from crnn_gan.autoregressive.output_distributions import Keys
+from crnn_gan.autoregressive.sampling import COLDEST, TEMPERATURE
 from crnn_gan.layers.loops import scan, stacked
-from crnn_gan.models.model import Control, Noise
-from crnn_gan.sampling import COLDEST, TEMPERATURE
+from crnn_gan.music_model import Control, Noise
 from crnn_gan.training.phases import Phase, Stage
 from pipelines.codecs.codec import Kind, Spec
 from pipelines.command_line import flag

@@ -21,9 +21,9 @@ from typing import Any, ClassVar, Literal
 
 import keras
 
-from crnn_gan.autoregressive import Autoregressive, LikelihoodConfig
-from crnn_gan.conditioning import ConditionConfig
-from crnn_gan.emissions import Keys, NotewiseKeys, Tokens
+from crnn_gan.autoregressive.base import Autoregressive, LikelihoodConfig
+from crnn_gan.autoregressive.conditioning import ConditionConfig
+from crnn_gan.autoregressive.output_distributions import Keys, NotewiseKeys, Tokens
 from crnn_gan.layers.dilated import DilatedStack
 from pipelines.codecs.codec import Kind, Spec
 from pipelines.command_line import flag

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crnn_gan.originality.interval_sequences import SHORTEST, Row, row_of
 from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import PieceOriginality, SetOriginality
-from crnn_gan.originality.rows import SHORTEST, Row, row_of
 from crnn_gan.originality.verdicts import PERCENTILE, judged, lies_in_known_rows, limits
 from pipelines.score import Score
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from crnn_gan.originality.alignment import Aligned, Votes, align, letters, stretches
-from crnn_gan.originality.known_rows import KnownRow, copied_shares, known_rows, matches
+from crnn_gan.originality.interval_sequences import SHORTEST, Row, row_of
+from crnn_gan.originality.known_sequences import KnownRow, copied_shares, known_rows, matches
 from crnn_gan.originality.originality import PieceOriginality
-from crnn_gan.originality.rows import SHORTEST, Row, row_of
 from crnn_gan.originality.suffixes import DEPTH, Suffixes, packed
 from pipelines.preparation.duplicates import copies, digest, sketch
 from pipelines.score import Score

@@ -21,10 +21,10 @@ FIGURES = ("common_subsequence", "longest_row", *(f"copied_{length}" for length 
 class Match:
     """A row of notes that a piece shares with a known one, the pitches moved by one interval.
 
-    Notes are counted in the order of `crnn_gan.originality.rows.Row`: chords from the lowest
-    note up, drums left out. Ranges are (first, last + 1); quarters are (onset of the first note,
-    end of the last to end), from the beginning; bars are (first, last), 1 is the first, by the
-    meters of each piece, 4/4 where none is given.
+    Notes are counted in the order of `interval_sequences.Row`: chords from the lowest note up,
+    drums left out. Ranges are (first, last + 1); quarters are (onset of the first note, end of the
+    last to end), from the beginning; bars are (first, last), 1 is the first, by the meters of each
+    piece, 4/4 where none is given.
 
     Attributes:
       known: name of the known piece.

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from crnn_gan.originality.interval_sequences import SHORTEST
 from crnn_gan.originality.originality import FIGURES, Match, PieceOriginality, Verdict
-from crnn_gan.originality.rows import SHORTEST
 
 PERCENTILE = 99  # Of real windows: the limit; the largest of up to 100 windows.
 COPIED_SHARE = 0.5  # Of the notes in known rows of 16 or more: more than this is copied.

@@ -105,9 +105,9 @@ def render(score: Score, stem: Path, flags: RenderFlags) -> Rendered:
 
 def _write_roll(score: Score, path: Path, flags: RenderFlags) -> dict[str, int]:
     del flags  # A roll is a roll.
-    from crnn_gan import piano_roll  # matplotlib is slow to import.
+    from crnn_gan.rendering import piano_roll_plot
 
-    piano_roll.save_png(score, path, path.stem)
+    piano_roll_plot.save_png(score, path, path.stem)
     return {}
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crnn_gan.rendering.bars import TICKS, Bar, bars_of
-from crnn_gan.rendering.measures import Measure, Symbol, measures_of
+from crnn_gan.rendering.note_values import Measure, Symbol, measures_of
 from crnn_gan.rendering.staves import Staff, staves_of
 from crnn_gan.rendering.voices import chords_of
 from pipelines.score import Score

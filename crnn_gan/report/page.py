@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from crnn_gan.evaluation.evaluation import Evaluation
-from crnn_gan.report import pieces, rolls
+from crnn_gan.report import piece_cards, svg_piano_rolls
 from crnn_gan.report.elements import Markup, element, markup
 from crnn_gan.report.music import music_json
 from crnn_gan.report.numbers import count
@@ -17,7 +17,7 @@ from pipelines.atomic_file import write_atomically
 from pipelines.score import Score
 
 # In the order in which they count: screens.css says what differs on small ones and on paper.
-STYLES = ("style.css", "pieces.css", "tables.css", "plots.css", "lists.css", "screens.css")
+STYLES = ("style.css", "piece_cards.css", "tables.css", "plots.css", "lists.css", "screens.css")
 # Nothing is fetched, whatever stands in the page: a browser would refuse.
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -26,7 +26,7 @@ POLICY = (
 
 
 def write(
-    evaluation: Evaluation, scores: Sequence[Score], path: Path, shown: int = pieces.SHOWN
+    evaluation: Evaluation, scores: Sequence[Score], path: Path, shown: int = piece_cards.SHOWN
 ) -> None:
     """Writes the page; the file is there whole or not at all.
 
@@ -37,7 +37,7 @@ def write(
     write_atomically(path, page(evaluation, scores, shown).encode())
 
 
-def page(evaluation: Evaluation, scores: Sequence[Score], shown: int = pieces.SHOWN) -> str:
+def page(evaluation: Evaluation, scores: Sequence[Score], shown: int = piece_cards.SHOWN) -> str:
     """Gives the page.
 
     Args:
@@ -55,8 +55,8 @@ def page(evaluation: Evaluation, scores: Sequence[Score], shown: int = pieces.SH
         )
     if shown < 0:
         raise ValueError(f"{shown} pieces cannot be shown; give 0 or more")
-    cards, music = pieces.cards(evaluation, scores[:shown])
-    parts = sections(evaluation, cards, rolls.are_long(scores[:shown]))
+    cards, music = piece_cards.cards(evaluation, scores[:shown])
+    parts = sections(evaluation, cards, svg_piano_rolls.are_long(scores[:shown]))
     body = markup(
         _head(evaluation, parts),
         element("main", [_section(part) for part in parts]),
@@ -80,8 +80,8 @@ def _style() -> str:
     """The style, with the shades of velocity on paper and on a dark screen."""
     folder = resources.files("crnn_gan.report")
     style = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in STYLES)
-    light = "".join(f".{name}{{--shade:{colour}}}" for name, colour, _ in rolls.shades())
-    dark = "".join(f".{name}{{--shade:{colour}}}" for name, _, colour in rolls.shades())
+    light = "".join(f".{name}{{--shade:{colour}}}" for name, colour, _ in svg_piano_rolls.shades())
+    dark = "".join(f".{name}{{--shade:{colour}}}" for name, _, colour in svg_piano_rolls.shades())
     return f"{light}\n@media screen and (prefers-color-scheme:dark){{{dark}}}\n{style}"
 
 

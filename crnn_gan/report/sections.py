@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from crnn_gan.evaluation.evaluation import Evaluation, Training
 from crnn_gan.metrics.bands import in_words
-from crnn_gan.report import pieces, plots, tables, words
+from crnn_gan.report import html_tables, piece_cards, plots, words
 from crnn_gan.report.elements import Child, Markup, element, markup
 from crnn_gan.report.markdown import to_html
 from crnn_gan.report.numbers import count, duration, number, percent
@@ -97,7 +97,7 @@ def _pieces(evaluation: Evaluation, cards: Sequence[Markup], are_long: bool) -> 
     aside = "Time to the right in seconds, bars numbered above, pitch upwards."
     if len(cards) < total:
         aside += f" The first {len(cards)} of {total:,} pieces are shown."
-    body: list[Child] = [pieces.legend(evaluation)] if cards else []
+    body: list[Child] = [piece_cards.legend(evaluation)] if cards else []
     if not total:
         body.append(element("p", "There is no piece.", class_="none"))
     body.append(element("div", cards, class_=f"pieces{' long' if are_long else ''}"))
@@ -118,7 +118,7 @@ def _statistics(evaluation: Evaluation) -> Section:
         "Statistics",
         f"{percent(share)} of single values inside",
         key,
-        [tables.statistics_table(rows), element("p", OVERLAP, class_="about")],
+        [html_tables.statistics_table(rows), element("p", OVERLAP, class_="about")],
     )
 
 
@@ -132,7 +132,7 @@ def _distributions(evaluation: Evaluation) -> Section:
         else:
             bars.append(plots.paired_bars(row, title))
     body = [
-        pieces.key_of_sets(),
+        piece_cards.key_of_sets(),
         element("div", small, class_="multiples"),
         element("div", bars, class_="multiples broad") if bars else None,
         element("div", maps, class_="multiples broad") if maps else None,
@@ -153,7 +153,7 @@ def _figures(evaluation: Evaluation) -> Section:
         "Each figure says something of the set as a whole. The line marks the same figure of "
         "held-out real music, the dot is the generated set. What is better than that may be copied."
     )
-    body = tables.figures_table(evaluation.figures)
+    body = html_tables.figures_table(evaluation.figures)
     return Section(
         "figures", "The set as a whole", f"{len(evaluation.figures)} figures", aside, body
     )
@@ -178,9 +178,9 @@ def _originality(evaluation: Evaluation, shown: int) -> Section:
         "within the limits in 99 windows of 100, those that are copies themselves left out."
     )
     body = [
-        tables.originality_table(found),
+        html_tables.originality_table(found),
         element("p", " ".join(made), class_="about"),
-        tables.not_original_table(evaluation, shown),
+        html_tables.not_original_table(evaluation, shown),
     ]
     return Section("originality", title, ", ".join(verdicts) or "no verdict", aside, body)
 

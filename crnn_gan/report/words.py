@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from crnn_gan.evaluation.evaluation import Evaluation, Figure, PieceRow, StatisticRow
 from crnn_gan.metrics.bands import in_words, side
+from crnn_gan.originality.interval_sequences import SHORTEST
 from crnn_gan.originality.originality import PieceOriginality, SetOriginality
-from crnn_gan.originality.rows import SHORTEST
 from crnn_gan.report.numbers import count, duration, number, percent
 
 NOT_SAID = (

@@ -12,11 +12,11 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from crnn_gan.configuration import FILE
-from crnn_gan.training import checkpoint
-from crnn_gan.training.best import Best, choose, read_bands
-from crnn_gan.training.collapse import collapse_of_last
-from crnn_gan.training.rows import (
+from crnn_gan.runs import checkpoint
+from crnn_gan.runs.best import Best, choose, read_bands
+from crnn_gan.runs.collapse import collapse_of_last
+from crnn_gan.runs.configuration import FILE
+from crnn_gan.runs.tables import (
     GENERATED,
     LOSSES_FILE,
     STATISTICS_FILE,

@@ -53,7 +53,7 @@ def optimizer_variables(
       optimizer: a built one.
       moved: the variables that it was built with, by path, in their order.
     """
-    found = {}
+    found: dict[str, keras.Variable] = {}
     for name, value in vars(optimizer).items():
         name = name.lstrip("_")
         if isinstance(value, keras.optimizers.Optimizer):  # Within one that scales losses.

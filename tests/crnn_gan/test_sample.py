@@ -14,11 +14,11 @@ import mido
 import pytest
 
 from crnn_gan import export, sample
-from crnn_gan.configuration import RunConfig
 from crnn_gan.metrics.bands import Band, to_json
-from crnn_gan.models.model import config_class
-from crnn_gan.training import checkpoint
-from crnn_gan.training.rows import Row, write_rows
+from crnn_gan.music_model import config_class
+from crnn_gan.runs import checkpoint
+from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.tables import Row, write_rows
 from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import UsageError
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from crnn_gan import evaluate, export, sample, train
+from crnn_gan.generation import saved_model
+from crnn_gan.generation.interface import LONGEST_SOUND, Interface
+from crnn_gan.generation.primer import read_primer
 from crnn_gan.metrics.bands import bands
-from crnn_gan.primer import read_primer
-from crnn_gan.signatures import saved_model
-from crnn_gan.signatures.interface import LONGEST_SOUND, Interface
-from crnn_gan.training.best import read_bands
-from crnn_gan.training.rows import read_losses, read_rows
+from crnn_gan.runs.best import read_bands
+from crnn_gan.runs.tables import read_losses, read_rows
 from pipelines import dataset, prepare
 from pipelines.codecs import abc_text, audio
 from pipelines.codecs.codec import MIDI_FILE
@@ -143,7 +143,7 @@ def test_a_run_of_sound_leaves_a_wav_file_each_epoch_and_no_statistics_of_notes(
 
 
 def test_sounds_that_are_equal_are_counted_as_repeated(tmp_path):
-    from crnn_gan.training.callbacks import CollapseAlarm, EpochSound
+    from crnn_gan.runs.callbacks import CollapseAlarm, EpochSound
 
     levels = np.arange(0, 200, dtype=np.int32)
     codec = audio.Codec(sample_rate=RATE)

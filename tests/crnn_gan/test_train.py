@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from crnn_gan import train
-from crnn_gan.configuration import RunConfig, load_run
 from crnn_gan.evaluation.training_curves import read_training
-from crnn_gan.models.model import config_class
-from crnn_gan.training import checkpoint
-from crnn_gan.training.best import COMPARED, read_bands
-from crnn_gan.training.guard import TrainingError
-from crnn_gan.training.rows import read_losses, read_rows, write_rows
+from crnn_gan.music_model import config_class
+from crnn_gan.runs import checkpoint
+from crnn_gan.runs.best import COMPARED, read_bands
+from crnn_gan.runs.configuration import RunConfig, load_run
+from crnn_gan.runs.guard import TrainingError
+from crnn_gan.runs.tables import read_losses, read_rows, write_rows
 from pipelines import dataset, records
 from pipelines.command_line import UsageError, parse
 

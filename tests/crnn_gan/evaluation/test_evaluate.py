@@ -11,9 +11,9 @@ import pytest
 from random_music import pieces, write
 
 from crnn_gan import evaluate, export, sample
-from crnn_gan.configuration import RunConfig
-from crnn_gan.models.model import config_class
-from crnn_gan.training import checkpoint
+from crnn_gan.music_model import config_class
+from crnn_gan.runs import checkpoint
+from crnn_gan.runs.configuration import RunConfig
 from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.formats import midi

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from crnn_gan.configuration import RunConfig
 from crnn_gan.evaluation.training_curves import read_training
 from crnn_gan.metrics.bands import Band, to_json
-from crnn_gan.training.best import COMPARED
-from crnn_gan.training.rows import Losses, Row, write_losses, write_rows
+from crnn_gan.runs.best import COMPARED
+from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.tables import Losses, Row, write_losses, write_rows
 from pipelines.codecs.note_tuples import Codec
 
 BANDS = dict.fromkeys(COMPARED, Band(10.0, 6.0, 9.0, 14.0))

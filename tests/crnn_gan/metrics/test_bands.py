@@ -17,7 +17,7 @@ from crnn_gan.metrics.bands import (
     table,
     to_json,
 )
-from crnn_gan.originality.repeated import repeated_pieces
+from crnn_gan.metrics.repeated import repeated_pieces
 from pipelines.score import NOTE, Score
 
 BANDS = {

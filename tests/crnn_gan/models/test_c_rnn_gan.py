@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from crnn_gan.layers.minibatch_discrimination import MinibatchDiscrimination
-from crnn_gan.losses import discriminator_loss
+from crnn_gan.adversarial.losses import discriminator_loss
+from crnn_gan.adversarial.minibatch_discrimination import MinibatchDiscrimination
+from crnn_gan.generation.noise import draw_numpy
 from crnn_gan.models.c_rnn_gan import CODE, PAPER, Config, Model
-from crnn_gan.signatures.noise import draw_numpy
 from crnn_gan.training.phases import JointPhase
 from pipelines.codecs.codec import Spec
 

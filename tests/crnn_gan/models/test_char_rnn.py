@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from crnn_gan.autoregressive import counted
+from crnn_gan.autoregressive.base import counted
 from crnn_gan.layers.recurrent_stack import RecurrentStack
 from crnn_gan.models.char_rnn import Config, Model
 from pipelines.codecs import note_tuples

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from crnn_gan.generation import saved_model
+from crnn_gan.generation.noise import draw_numpy
 from crnn_gan.models.mlp_gan import ORIGINAL, RAREST, Config, Model
-from crnn_gan.signatures import saved_model
-from crnn_gan.signatures.noise import draw_numpy
 from crnn_gan.training.phases import JointPhase
 from pipelines.codecs.codec import Spec, codec_class
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from crnn_gan.generation.noise import draw_numpy
 from crnn_gan.models.seq2seq import ORIGINAL, RANDOM, SILENCE, ZERO, Config, Model, Notes, found
-from crnn_gan.signatures.noise import draw_numpy
 from pipelines.codecs.codec import Spec
 
 SPEC = Spec("roll", (None, 3, 1), "uint8", 1, "quarter", (("onset", 0, 1),))

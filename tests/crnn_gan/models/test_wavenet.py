@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from crnn_gan.conditioning import told_in_training
+from crnn_gan.autoregressive.conditioning import told_in_training
 from crnn_gan.models.wavenet import Config, Model
 from pipelines.codecs import audio, events, note_tuples, piano_roll
 

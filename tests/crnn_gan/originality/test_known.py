@@ -13,9 +13,9 @@ from melodies import in_meter, piece, random_pitches
 
 from crnn_gan.originality import alignment
 from crnn_gan.originality.alignment import Votes, align, letters, stretches
+from crnn_gan.originality.interval_sequences import is_telling, row_of
 from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import Match, PieceOriginality
-from crnn_gan.originality.rows import is_telling, row_of
 from crnn_gan.originality.suffixes import DEPTH
 from pipelines.score import Score
 

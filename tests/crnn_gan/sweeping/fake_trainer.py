@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from crnn_gan.metrics.bands import Band, to_json
-from crnn_gan.training.rows import Losses, Row, write_losses, write_rows
+from crnn_gan.runs.tables import Losses, Row, write_losses, write_rows
 
 flags = dict(word.removeprefix("--").split("=", 1) for word in sys.argv[1:] if "=" in word)
 run_dir, rate = Path(flags["run_dir"]), float(flags["learning_rate"])

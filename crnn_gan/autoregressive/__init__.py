@@ -1,0 +1,1 @@
+"""Models of likelihood that write one step after another."""

@@ -1,0 +1,154 @@
+"""Likelihood of held-out music: nats of each step, given all before it in its piece.
+
+Every piece is read from its first step, once, without a window's edge in between, and every
+step counts. Its exponential is a perplexity. The published protocol of the polyphonic sets
+leaves the first step of each piece out; both sums are kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from crnn_gan.music_model import MusicModel
+    from pipelines.batches.conditions import Conditions
+    from pipelines.batches.pieces import Pieces, Shards
+
+SHORTEST = 64  # Steps; longer batches are filled up to the next size, a quarter of an octave on.
+
+
+@dataclasses.dataclass(frozen=True)
+class Likelihood:
+    """What some pieces cost.
+
+    Attributes:
+      nats: of all steps together.
+      first_nats: of the first step of each piece together, part of `nats`.
+      steps: that were measured.
+      pieces: that they are of.
+    """
+
+    nats: float
+    first_nats: float
+    steps: int
+    pieces: int
+
+    @property
+    def per_step(self) -> float:
+        """Mean nats of a step."""
+        return self.nats / self.steps
+
+    @property
+    def per_later_step(self) -> float:
+        """Mean nats of a step, the first of each piece left out; NaN where there is no other."""
+        later = self.steps - self.pieces
+        return (self.nats - self.first_nats) / later if later else math.nan
+
+    @property
+    def perplexity(self) -> float:
+        """exp of the mean nats of a step."""
+        return math.exp(self.per_step)
+
+    def __add__(self, other: Likelihood) -> Likelihood:
+        mine, others = dataclasses.astuple(self), dataclasses.astuple(other)
+        return Likelihood(*(a + b for a, b in zip(mine, others, strict=True)))
+
+
+NOTHING = Likelihood(0.0, 0.0, 0, 0)
+
+
+def held_out_likelihood(
+    model: MusicModel,
+    pieces: Pieces | Shards,
+    conditions: Conditions | None = None,
+    most_steps: int | None = None,
+    batch_size: int = 32,
+) -> Likelihood:
+    """Measures pieces that a model was not trained on.
+
+    Args:
+      model: one that `measures_likelihood`.
+      pieces: as `open_pieces` gives them.
+      conditions: that the model is told, as in training.
+      most_steps: measures the beginning of every piece only, so long that all together have
+        about so many steps; None measures all.
+      batch_size: pieces that are measured at once.
+
+    Raises:
+      ValueError: the model gives no probabilities.
+    """
+    if not model.measures_likelihood:
+        raise ValueError(f"{model.name} gives no probabilities, so there is no likelihood")
+    found = NOTHING
+    for batch, lengths in held_out_batches(pieces, conditions, most_steps, batch_size):
+        nats = np.asarray(model.predict_on_batch({"batch": batch}), np.float64)
+        is_music = np.arange(nats.shape[1]) < lengths[:, None]
+        nats = np.where(is_music, nats[: len(lengths)], 0.0)
+        found += Likelihood(
+            float(nats.sum()), float(nats[:, 0].sum()), int(lengths.sum()), len(lengths)
+        )
+    return found
+
+
+def held_out_batches(
+    pieces: Pieces | Shards,
+    conditions: Conditions | None = None,
+    most_steps: int | None = None,
+    batch_size: int = 32,
+) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    """Gives (a batch as `MusicModel.nats` takes it, the lengths of its pieces), over all pieces.
+
+    The batch has `batch_size` rows and may be longer than its pieces: few shapes, so that few
+    graphs are made. Rows beyond the lengths, and steps beyond them, are filled up.
+    """
+    from pipelines.batches.whole_pieces import whole_pieces
+
+    longest = None if most_steps is None else longest_of(pieces.sizes, most_steps)
+    for batch in whole_pieces(pieces, batch_size, conditions):
+        batch = {name: values.numpy() for name, values in batch.items()}
+        lengths = batch.pop("lengths")
+        del batch["piece"]
+        lengths = lengths if longest is None else np.minimum(lengths, longest)
+        rows = -len(lengths) % batch_size
+        time = _filled(int(lengths.max())) - batch["music"].shape[1]
+        yield {name: _resized(values, rows, time) for name, values in batch.items()}, lengths
+
+
+def longest_of(sizes: np.ndarray, most_steps: int) -> int:
+    """Gives the length at which pieces, cut to it, have at most `most_steps` steps together.
+
+    Args:
+      sizes: int64 [piece], their lengths.
+      most_steps: 1 or more; below the number of pieces each keeps one step.
+    """
+    ascending = np.sort(sizes)
+    # With the k shortest whole and the others cut to one length.
+    left = most_steps - np.concatenate([[0], np.cumsum(ascending)[:-1]])
+    cut = left // np.arange(len(ascending), 0, -1)
+    is_cut = cut < ascending
+    return max(1, int(cut[np.argmax(is_cut)])) if is_cut.any() else int(ascending[-1])
+
+
+def _filled(time: int) -> int:
+    """Gives the next size that batches are filled up to."""
+    size = SHORTEST
+    while size < time:
+        size += max(SHORTEST, 2 ** (size.bit_length() - 1) // 4)
+    return size
+
+
+def _resized(values: np.ndarray, rows: int, time: int) -> np.ndarray:
+    """Gives [batch, time, ...] with so many rows and steps of zeros more, or steps fewer.
+
+    Of values without an axis of time (classes) only the rows.
+    """
+    widths = [(0, rows)] + [(0, 0)] * (values.ndim - 1)
+    if values.ndim > 1:
+        values = values[:, : values.shape[1] + time] if time < 0 else values
+        widths[1] = (0, max(time, 0))
+    return np.pad(values, widths)

@@ -1,0 +1,98 @@
+"""Primers: a file that pieces go on from, as the array that a model's codec makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from crnn_gan.generation.interface import longest
+from pipelines.codecs.codec import Codec, NoteCodec, ScoreCodec
+from pipelines.formats.reading import SUFFIXES, read
+from pipelines.score import Score
+
+
+@dataclasses.dataclass(frozen=True)
+class Primer:
+    """What pieces go on from.
+
+    Attributes:
+      array: [steps, ...] as the codec's spec says, int32, without what says that it ends.
+      quarters: that it lasts, of what the codec decodes; 0 of sound, whose steps are its time.
+    """
+
+    array: np.ndarray
+    quarters: float
+
+
+def read_primer(path: Path, codec: Codec, most_steps: int = 0) -> Primer:
+    """Reads a music file and encodes it.
+
+    Args:
+      path: of any format that is read for training, or of the codec's `own_suffixes`.
+      codec: of the model.
+      most_steps: takes the first steps only; 0 takes all.
+
+    Raises:
+      ValueError: the file is of no kind that fits, cannot be read or has no notes; it has pitches
+        that the codec has not; or it is longer than a piece may be. OSError: it is not there.
+    """
+    array = codec.without_end(_encoded(path, codec))
+    if not len(array):
+        raise ValueError(f"the codec {codec.name} finds nothing to encode in the primer {path}")
+    if most_steps:
+        array = array[:most_steps]
+    most = longest(codec.spec)
+    if len(array) > most:
+        raise ValueError(
+            f"the primer {path} has {len(array)} steps ({codec.spec.step}), more than {most}; "
+            "take its beginning with --primer_steps"
+        )
+    return Primer(array.astype(np.int32), _quarters(codec, array))
+
+
+def _encoded(path: Path, codec: Codec) -> np.ndarray:
+    suffix = path.suffix.lower()
+    if suffix in codec.own_suffixes:
+        return codec.read(path)
+    if suffix not in SUFFIXES:
+        fitting = ", ".join([*codec.own_suffixes, *SUFFIXES])
+        raise ValueError(
+            f"the primer {path} is of no kind that fits; a model of the codec {codec.name} goes on "
+            f"from a file that ends in {fitting}"
+        )
+    score = read(path)
+    if not len(score.notes):
+        raise ValueError(f"the primer {path} has no notes; give one that has, or no --primer")
+    try:
+        array = codec.encode(score)
+    except ValueError as error:  # Sound by a synthesizer that is not here.
+        fitting = ", ".join(codec.own_suffixes)
+        raise ValueError(f"the primer {path}: {error}; or give one of {fitting}") from None
+    if isinstance(codec, NoteCodec):
+        _refuse_other_pitches(path, score, codec, array)
+    return array
+
+
+def _quarters(codec: Codec, array: np.ndarray) -> float:
+    """How long a primer lasts: what comes after it begins there."""
+    if isinstance(codec, NoteCodec):
+        seconds = float(np.asarray(codec.struck(array[None]).seconds, np.float64).sum())
+        return seconds * 1e6 / codec.microseconds_per_quarter
+    if isinstance(codec, ScoreCodec):
+        score = codec.decode(array).score
+        return score.length_ticks / score.ticks_per_quarter
+    return 0.0
+
+
+def _refuse_other_pitches(path: Path, score: Score, codec: NoteCodec, array: np.ndarray) -> None:
+    """Raises ValueError where the file has pitches that are lost in the array."""
+    lost = set(score.notes["pitch"][~score.notes["is_drum"]].tolist())
+    lost -= set(codec.decode(array).score.notes["pitch"].tolist())
+    if lost:
+        names = ", ".join(map(str, sorted(lost)))
+        raise ValueError(
+            f"the primer {path} has pitches that the codec {codec.name} of this model does not "
+            f"hold: {names} (MIDI key numbers); transpose the primer, or leave those notes out"
+        )

@@ -1,0 +1,351 @@
+"""Exported models: a SavedModel that turns seeds into files of music, and how it is loaded.
+
+`build` needs the model to be on the TensorFlow backend; `load`, and what it gives, need
+TensorFlow alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from crnn_gan.generation import noise
+from crnn_gan.generation.audit import refuse_unsafe
+from crnn_gan.generation.interface import Argument, Interface, checked, primer_checks
+
+if TYPE_CHECKING:  # The model's file imports Keras, which an exported model does without.
+    from crnn_gan.music_model import MusicModel
+    from pipelines.codecs.codec import Codec
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """A model that makes pieces, in this process or loaded from a SavedModel.
+
+    Attributes:
+      module: has the tf.functions `generate`, `serving_default`, and `continue_primer` of a
+        model that continues.
+      interface: what they take.
+    """
+
+    module: Any
+    interface: Interface
+
+    def generate(self, **values: Any) -> dict[str, tf.Tensor]:
+        """Makes `count` pieces; values as `interface.arguments` says, those with defaults may lack.
+
+        Raises:
+          tf.errors.InvalidArgumentError: a value is out of its range.
+        """
+        return self.module.generate(**values)
+
+    def continue_primer(self, primer: Any, **values: Any) -> dict[str, tf.Tensor]:
+        """Makes `count` pieces that go on from a primer; values as for `generate`.
+
+        Args:
+          primer: [steps, ...] as the model's codec encodes it; the pieces begin with it, and
+            `length` counts what comes after.
+
+        Raises:
+          ValueError: the model cannot.
+          tf.errors.InvalidArgumentError: a value is out of its range, or the primer is empty or
+            holds what the codec does not know.
+        """
+        if not self.interface.continues:
+            raise ValueError("this model cannot go on from a primer")
+        return self.module.continue_primer(primer, **values)
+
+
+def pieces(
+    model: MusicModel,
+    codec: Codec,
+    seeds: Any,
+    lengths: Any,
+    controls: Mapping[str, Any],
+    primer: Any = None,
+) -> dict[str, tf.Tensor]:
+    """Makes one piece a seed. Checks nothing.
+
+    Args:
+      model: on the TensorFlow backend; its `generate` makes all as long as the longest.
+      codec: says what is made of what the model gives.
+      seeds: int64 [batch], one or more.
+      lengths: int32 [batch], steps of each piece.
+      controls: all that the model has, each [batch].
+      primer: [steps, ...] that all pieces begin with, before their length counts; or None.
+
+    Returns:
+      What `codec.offers` names, each [batch, ...]: the bytes of complete files, and what is in
+      them as numbers.
+    """
+    from crnn_gan.layers.loops import forward_only  # Imports Keras, which `load` does without.
+
+    batch = tf.size(seeds)
+    # Rows that nobody asked for are made, and cut away, so that a piece is the same in any batch.
+    together = model.rows_together
+    rows = tf.minimum(tf.range((batch + together - 1) // together * together), batch - 1)
+    seeds = tf.gather(tf.cast(seeds, tf.int64), rows)
+    lengths = tf.gather(tf.cast(lengths, tf.int32), rows)
+    controls = {
+        n: tf.gather(tf.cast(v, model.controls[n].dtype), rows) for n, v in controls.items()
+    }
+    spec = model.noise_spec(tf.size(seeds), tf.reduce_max(lengths))
+    drawn = noise.draw(spec, seeds)
+    for name in model.interpolated:
+        others = noise.draw({name: spec[name]}, tf.cast(controls["other_seed"], tf.int64))
+        drawn[name] = noise.between(drawn[name], others[name], controls["mix"])
+    known = {"length": lengths, "primer": primer} if model.continues else {}
+    with forward_only():
+        arrays = model.generate(drawn, **known, **controls)
+    if primer is not None:
+        begun = tf.repeat(tf.cast(primer, arrays.dtype)[None], tf.size(seeds), axis=0)
+        arrays, lengths = tf.concat([begun, arrays], 1), lengths + tf.shape(primer)[0]
+    return {name: made[:batch] for name, made in codec.outputs(arrays, lengths).items()}
+
+
+def build(model: MusicModel, codec: Codec, default_length: int) -> Sampler:
+    """Gives a sampler that holds each weight that sampling needs once. It can be saved.
+
+    Its module's methods are tf.functions that give what `pieces` gives:
+
+      generate(seed, count=1, length=default_length, each control=its default): scalars;
+        row i is the piece of seed + i.
+      serving_default(seed, length, each control): rank 1, one of each a piece.
+      continue_primer(primer, and what generate takes): of a model that continues; primer is
+        int32 [steps, ...] as the codec's spec says. Pieces begin with it; length counts after it.
+
+    All refuse what is out of range in words (`tf.errors.InvalidArgumentError`). The same
+    seed gives the same piece in any batch.
+
+    Args:
+      model: a model on the TensorFlow backend, its weights in float32.
+      codec: that of the data it was trained on.
+      default_length: steps of a piece where a caller gives none.
+
+    Raises:
+      ValueError: a default is out of its range, or `generate` needs a variable that is
+        not float32, such as the state of a seed generator.
+    """
+    interface = Interface.of(model.controls, codec, default_length, model.continues)
+    batched = _batched(model, codec, interface.arguments)
+    module = tf.Module(name="sampler")
+    module.weights = _weights(model, batched)
+    module.serving_default = batched
+    module.generate = _scalar(batched, interface.arguments)
+    if model.continues:
+        module.continue_primer = _continuing(model, codec, interface.arguments)
+    return Sampler(module, interface)
+
+
+def _batched(model: MusicModel, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
+    each = {n: dataclasses.replace(a, default=None) for n, a in arguments.items() if n != "count"}
+
+    def serving_default(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = checked(each, dict(zip(each, args, strict=False)) | kwargs)
+        return pieces(model, codec, values.pop("seed"), values.pop("length"), values)
+
+    return _function(serving_default, each, shape=[None])
+
+
+def _scalar(batched: Any, arguments: Mapping[str, Argument]) -> Any:
+    def generate(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = dict(zip(arguments, args, strict=False)) | kwargs
+        first = {name: values.pop(name)[None] for name in ("seed", "count")}
+        count = checked(arguments, first)["count"][0]
+        seeds = first["seed"] + tf.range(tf.cast(count, tf.int64))
+        return batched(seed=seeds, **{n: _repeated(value, count) for n, value in values.items()})
+
+    return _function(generate, arguments, shape=[])
+
+
+def _continuing(model: MusicModel, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
+    spec = codec.spec
+
+    def continue_primer(primer: tf.Tensor, *args: tf.Tensor, **kwargs: tf.Tensor) -> dict:
+        values = dict(zip(arguments, args, strict=False)) | kwargs
+        first = {name: value[None] for name, value in values.items() if name != "count"}
+        count = checked(arguments, {"seed": first["seed"], "count": values["count"][None]})["count"]
+        with tf.control_dependencies(primer_checks(primer, spec)):
+            primer = tf.identity(primer)
+        first = checked(arguments, first)
+        seeds = first.pop("seed") + tf.range(tf.cast(count[0], tf.int64))
+        each = {n: _repeated(value[0], count[0]) for n, value in first.items()}
+        return pieces(model, codec, seeds, each.pop("length"), each, primer)
+
+    shape = [None, *spec.shape[1:]]
+    return _function(continue_primer, arguments, [], {"primer": tf.TensorSpec(shape, tf.int32)})
+
+
+def _function(
+    python_function: Callable,
+    arguments: Mapping[str, Argument],
+    shape: list[int | None],
+    before: Mapping[str, tf.TensorSpec] | None = None,
+) -> Any:
+    """Gives a tf.function whose parameters are the arguments, each of this shape.
+
+    `before` are parameters of other shapes that come first, by name.
+    """
+    before = before or {}
+    kind, absent = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+    parameters = [inspect.Parameter(name, kind) for name in before]
+    parameters += [
+        inspect.Parameter(n, kind, default=absent if a.default is None else _constant(a))
+        for n, a in arguments.items()
+    ]
+    # tf.function and SavedModel take names and defaults from here, so that a caller in
+    # Python may write generate(seed=7) for a model whose controls are known only now.
+    python_function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in before.items()]
+    specs += [
+        tf.TensorSpec(shape + [a.size] * bool(a.size), a.dtype, name)
+        for name, a in arguments.items()
+    ]
+    return tf.function(python_function, input_signature=specs)
+
+
+def _repeated(value: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Gives a number, or a vector, once for each of some pieces."""
+    return tf.repeat(value[None], count, axis=0)
+
+
+def _constant(argument: Argument) -> Any:
+    """Gives an argument's default as a parameter of a tf.function takes it."""
+    return tf.constant(argument.default, argument.dtype) if argument.size else argument.default
+
+
+def _weights(model: MusicModel, function: Any) -> list[tf.Variable]:
+    """Lists the variables that a function reads, in the order that the model has them."""
+    read = {id(variable) for variable in function.get_concrete_function().graph.variables}
+    named = [(v.path, v.value) for v in model.variables if id(v.value) in read]
+    if wrong := [f"{path} ({v.dtype.name})" for path, v in named if v.dtype != tf.float32]:
+        raise ValueError(
+            f"sampling reads {', '.join(wrong)}; an exported model holds float32 weights only: "
+            "load it in float32, and let generate take its randomness from the noise"
+        )
+    return [variable for _, variable in named]
+
+
+def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -> None:
+    """Writes an exported model: SavedModel, signature.json, config.json, card.md.
+
+    It is made beside `folder` and renamed into place when it is whole; an exported model
+    that is already there is replaced at once, and stays if anything fails before.
+
+    Raises:
+      ValueError: `folder` exists and is not an exported model, or the model would touch
+        more than numbers (see `audit`).
+      OSError: it cannot be written.
+    """
+    folder = Path(folder).absolute()
+    refuse_target(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        staging.chmod(0o755)  # mkdtemp gives 0700, and others are meant to read it.
+        _write(sampler, staging, config, card)
+        refuse_unsafe(staging)
+        _flush(staging)
+        _put_in_place(staging, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def refuse_target(folder: Path) -> None:
+    """Refuses to replace what is not an exported model.
+
+    Raises:
+      ValueError: `folder` is something else.
+    """
+    if folder.exists() and not (folder / "saved_model.pb").is_file():
+        raise ValueError(f"{folder} exists and is not an exported model; give another directory")
+
+
+def _write(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -> None:
+    module = sampler.module
+    signatures = {name: getattr(module, name) for name in names_of(sampler.interface)}
+    # The gradients of hand-written layers are for training, and cannot be saved from a loop.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
+    names = names_of(sampler.interface)
+    described = {**sampler.interface.to_json(), "signatures": operations(folder, names)}
+    for name, values in (("signature.json", described), ("config.json", config)):
+        text = json.dumps(values, indent=2, allow_nan=False)
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+    (folder / "card.md").write_text(card, encoding="utf-8")
+
+
+def names_of(interface: Interface) -> tuple[str, ...]:
+    """Names the signatures of an exported model."""
+    both = ("serving_default", "generate")
+    return (*both, "continue_primer") if interface.continues else both
+
+
+def operations(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Gives, for each signature, the operation, its output's index, dtype and shape of each tensor.
+
+    The names that the C interface of TensorFlow wants are made while saving, so they are
+    read from the file; None in a shape is an axis of any size.
+    """
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    definitions = saved.meta_graphs[0].signature_def
+
+    def tensor(info: Any) -> dict[str, Any]:
+        operation, index = info.name.split(":")
+        shape = [None if axis.size < 0 else axis.size for axis in info.tensor_shape.dim]
+        dtype = tf.as_dtype(info.dtype).name
+        return {"operation": operation, "index": int(index), "dtype": dtype, "shape": shape}
+
+    return {
+        name: {
+            "inputs": {n: tensor(info) for n, info in sorted(definitions[name].inputs.items())},
+            "outputs": {n: tensor(info) for n, info in sorted(definitions[name].outputs.items())},
+        }
+        for name in sorted(names)
+    }
+
+
+def _flush(folder: Path) -> None:
+    """Waits until everything in a folder is on the disk."""
+    for path in (folder, *folder.rglob("*")):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _put_in_place(staging: Path, folder: Path) -> None:
+    if not folder.exists():
+        staging.rename(folder)
+        return
+    retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
+    folder.rename(retired)  # Onto an empty directory, which is what POSIX allows.
+    try:
+        staging.rename(folder)
+    except OSError:
+        retired.rename(folder)
+        raise
+    shutil.rmtree(retired)
+
+
+def load(folder: Path) -> Sampler:
+    """Loads an exported model for sampling, after an audit of its graph. Needs no Keras.
+
+    Raises:
+      ValueError: the folder is not an exported model, or its graph would touch files, the
+        network or Python.
+    """
+    interface = Interface.read(Path(folder))
+    refuse_unsafe(Path(folder))
+    return Sampler(tf.saved_model.load(str(folder)), interface)

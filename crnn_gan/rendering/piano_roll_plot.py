@@ -1,0 +1,200 @@
+"""Piano rolls: a Score as a picture, time to the right, pitch upwards, velocity as colour.
+
+Drawn with matplotlib's objects, never pyplot: no figure outlives its call, and nothing
+outside is changed, so a training run may draw one an epoch for as long as it likes.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import Collection, LineCollection, PolyCollection
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox, IdentityTransform
+from PIL import Image
+
+from crnn_gan.rendering import velocity_colours
+from pipelines.atomic_file import write_atomically
+from pipelines.score import Score
+
+WIDTH = 1600  # Pixels.
+LEFT, RIGHT, TOP, BOTTOM, GAP = 64, 24, 60, 58, 34  # Pixels around and between the rows.
+TICK, PAD = 3 / 72 * 100, 3.5 / 72 * 100  # Pixels of a tick, and from there to its label.
+HALF_TONE = 8  # Pixels, unless many rows or a wide span need less.
+TALLEST = 1800  # Pixels for all rows together.
+SHORTEST = 3.5  # Pixels, so that the shortest notes are seen too.
+QUARTERS_A_ROW, MOST_ROWS = 64, 8  # Longer pieces get longer rows.
+FEWEST_HALF_TONES = 25
+
+INK, FAINT, BLACK_KEY, DRUM = "#2b2f36", "#d9dce1", "#f3f4f6", "#9aa0a8"
+SOFT_TO_LOUD = LinearSegmentedColormap.from_list("soft_to_loud", velocity_colours.SOFT_TO_LOUD)
+VELOCITY = Normalize(1, 127)
+
+
+def draw(score: Score, title: str = "") -> np.ndarray:
+    """Draws a piece; a long one in several rows, as a page of music.
+
+    Args:
+      score: any piece; an empty one gives an empty roll.
+      title: written above; the count of notes follows it.
+
+    Returns:
+      The picture, uint8 [height, width, 3], red green blue. It is 1600 pixels wide; its
+      height follows from the span of the pitches and the count of rows.
+    """
+    rows, quarters = _rows(score)
+    lowest, highest = _pitches(score)
+    half_tone = min(HALF_TONE, TALLEST / (rows * (highest - lowest)))
+    row_height = half_tone * (highest - lowest)
+    height = round(TOP + rows * row_height + (rows - 1) * GAP + BOTTOM)
+    figure = Figure(figsize=(WIDTH / 100, height / 100), dpi=100, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    for row in range(rows):
+        bottom = height - TOP - (row + 1) * row_height - row * GAP
+        place = _Row(row * quarters, (row + 1) * quarters, lowest, half_tone, bottom, row_height)
+        _frame(figure, place)
+        _notes(figure, place, score)
+    _write(figure, (LEFT + WIDTH - RIGHT) / 2, bottom - 27, "quarters", 10, ha="center", va="top")
+    _head(figure, height, title, len(score.notes))
+    canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    del canvas, figure
+    # A figure is in cycles with its megabytes of canvas. Looking through young objects alone
+    # takes no time that can be measured and keeps memory 100 MB lower than waiting does.
+    gc.collect(1)
+    return picture
+
+
+def encode_png(picture: np.ndarray) -> bytes:
+    """Gives the PNG file of a picture, uint8 [height, width, 3]."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+def save_png(score: Score, path: str | Path, title: str = "") -> None:
+    """Draws a piece into a PNG file, which is there whole or not at all."""
+    write_atomically(Path(path), encode_png(draw(score, title)))
+
+
+class _Row(NamedTuple):
+    """Where a row of the roll is: quarters from left to right, and pixels from the bottom."""
+
+    first_quarter: int
+    last_quarter: int
+    lowest: float
+    half_tone: float
+    bottom: float
+    height: float
+
+    @property
+    def top(self) -> float:
+        """Its upper edge, pixels."""
+        return self.bottom + self.height
+
+    def x(self, quarters: Any) -> Any:
+        """Gives the pixels of times."""
+        share = (quarters - self.first_quarter) / (self.last_quarter - self.first_quarter)
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+    def y(self, pitches: Any) -> Any:
+        """Gives the pixels of pitches."""
+        return self.bottom + (pitches - self.lowest) * self.half_tone
+
+
+def _add(figure: Figure, artist: Collection) -> Collection:
+    """Adds what is given in pixels; axes would take most of the time."""
+    artist.set_transform(IdentityTransform())
+    figure.add_artist(artist)
+    return artist
+
+
+def _corners(left: float, bottom: float, right: float, top: float) -> list[tuple[float, float]]:
+    return [(left, bottom), (left, top), (right, top), (right, bottom)]
+
+
+def _write(figure: Figure, x: float, y: float, text: str, points: float, **how: Any) -> None:
+    # A dollar sign in a title is no formula.
+    how = {"color": INK, "parse_math": False, **how}
+    figure.text(x, y, text, fontsize=points, transform=IdentityTransform(), **how)
+
+
+def _rows(score: Score) -> tuple[int, int]:
+    """Gives the count of rows and the quarters of each, whole groups of 4."""
+    quarters = max(1, -(-score.length_ticks // score.ticks_per_quarter))
+    rows = min(-(-quarters // QUARTERS_A_ROW), MOST_ROWS)
+    return rows, max(16, -(-quarters // (4 * rows)) * 4)
+
+
+def _pitches(score: Score) -> tuple[float, float]:
+    """Gives the lowest and highest edge of a row, half tones: two octaves or more."""
+    pitches = score.notes["pitch"].astype(int)
+    low, high = (pitches.min(), pitches.max()) if len(pitches) else (60, 60)
+    room = max(0, FEWEST_HALF_TONES - (high - low + 3)) / 2
+    return float(low - 1.5 - np.ceil(room)), float(high + 1.5 + np.floor(room))
+
+
+def _frame(figure: Figure, row: _Row) -> None:
+    """Sets up a row: stripes for the black keys, a line an octave, a tick every few quarters."""
+    right, highest = WIDTH - RIGHT, row.lowest + row.height / row.half_tone
+    keys = np.arange(np.ceil(row.lowest), np.floor(highest) + 1)
+    black = row.y(keys[np.isin(keys % 12, [1, 3, 6, 8, 10])])
+    stripes = [_corners(LEFT, y - row.half_tone / 2, right, y + row.half_tone / 2) for y in black]
+    _add(figure, PolyCollection(stripes, facecolors=BLACK_KEY, linewidths=0, zorder=0))
+    octaves = [key for key in range(0, 128, 12) if row.lowest < key < highest]
+    span = row.last_quarter - row.first_quarter
+    step = 4 * max(1, round(span / 64))
+    ticks = range(row.first_quarter, row.last_quarter + 1, step)
+    lines: list[Any] = [[(LEFT, row.y(key - 0.5)), (right, row.y(key - 0.5))] for key in octaves]
+    lines += [[(row.x(beat), row.bottom), (row.x(beat), row.top)] for beat in ticks]
+    _add(figure, LineCollection(lines, colors=FAINT, linewidths=0.8, zorder=1))
+    frame = _corners(LEFT, row.bottom, right, row.top)
+    edges = [[*frame, frame[0]]]
+    edges += [[(LEFT - TICK, row.y(key)), (LEFT, row.y(key))] for key in octaves]
+    edges += [[(row.x(beat), row.bottom - TICK), (row.x(beat), row.bottom)] for beat in ticks]
+    _add(figure, LineCollection(edges, colors=FAINT, linewidths=0.8, zorder=2.5))
+    for key in octaves:
+        place = LEFT - TICK - PAD, row.y(key)
+        _write(figure, *place, f"C{key // 12 - 1}", 9, ha="right", va="center_baseline")
+    for beat in ticks:
+        _write(figure, row.x(beat), row.bottom - TICK - PAD, f"{beat}", 9, ha="center", va="top")
+
+
+def _notes(figure: Figure, row: _Row, score: Score) -> None:
+    """Draws the notes that sound within a row as bars, softer ones lighter."""
+    notes, ticks = score.notes, score.ticks_per_quarter
+    is_here = notes["onset"] < row.last_quarter * ticks
+    notes = notes[is_here & (score.end_ticks > row.first_quarter * ticks)]
+    left = row.x(notes["onset"] / ticks)
+    right = np.maximum(row.x((notes["onset"] + notes["duration"]) / ticks), left + SHORTEST)
+    low, high = (row.y(notes["pitch"] + side) for side in (-0.42, 0.42))
+    corners = [(left, low), (left, high), (right, high), (right, low)]
+    bars = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+    colours = SOFT_TO_LOUD(VELOCITY(notes["velocity"]))
+    colours[notes["is_drum"]] = to_rgba(DRUM)
+    edge = row.half_tone / 16  # White, tells repeated notes apart.
+    drawn = PolyCollection(
+        list(bars), facecolors=colours, edgecolors="white", linewidths=edge, zorder=2
+    )
+    drawn.set_clip_box(Bbox([(LEFT, row.bottom), (WIDTH - RIGHT, row.top)]))
+    _add(figure, drawn)
+
+
+def _head(figure: Figure, height: int, title: str, count: int) -> None:
+    """Writes the title on the left and the key of the colours on the right."""
+    notes = f"{count} note{'' if count == 1 else 's'}"
+    _write(figure, LEFT, height - 30, title or notes, 14, va="center")
+    if title:
+        extent = figure.texts[-1].get_window_extent()
+        _write(figure, extent.x1 + 16, height - 31, notes, 11, va="center", color=DRUM)
+    right = WIDTH - RIGHT
+    shades = np.broadcast_to(SOFT_TO_LOUD(np.linspace(0, 1, 120)), (10, 120, 4))
+    figure.figimage(shades, right - 150, height - 36)
+    for x, text in [(right - 156, "velocity  1"), (right, "127")]:
+        _write(figure, x, height - 31, text, 9, va="center", ha="right")

@@ -1,0 +1,92 @@
+"""Callbacks that steer a run and keep it: schedules, checkpoints, and the end of a lost one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from crnn_gan.runs import checkpoint
+from crnn_gan.runs.best import Best
+from crnn_gan.training.phases import MOST_SKIPPED_IN_A_ROW
+
+
+class TrainingError(ValueError):
+    """Training that cannot go on; its text says what to try."""
+
+
+class EpochSchedule(keras.callbacks.Callback):
+    """Tells the model which epoch begins: learning rates, length of the curriculum."""
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Calls `MusicModel.begin_epoch`."""
+        self.model.begin_epoch(epoch)
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends the run when too many updates of a phase in a row were not finite.
+
+    Single ones are skipped inside the graph and counted; it says how many, each epoch.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Looks for the mark that the graph leaves.
+
+        Raises:
+          TrainingError: names the phase.
+        """
+        for name, value in (logs or {}).items():
+            if name.endswith("_loss") and not math.isfinite(float(value)):
+                raise TrainingError(
+                    f"the phase {name.removesuffix('_loss')!r} gave no finite update "
+                    f"{MOST_SKIPPED_IN_A_ROW} times in a row. The last checkpoint is good: try a "
+                    "lower --learning_rate, a lower --max_grad_norm or --precision=float32"
+                )
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Says how many updates were skipped so far, if any."""
+        counts = {name: int(v) for name, v in self.model.skipped.items() if int(v)}
+        if counts:
+            said = ", ".join(f"{count} of {name}" for name, count in counts.items())
+            print(f"updates skipped so far because they were not finite: {said}", flush=True)
+
+
+class SaveCheckpoint(keras.callbacks.Callback):
+    """Writes a checkpoint at the end of every n-th epoch, and of the last; spares the best.
+
+    Put it after what writes the epoch's row: from the rows it is chosen which is best.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        every: int,
+        total_epochs: int,
+        choose: Callable[[Collection[int]], Best | None] = lambda epochs: None,
+    ):
+        """Makes the callback.
+
+        Args:
+          run_dir: of the run.
+          every: epochs from one checkpoint to the next.
+          total_epochs: of all stages.
+          choose: epochs that have a checkpoint -> the best of them, which stays.
+        """
+        super().__init__()
+        self.run_dir, self.every, self.total_epochs = run_dir, every, total_epochs
+        self.choose = choose
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Writes it.
+
+        Raises:
+          CheckpointError: it could not be written; earlier ones are untouched.
+        """
+        number = epoch + 1
+        if number % self.every == 0 or number == self.total_epochs:
+            best = self.choose([*checkpoint.epochs(self.run_dir), number])
+            spared = [best.epoch] if best else []
+            checkpoint.save(self.run_dir, self.model, number, spared)

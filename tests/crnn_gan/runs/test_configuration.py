@@ -1,0 +1,106 @@
+"""config.json: what a run is built from again, and what is said when it cannot be."""
+
+import dataclasses
+import importlib.metadata
+import json
+
+import keras
+import pytest
+
+from crnn_gan.music_model import config_class
+from crnn_gan.runs import configuration
+from crnn_gan.runs.configuration import RunConfig, load_run
+from pipelines.codecs.note_tuples import Codec
+
+SETTINGS = {"window_steps": 8, "hidden_size_g": 5, "hidden_size_d": 4, "average": 0.0}
+
+
+def a_run(**changed) -> RunConfig:
+    codec = Codec(tones_per_cell=2, ticks_per_quarter=24)
+    values = {
+        "model": "c_rnn_gan",
+        "config": dataclasses.asdict(config_class("c_rnn_gan")(**SETTINGS)),
+        "codec": codec.to_json(),
+        "spec": dataclasses.replace(codec.spec, classes={"composer": ("bach", "haydn")}),
+        "training": {"precision": "float32", "seed": 3, "composer": ["bach"]},
+        "data": {"configuration": "0" * 64, "licence": "CC BY 4.0"},
+        "versions": {"keras": "3.14.0"},
+    }
+    return RunConfig(**{**values, **changed})
+
+
+def test_a_configuration_comes_back_as_it_was_written(tmp_path):
+    a_run().write(tmp_path)
+    assert RunConfig.read(tmp_path) == a_run()
+
+
+def test_the_file_is_json_that_names_every_setting_of_the_model(tmp_path):
+    a_run().write(tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text())
+    fields = {field.name for field in dataclasses.fields(config_class("c_rnn_gan"))}
+    assert values["config"].keys() == fields
+    assert values["config"]["hidden_size_g"] == 5
+    assert values["spec"]["classes"] == {"composer": ["bach", "haydn"]}
+
+
+def test_the_codec_of_a_run_is_built_with_its_fields(tmp_path):
+    a_run().write(tmp_path)
+    assert RunConfig.read(tmp_path).build_codec() == Codec(tones_per_cell=2, ticks_per_quarter=24)
+
+
+def test_the_model_of_a_run_is_the_same_each_time_and_another_seed_gives_another():
+    first, again = (a_run().build_model().generator.get_weights() for _ in range(2))
+    other = a_run(training={"precision": "float32", "seed": 4}).build_model()
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert any((a != b).any() for a, b in zip(first, other.generator.get_weights(), strict=True))
+
+
+def test_a_directory_without_a_configuration_is_no_run(tmp_path):
+    with pytest.raises(ValueError, match=r"is not a run directory.*give the --run_dir of"):
+        RunConfig.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"model": "c_rnn_', "Unterminated string"),
+        ("[]", "not a mapping"),
+        ("{}", "spec"),
+        ('{"spec": {"kind": "vectors"}}', "shape"),
+    ],
+)
+def test_a_damaged_configuration_is_named(tmp_path, content, said):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ValueError, match=rf"config\.json cannot be read: .*{said}"):
+        RunConfig.read(tmp_path)
+
+
+def test_settings_that_this_version_does_not_know_are_named():
+    run = a_run(config={**a_run().config, "number_of_hats": 3})
+    with pytest.raises(
+        ValueError, match=r"the settings of c_rnn_gan are not those of this version.*number_of_hats"
+    ):
+        run.build_model()
+
+
+def test_a_model_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(ValueError, match=r"no model 'composer_9000'.*c_rnn_gan"):
+        a_run(model="composer_9000").build_model()
+
+
+def test_a_run_that_was_never_trained_cannot_be_loaded(tmp_path):
+    a_run().write(tmp_path)
+    with pytest.raises(ValueError, match=r"has no checkpoint yet; train it for an epoch first"):
+        load_run(tmp_path)
+
+
+def test_the_versions_are_those_of_the_installed_packages():
+    versions = configuration.versions()
+    assert versions["keras"] == importlib.metadata.version("keras")
+    assert {"tensorflow", "numpy", "symusic", "music21", "git_revision"} < versions.keys()
+
+
+def test_recurrent_nets_are_compiled_by_xla_on_jax_and_not_on_a_cpu_with_tensorflow():
+    if configuration.automatic_precision() != "float32":
+        pytest.skip("this machine has a GPU")
+    assert configuration.wants_jit() == (keras.backend.backend() == "jax")
