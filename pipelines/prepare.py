@@ -29,7 +29,7 @@ from typing import Literal
 
 from pipelines import records
 from pipelines.codecs.codec import Codec, codec_class
-from pipelines.command_line import flag, parse, peek, run_command
+from pipelines.command_line import Settings, flag, parse, peek, run_command
 from pipelines.file_lock import locked
 from pipelines.preparation import data_card, listing, making, pool
 from pipelines.preparation.duplicates import kind_of
@@ -46,7 +46,7 @@ MOST_WORKERS = 512  # Each is a process; a machine with more cores than that run
 
 
 @dataclasses.dataclass(frozen=True)
-class Flags:
+class Flags(Settings):
     """What to prepare and where."""
 
     data_dir: str = flag(help="directory to write; made where it is missing")
@@ -54,7 +54,9 @@ class Flags:
     codec: str = flag(
         default="note_tuples", help="what music becomes: the name of a file in pipelines/codecs"
     )
-    workers: int | None = flag(default=None, help="processes; by default one a CPU core")
+    workers: int | None = flag(
+        default=None, help="processes; by default one a CPU core", at_least=1, at_most=MOST_WORKERS
+    )
     runner: Literal["pool", "beam"] = flag(
         default="pool", help="pool: processes of this machine; beam: Apache Beam, on its runners"
     )
@@ -68,9 +70,14 @@ class Flags:
         help="writes data_card.md and data_card.png beside the records; drawing takes a second "
         "or two, whatever the collection",
     )
-    train_fraction: float = flag(default=0.8, help="share of the groups of pieces to train on")
+    train_fraction: float = flag(
+        default=0.8, help="share of the groups of pieces to train on", above=0, at_most=1
+    )
     validation_fraction: float = flag(
-        default=0.1, help="share of the groups to validate on; what is left is the test"
+        default=0.1,
+        help="share of the groups to validate on; what is left is the test",
+        at_least=0,
+        below=1,
     )
 
 
@@ -90,11 +97,6 @@ def prepare(
       OSError: a download fails, the disk is full, or `data_dir` cannot be written.
     """
     fractions = Fractions(flags.train_fraction, flags.validation_fraction).check()
-    if flags.workers is not None and not 1 <= flags.workers <= MOST_WORKERS:
-        raise ValueError(
-            f"workers is {flags.workers}; give 1 to {MOST_WORKERS}, such as the "
-            f"{pool.cpu_cores()} cores here"
-        )
     if flags.beam_options and flags.runner != "beam":
         raise ValueError(
             "beam_options is for Apache Beam; add --runner=beam or leave the options out"

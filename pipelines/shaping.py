@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from pipelines import keys
-from pipelines.command_line import flag
+from pipelines.command_line import Settings, UsageError, flag
 from pipelines.score import Score
 
 LAST_PIANO_PROGRAM = 7  # General MIDI: 0 to 7 are pianos, clavinet and harpsichord included.
@@ -26,7 +26,7 @@ COMMON_TONIC = {False: 0, True: 9}  # By is_minor: C major, A minor.
 
 
 @dataclasses.dataclass(frozen=True)
-class Shaping:
+class Shaping(Settings):
     """What is left out of a collection, and what is changed in it.
 
     Raises ValueError when a field is out of its range.
@@ -43,8 +43,12 @@ class Shaping:
     solo_piano: bool = flag(
         default=False, help="keeps pieces of piano programs alone (0 to 7), without drums"
     )
-    minimum_notes: int | None = flag(default=None, help="leaves out pieces of fewer notes")
-    maximum_notes: int | None = flag(default=None, help="leaves out pieces of more notes")
+    minimum_notes: int | None = flag(
+        default=None, help="leaves out pieces of fewer notes", at_least=1
+    )
+    maximum_notes: int | None = flag(
+        default=None, help="leaves out pieces of more notes", at_least=1
+    )
     apply_pedal: bool = flag(
         default=False, help="lets notes ring as long as the sustain pedal holds them"
     )
@@ -55,21 +59,12 @@ class Shaping:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for meter in self.meters:
             _parsed(meter)
-        for name, choices in (
-            ("common_key", ("no", "profile", "signature")),
-            ("duplicates", ("keep", "exact", "near")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; give one of {', '.join(choices)}"
-                )
         least, most = self.minimum_notes, self.maximum_notes
-        if least is not None and least < 1:
-            raise ValueError(f"minimum_notes is {least}; give 1 or more")
-        if most is not None and most < (least or 1):
-            raise ValueError(f"maximum_notes is {most}; give {least or 1} or more")
+        if least is not None and most is not None and most < least:
+            raise UsageError(f"--maximum_notes is {most}; give {least} or more, the minimum_notes")
 
     def apply(self, score: Score) -> Score:
         """Gives the piece as it is to be encoded; the same Score where all is off.

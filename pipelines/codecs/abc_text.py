@@ -58,10 +58,6 @@ class Codec(codec.ScoreCodec):
         "leaves only the notes; whole is the text as it stands",
     )
 
-    def __post_init__(self) -> None:
-        choices = ("music", "none", "whole")
-        self.require(self.headers in choices, f"headers is one of {', '.join(choices)}")
-
     @property
     def blocks(self) -> tuple[tuple[str, int, int], ...]:
         """The vocabulary: (name, first, size)."""

@@ -44,7 +44,7 @@ class Codec(codec.Codec):
     file: ClassVar[codec.File] = codec.File("wav_bytes", ".wav", "WAV file")
     own_suffixes: ClassVar[tuple[str, ...]] = (".wav",)
 
-    sample_rate: int = flag(8000, "samples a second, 4000 to 16000")
+    sample_rate: int = flag(8000, "samples a second", at_least=4000, at_most=16_000)
     renderer: Literal["additive", "fluidsynth"] = flag(
         "additive",
         "additive: a piano of sines, of this project; fluidsynth: needs the extra 'audio', the "
@@ -53,10 +53,7 @@ class Codec(codec.Codec):
     soundfont: str = flag("", "an SF2 file, for renderer=fluidsynth")
 
     def __post_init__(self) -> None:
-        self.require_ranges(sample_rate=(4000, 16000))
-        self.require(
-            self.renderer in ("additive", "fluidsynth"), "renderer is one of additive, fluidsynth"
-        )
+        super().__post_init__()
         self.require(
             self.renderer == "additive" or bool(self.soundfont),
             "renderer=fluidsynth needs a soundfont; add --soundfont=FILE.sf2",

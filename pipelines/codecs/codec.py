@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from pipelines.command_line import Settings
 from pipelines.score import NOTE, PEDAL, TEMPO, Score, sorted_by_tick
 
 NOTE_COLUMNS = ("onset", "duration", "pitch", "velocity")  # Of what `NoteCodec.notes` gives.
@@ -113,11 +114,11 @@ class Struck(NamedTuple):
     seconds: Any
 
 
-class Codec(abc.ABC):
+class Codec(Settings, abc.ABC):
     """Turns Scores into arrays. One file a codec; its fields are its flags.
 
-    Subclasses are named `Codec` in their file and are frozen dataclasses whose fields have
-    a help text in `metadata["help"]`. The encoding side is NumPy; TensorFlow is imported
+    Subclasses are named `Codec` in their file and are frozen dataclasses whose fields are made
+    by `flag`. The encoding side is NumPy; TensorFlow is imported
     only when one of the methods on tensors is called. Most are `NoteCodec`s; text is a
     `ScoreCodec`; of sound no Score comes back.
 
@@ -174,12 +175,6 @@ class Codec(abc.ABC):
         """Raises ValueError, the codec's name before the text, where the fact does not hold."""
         if not fact:
             raise ValueError(f"codec {self.name}: {text}")
-
-    def require_ranges(self, **ranges: tuple[float, float]) -> None:
-        """Raises ValueError where a field is not within its (lowest, highest)."""
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            self.require(low <= value <= high, f"{name} is {value}; give {low} to {high}")
 
     def dequantize(self, arrays: Any, uniform: Any) -> Any:
         """Spreads each value evenly over what decodes alike; see the codecs that can.

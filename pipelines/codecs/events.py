@@ -44,17 +44,20 @@ class Codec(codec.NoteCodec):
 
     name: ClassVar[str] = "events"
 
-    step_milliseconds: int = flag(10, "grid of time, milliseconds, 1 to 1000")
-    shift_steps: int = flag(100, "the longest time shift of one token, steps, 10 to 10000")
-    velocity_levels: int = flag(32, "levels of loudness, 1 to 127")
+    step_milliseconds: int = flag(10, "grid of time, milliseconds", at_least=1, at_most=1000)
+    shift_steps: int = flag(
+        100, "the longest time shift of one token, steps", at_least=10, at_most=10_000
+    )
+    velocity_levels: int = flag(32, "levels of loudness", at_least=1, at_most=127)
     pedal_levels: int = flag(
         0,
-        "levels of the sustain pedal: 0 leaves it out, 2 are up and down, more (to 128) half pedal",
+        "levels of the sustain pedal: 0 leaves it out, 2 are up and down, more half pedal; never 1",
+        at_least=0,
+        at_most=128,
     )
 
     def __post_init__(self) -> None:
-        self.require_ranges(step_milliseconds=(1, 1000), shift_steps=(10, 10_000))
-        self.require_ranges(velocity_levels=(1, 127), pedal_levels=(0, 128))
+        super().__post_init__()
         self.require(self.pedal_levels != 1, "pedal_levels is 1; give 0 for none, or 2 to 128")
 
     @property

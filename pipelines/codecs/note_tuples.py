@@ -44,12 +44,16 @@ class Codec(codec.NoteCodec):
 
     name: ClassVar[str] = "note_tuples"
 
-    tones_per_cell: int = flag(1, "tones that share a cell, 1 or more; 3 is C-RNN-GAN-3")
+    tones_per_cell: int = flag(1, "tones that share a cell; 3 is C-RNN-GAN-3", at_least=1)
     quadruplet_per_tone: bool = flag(
         False, "each tone of a cell has a time of its own (the paper), not one a cell (its code)"
     )
-    ticks_per_quarter: int = flag(12, "grid of time, ticks in a quarter note; the paper has 384")  # type: ignore[assignment]
-    longest_quarters: int = flag(16, "longest gap and longest note, quarters; above it is cut")
+    ticks_per_quarter: int = flag(  # type: ignore[assignment]
+        12, "grid of time, ticks in a quarter note; the paper has 384", at_least=1, at_most=960
+    )
+    longest_quarters: int = flag(
+        16, "longest gap and longest note, quarters; above it is cut", at_least=1, at_most=64
+    )
     pitch_features: Literal["circle_of_fifths", "number"] = flag(
         "circle_of_fifths",
         "circle_of_fifths: height and the place of the pitch class on the circle of fifths; "
@@ -65,24 +69,15 @@ class Codec(codec.NoteCodec):
         "where cells hold several tones, a feature of its own says whether a tone sounds; "
         "nopresence: a velocity of 0 is silence, as in the paper",
     )
-    quarters_per_minute: float = flag(100.0, "tempo of decoded pieces")
+    quarters_per_minute: float = flag(100.0, "tempo of decoded pieces", at_least=10, at_most=1000)
 
     def __post_init__(self) -> None:
-        self.require(
-            self.tones_per_cell >= 1, f"tones_per_cell is {self.tones_per_cell}; give 1 or more"
-        )
-        self.require_ranges(ticks_per_quarter=(1, 960), longest_quarters=(1, 64))
-        self.require_ranges(quarters_per_minute=(10, 1000))
+        super().__post_init__()
         self.require(
             self.longest_ticks >= 2,
             "longest_quarters x ticks_per_quarter is 1 tick, which has no logarithm to divide by; "
             "give more of either",
         )
-        choices = ("circle_of_fifths", "number")
-        self.require(
-            self.pitch_features in choices, f"pitch_features is one of {', '.join(choices)}"
-        )
-        self.require(self.scaling in ("unit", "raw"), "scaling is one of unit, raw")
         self.require(
             self.scaling == "unit" or self.pitch_features == "number",
             "scaling=raw has no circle of fifths; add --pitch_features=number",

@@ -72,26 +72,33 @@ class Codec(codec.NoteCodec):
         "frame",
         "velocity",
     ] = flag("onset,frame", "what stands in each cell")
-    lowest_pitch: int = flag(21, "the pitch of the first row, 0 to 127; 21 is a piano's lowest A")
-    pitches: int = flag(88, "rows of pitch; lowest_pitch + pitches is at most 128")
-    steps_per_quarter: int = flag(4, "steps in a quarter note; 4 makes 16ths")
-    step_seconds: float = flag(0.0, "seconds in a step, instead of a note value; 0: a note value")
-    quarters_per_minute: float = flag(100.0, "tempo of decoded pieces, where steps have no seconds")
+    lowest_pitch: int = flag(
+        21, "the pitch of the first row; 21 is a piano's lowest A", at_least=0, at_most=127
+    )
+    pitches: int = flag(
+        88, "rows of pitch; lowest_pitch + pitches is at most 128", at_least=1, at_most=128
+    )
+    steps_per_quarter: int = flag(
+        4, "steps in a quarter note; 4 makes 16ths", at_least=1, at_most=960
+    )
+    step_seconds: float = flag(
+        0.0,
+        "seconds in a step, instead of a note value; 0: a note value",
+        at_least=0,
+        at_most=2,
+    )
+    quarters_per_minute: float = flag(
+        100.0, "tempo of decoded pieces, where steps have no seconds", at_least=10, at_most=1000
+    )
 
     def __post_init__(self) -> None:
-        choices = ("onset", "frame", "velocity")
-        names = tuple(name for name in choices if name in self.planes.split(","))
+        super().__post_init__()
         self.require(
-            bool(names) and self.planes == ",".join(names),
-            f"planes is {self.planes!r}; give one or more of onset, frame, velocity, in this order",
-        )
-        self.require(
-            self.lowest_pitch >= 0 and 1 <= self.pitches <= 128 - self.lowest_pitch,
+            self.lowest_pitch + self.pitches <= 128,
             f"lowest_pitch is {self.lowest_pitch}, pitches {self.pitches}; give a range in 0..127",
         )
-        self.require_ranges(steps_per_quarter=(1, 960), quarters_per_minute=(10, 1000))
         self.require(
-            self.step_seconds == 0 or 0.001 <= self.step_seconds <= 2,
+            self.step_seconds == 0 or self.step_seconds >= 0.001,
             f"step_seconds is {self.step_seconds}; give 0.001 to 2, or 0 for a note value",
         )
 

@@ -81,21 +81,26 @@ class Codec(codec.NoteCodec):
 
     name: ClassVar[str] = "sixteenths"
 
-    voices: int = flag(4, "characters a 16th; 0: as many as the piece has voices, up to 128")
-    lowest_pitch: int = flag(21, "the lowest pitch, 0 to 127; 21 is a piano's lowest A")
-    pitches: int = flag(88, "how many pitches; lowest_pitch + pitches is at most 128")
-    quarters_per_minute: float = flag(80.0, "tempo of decoded pieces")
+    voices: int = flag(
+        4,
+        "characters a 16th; 0: as many as the piece has voices",
+        at_least=0,
+        at_most=MOST_VOICES,
+    )
+    lowest_pitch: int = flag(
+        21, "the lowest pitch; 21 is a piano's lowest A", at_least=0, at_most=127
+    )
+    pitches: int = flag(
+        88, "how many pitches; lowest_pitch + pitches is at most 128", at_least=1, at_most=128
+    )
+    quarters_per_minute: float = flag(80.0, "tempo of decoded pieces", at_least=10, at_most=1000)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.require(
-            0 <= self.voices <= MOST_VOICES,
-            f"voices is {self.voices}; give 1 to {MOST_VOICES}, or 0 for those of the piece",
-        )
-        self.require(
-            self.lowest_pitch >= 0 and 1 <= self.pitches <= 128 - self.lowest_pitch,
+            self.lowest_pitch + self.pitches <= 128,
             f"lowest_pitch is {self.lowest_pitch}, pitches {self.pitches}; give a range in 0..127",
         )
-        self.require_ranges(quarters_per_minute=(10, 1000))
 
     @property
     def ticks_per_quarter(self) -> int:

@@ -78,15 +78,22 @@ class Codec(codec.NoteCodec):
 
     name: ClassVar[str] = "time_chunks"
 
-    chunk_seconds: float = flag(0.5, "length of a chunk, whole milliseconds, 0.05 to 10 s")
-    events_per_chunk: int = flag(30, "the most events of a chunk, 1 to 1000; others are left out")
-    pedal_levels: int = flag(4, "levels of a pedal, 2 to 128; the lowest is up")
-    median_seconds: float = flag(0.11, "median of the log-normal distribution of lengths")
-    spread: float = flag(1.16, "standard deviation of the logarithm of lengths")
+    chunk_seconds: float = flag(
+        0.5, "length of a chunk, in whole milliseconds", at_least=0.05, at_most=10
+    )
+    events_per_chunk: int = flag(
+        30, "the most events of a chunk; others are left out", at_least=1, at_most=1000
+    )
+    pedal_levels: int = flag(4, "levels of a pedal; the lowest is up", at_least=2, at_most=128)
+    median_seconds: float = flag(
+        0.11, "median of the log-normal distribution of lengths", at_least=0.01, at_most=10
+    )
+    spread: float = flag(
+        1.16, "standard deviation of the logarithm of lengths", at_least=0.1, at_most=10
+    )
 
     def __post_init__(self) -> None:
-        self.require_ranges(chunk_seconds=(0.05, 10), events_per_chunk=(1, 1000))
-        self.require_ranges(pedal_levels=(2, 128), median_seconds=(0.01, 10), spread=(0.1, 10))
+        super().__post_init__()
         self.require(
             abs(self.chunk_seconds * 1000 - self._chunk) <= 1e-6,
             f"chunk_seconds is {self.chunk_seconds}; give whole milliseconds",

@@ -61,11 +61,12 @@ class Source(Collection):
         default=("all",), help="composers, with commas, as the original named its folders; or all"
     )
     works_per_composer: int | None = flag(
-        default=None, help="most files of a composer: a fixed choice; by default all"
+        default=None, help="most files of a composer: a fixed choice; by default all", at_least=1
     )
-    pause_seconds: float = flag(default=0.5, help="between two requests to the web")
+    pause_seconds: float = flag(default=0.5, help="between two requests to the web", at_least=0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         known = {composer for composer, _ in self.pages}
         unknown = sorted(set(self.composer) - known - {"all"})
         if unknown or not self.composer:
@@ -73,8 +74,6 @@ class Source(Collection):
                 f"there is no page of {', '.join(unknown) or 'nobody'}; --composer takes all, or "
                 f"some of {', '.join(sorted(known))}"
             )
-        if self.works_per_composer is not None and self.works_per_composer < 1:
-            raise ValueError(f"works_per_composer is {self.works_per_composer}; give 1 or more")
 
     def flags(self) -> dict[str, Any]:
         """See `source.Source.flags`; the pause decides nothing."""

@@ -134,11 +134,13 @@ class Source(source.Source):
     works_per_composer: int | None = flag(
         default=DEFAULT_WORKS,
         help="most pieces of a composer: a fixed choice, spread over the works",
+        at_least=1,
     )
     largest_megabytes: float = flag(
         default=6.0,
         help="leaves out scores of more MusicXML than this: whole quartets in one file, which "
         "take longest to parse",
+        above=0,
     )
     cache_dir: str = flag(
         default="",
@@ -146,14 +148,13 @@ class Source(source.Source):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         unknown = sorted(set(self.composer) - set(GENRES) - {"all"})
         if unknown or not self.composer:
             raise ValueError(
                 f"the corpus has no composer {', '.join(unknown) or 'of that name'}; --composer "
                 f"takes all, or some of {', '.join(sorted(GENRES))}"
             )
-        if self.works_per_composer is not None and self.works_per_composer < 1:
-            raise ValueError(f"works_per_composer is {self.works_per_composer}; give 1 or more")
         chosen = (self.composer, self.works_per_composer)
         if self.collection != "by_composer" and chosen != (DEFAULT_COMPOSERS, DEFAULT_WORKS):
             raise ValueError(

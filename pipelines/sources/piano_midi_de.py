@@ -61,6 +61,7 @@ class Source(Collection):
     composer: tuple[str, ...] = flag(default=("all",), help="composers, with commas; or all")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         known = {archive.edition for archive in self.archives}
         unknown = sorted(set(self.composer) - known - {"all"})
         if unknown or not self.composer:

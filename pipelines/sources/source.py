@@ -13,6 +13,7 @@ import importlib
 import pkgutil
 from typing import Any, ClassVar
 
+from pipelines.command_line import Settings
 from pipelines.score import Score
 
 UNKNOWN = "unknown"  # Composer or genre of a piece whose place in the collection does not tell.
@@ -60,7 +61,7 @@ class SourceError(OSError):
     """What stops all reading, such as a full disk: not the fault of one piece."""
 
 
-class Source(abc.ABC):
+class Source(Settings, abc.ABC):
     """A collection of music. Subclasses are named `Source`, one a file; fields are flags.
 
     Attributes:
@@ -79,7 +80,7 @@ class Source(abc.ABC):
     download_bytes: ClassVar[int | None] = 0
     by_hand: ClassVar[str] = ""
 
-    def fetch(self) -> None:  # noqa: B027 - most sources are there already.
+    def fetch(self) -> None:
         """Downloads, verifies and unpacks what is not here yet; does nothing where all is.
 
         Raises:

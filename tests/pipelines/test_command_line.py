@@ -2,17 +2,18 @@
 
 import dataclasses
 import errno
+import json
 import subprocess
 import sys
 from typing import Literal
 
 import pytest
 
-from pipelines.command_line import UsageError, flag, parse, peek, run_command
+from pipelines.command_line import Bounds, Settings, UsageError, flag, parse, peek, run_command
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags:
     """Settings of a test."""
 
     count: int = flag(3, "how many")
@@ -28,13 +29,13 @@ class Settings:
 def test_each_type_is_read_from_the_command_line():
     words = "--count=4 --share=1 --mode=fast --names=x,y,z --sizes=5,6 --most=2 --loud --path=p"
     lists = {"names": ("x", "y", "z"), "sizes": (5, 6)}
-    read = Settings(count=4, share=1.0, mode="fast", most=2, loud=True, path="p", **lists)
-    assert parse(words.split(), "", Settings) == [read]
+    read = Flags(count=4, share=1.0, mode="fast", most=2, loud=True, path="p", **lists)
+    assert parse(words.split(), "", Flags) == [read]
 
 
 def test_what_is_not_given_has_its_default_and_presets_take_the_defaults_place():
-    assert parse(["--path=p"], "", Settings) == [Settings(path="p")]
-    [settings] = parse(["--path=p", "--share=2"], "", Settings, presets={"count": 9, "share": 3.0})
+    assert parse(["--path=p"], "", Flags) == [Flags(path="p")]
+    [settings] = parse(["--path=p", "--share=2"], "", Flags, presets={"count": 9, "share": 3.0})
     assert (settings.count, settings.share) == (9, 2.0)
 
 
@@ -58,17 +59,17 @@ def test_what_is_not_given_has_its_default_and_presets_take_the_defaults_place()
 )
 def test_a_wrong_command_line_is_refused_in_words(words, said):
     with pytest.raises(UsageError, match=said):
-        parse(words, "", Settings)
+        parse(words, "", Flags)
 
 
 def test_retired_flags_are_accepted_with_one_line(capsys):
-    parse(["--path=p", "--old", "--older"], "", Settings, retired={"old": "on", "older": "off"})
+    parse(["--path=p", "--old", "--older"], "", Flags, retired={"old": "on", "older": "off"})
     assert capsys.readouterr().err == "note: --old: on; --older: off\n"
 
 
 def test_help_lists_flags_with_text_and_default(capsys):
     with pytest.raises(SystemExit) as ended:
-        parse(["--help"], "Does a thing.", Settings)
+        parse(["--help"], "Does a thing.", Flags)
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert said.startswith("Does a thing.")
@@ -78,7 +79,104 @@ def test_help_lists_flags_with_text_and_default(capsys):
 
 def test_two_classes_may_not_share_a_flag():
     with pytest.raises(ValueError, match="both have 'count'"):
-        parse([], "", Settings, dataclasses.make_dataclass("Other", [("count", int, flag(1, ""))]))
+        parse([], "", Flags, dataclasses.make_dataclass("Other", [("count", int, flag(1, ""))]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounded(Settings):
+    """Settings with bounds."""
+
+    window_steps: int = flag(32, "steps in a window", at_least=1)
+    learning_rate: float = flag(1e-3, "of Adam", above=0)
+    dropout: float = flag(0.0, "share dropped", at_least=0, below=1)
+    pitches: int = flag(88, "rows", at_least=1, at_most=88)
+    share: float = flag(0.5, "of what", at_least=0, at_most=1)
+    truncation: float | None = flag(None, "where to cut", above=0, at_most=0.5)
+    sizes: tuple[int, ...] = flag((3, 2), "units of each layer", at_least=1)
+    mode: Literal["slow", "fast"] = flag("slow", "how")
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("--window_steps=0", "--window_steps is 0; give 1 or more"),
+        ("--learning_rate=0", "--learning_rate is 0.0; give a number above 0"),
+        ("--dropout=1", "--dropout is 1.0; give 0 or more, below 1"),
+        ("--dropout=-0.1", "--dropout is -0.1; give 0 or more, below 1"),
+        ("--pitches=89", "--pitches is 89; give 1 to 88"),
+        ("--pitches=0", "--pitches is 0; give 1 to 88"),
+        ("--share=1.5", "--share is 1.5; give 0 to 1"),
+        ("--truncation=0.6", "--truncation is 0.6; give a number above 0, at most 0.5"),
+        ("--sizes=4,0", "--sizes is 4,0; give 1 or more for each"),
+        ("--learning_rate=nan", "--learning_rate is nan; give a number above 0"),
+        ("--learning_rate=inf", "--learning_rate is inf; give a number above 0"),
+        ("--dropout=-inf", "--dropout is -inf; give 0 or more, below 1"),
+    ],
+)
+def test_a_number_out_of_its_bounds_is_refused_with_what_to_give(word, said):
+    with pytest.raises(UsageError) as refusal:
+        parse([word], "", Bounded)
+    assert str(refusal.value) == said
+
+
+def test_numbers_at_their_bounds_and_an_absent_one_are_taken():
+    words = "--window_steps=1 --learning_rate=1e-9 --dropout=0 --pitches=88 --share=1 --sizes=1"
+    [settings] = parse(words.split(), "", Bounded)
+    assert (settings.pitches, settings.share, settings.truncation) == (88, 1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        (Bounds(at_most=3), "3 or less"),
+        (Bounds(below=0.5), "a number below 0.5"),
+        (Bounds(above=0, below=1), "a number above 0, below 1"),
+        (Bounds(at_least=0.05, at_most=10_000), "0.05 to 10000"),
+        (Bounds(), ""),
+    ],
+)
+def test_bounds_are_written_as_one_would_by_hand(bounds, said):
+    assert str(bounds) == said
+
+
+def test_an_instance_made_in_any_way_is_checked():
+    with pytest.raises(UsageError, match="--pitches is 0; give 1 to 88"):
+        Bounded(pitches=0)
+    with pytest.raises(UsageError, match="--pitches is 99; give 1 to 88"):
+        dataclasses.replace(Bounded(), pitches=99)
+    with pytest.raises(UsageError, match=r"--mode is 'loud'; give one of slow\|fast"):
+        Bounded(mode="loud")  # type: ignore[arg-type]
+
+
+def test_lists_from_json_become_tuples():
+    values = json.loads(json.dumps(dataclasses.asdict(Bounded())))
+    assert values["sizes"] == [3, 2]
+    assert Bounded(**values) == Bounded()
+
+
+def test_help_says_the_bounds(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--help"], "Does a thing.", Bounded)
+    said = capsys.readouterr().out
+    assert "--window_steps: steps in a window (1 or more; default: 32)" in said
+    assert "--truncation: where to cut (a number above 0, at most 0.5)\n" in said
+    assert "--sizes: units of each layer (1 or more for each; default: 3,2)" in said
+
+
+def test_an_alias_sets_its_flag_and_the_last_of_both_counts(capsys):
+    def steps(*words):
+        return parse(words, "", Bounded, aliases={"songlength": "window_steps"})[0].window_steps
+
+    assert steps("--songlength=8") == steps("-songlength", "8") == 8
+    assert steps("--songlength=8", "--window_steps=9") == 9
+    assert steps("--window_steps=9", "--songlength=8") == 8
+    with pytest.raises(UsageError, match="--window_steps is 0; give 1 or more"):
+        steps("--songlength=0")
+    with pytest.raises(UsageError, match="did you mean --songlength"):
+        steps("--songlenght=8")
+    with pytest.raises(SystemExit):
+        steps("--help")
+    assert "(1 or more; default: 32; also --songlength)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["--model=b"], ["-model", "b"], ["--model=a", "--model", "b"]])

@@ -193,9 +193,15 @@ def test_what_is_struck_comes_from_onsets_and_without_them_from_where_sound_begi
 @pytest.mark.parametrize(
     "fields, words",
     [
-        ({"planes": "frame,onset"}, "planes is 'frame,onset'; give one or more of onset, frame"),
+        (
+            {"planes": "frame,onset"},
+            r"planes is 'frame,onset'; give one of onset,frame\|",
+        ),
         ({"pitches": 108}, "lowest_pitch is 21, pitches 108; give a range in 0..127"),
+        ({"lowest_pitch": -1}, "lowest_pitch is -1; give 0 to 127"),
+        ({"pitches": 0}, "pitches is 0; give 1 to 128"),
         ({"steps_per_quarter": 0}, "steps_per_quarter is 0; give 1 to 960"),
+        ({"step_seconds": 2.5}, "step_seconds is 2.5; give 0 to 2"),
         ({"step_seconds": 0.0001}, "step_seconds is 0.0001; give 0.001 to 2, or 0"),
     ],
 )

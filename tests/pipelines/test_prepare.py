@@ -378,14 +378,15 @@ def test_an_empty_training_split_is_refused_with_what_to_do(tmp_path):
 def test_wrong_flags_are_refused_in_words(tmp_path, collection):
     (tmp_path / "file").write_text("x")
     for wrong, said in [
-        (flags(tmp_path / "file"), "is a file; --data_dir takes a directory"),
-        (flags(tmp_path, workers=0), "workers is 0"),
-        (flags(tmp_path, workers=10**20), f"workers is {10**20}; give 1 to 512"),
-        (flags(tmp_path, beam_options="--runner=FlinkRunner"), "add --runner=beam"),
-        (flags(tmp_path, train_fraction=0.0), "train_fraction"),
+        ({"data_dir": tmp_path / "file"}, "is a file; --data_dir takes a directory"),
+        ({"workers": 0}, "workers is 0; give 1 to 512"),
+        ({"workers": 10**20}, f"workers is {10**20}; give 1 to 512"),
+        ({"beam_options": "--runner=FlinkRunner"}, "add --runner=beam"),
+        ({"train_fraction": 0.0}, "train_fraction is 0.0; give a number above 0, at most 1"),
+        ({"train_fraction": 0.8, "validation_fraction": 0.3}, "leave -0.1 for test"),
     ]:
         with pytest.raises(ValueError, match=said):
-            prepare.prepare(wrong, collection, Codec())
+            prepare.prepare(flags(**{"data_dir": tmp_path, **wrong}), collection, Codec())
 
 
 def test_the_shaping_of_a_piece_does_not_move_it_to_another_split(tmp_path, collection):

@@ -168,8 +168,8 @@ def test_wrong_flags_are_refused_in_words():
         ({"meters": ("4/0",)}, "meters has '4/0'"),
         ({"minimum_notes": 0}, "minimum_notes is 0; give 1 or more"),
         ({"minimum_notes": 9, "maximum_notes": 8}, "maximum_notes is 8; give 9 or more"),
-        ({"common_key": "yes"}, "common_key is 'yes'; give one of no, profile, signature"),
-        ({"duplicates": "drop"}, "duplicates is 'drop'; give one of keep, exact, near"),
+        ({"common_key": "yes"}, "common_key is 'yes'; give one of no\\|profile\\|signature"),
+        ({"duplicates": "drop"}, "duplicates is 'drop'; give one of keep\\|exact\\|near"),
     ]:
         with pytest.raises(ValueError, match=said):
             Shaping(**wrong)

@@ -185,8 +185,10 @@ def test_all_128_pitches_need_two_bytes_a_token():
 @pytest.mark.parametrize(
     "fields, words",
     [
-        ({"voices": 129}, "voices is 129; give 1 to 128, or 0"),
+        ({"voices": 129}, "voices is 129; give 0 to 128"),
         ({"lowest_pitch": 50}, "lowest_pitch is 50, pitches 88; give a range in 0..127"),
+        ({"lowest_pitch": -1}, "lowest_pitch is -1; give 0 to 127"),
+        ({"pitches": 0}, "pitches is 0; give 1 to 128"),
         ({"quarters_per_minute": 0.0}, "quarters_per_minute is 0.0; give 10 to 1000"),
     ],
 )
