@@ -80,7 +80,7 @@ def build(flags: Flags, rows: int) -> Any:
     import keras
 
     from crnn_gan.generation import saved_model
-    from crnn_gan.music_model import config_class, model_class
+    from crnn_gan.models.registry import config_class, model_class
     from pipelines.codecs import events, note_tuples
     from pipelines.codecs.codec import Codec
 

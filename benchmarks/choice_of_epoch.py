@@ -51,12 +51,12 @@ class Composed:
 
 def compose(run_dir: Path, epoch: int, flags: Flags) -> Composed:
     """Composes and measures the pieces of one checkpoint."""
-    from crnn_gan.runs.configuration import load_run
-    from crnn_gan.train import composer_of
+    from crnn_gan.runs.epoch_pieces import score_generator
+    from crnn_gan.runs.run import load_run
 
     run = load_run(run_dir, str(epoch))
     length = run.model.piece_steps
-    make = composer_of(run.model, run.codec, flags.pieces, length, flags.seed)
+    make = score_generator(run.model, run.codec, flags.pieces, length, flags.seed)
     make(epoch)  # Traces.
     begun = time.process_time()
     scores = make(epoch)

@@ -24,6 +24,7 @@ import numpy as np
 
 from crnn_gan import evaluate
 from crnn_gan.evaluation.reference import read_folder, windows_of_notes
+from crnn_gan.report import findings
 from pipelines.command_line import flag, parse, run_command
 from pipelines.formats import midi
 
@@ -85,8 +86,10 @@ def main(argv: list[str]) -> None:
             f"--shown={settings.shown}",
         ]
         seconds, (evaluation, scores) = timed(lambda: evaluate.evaluated(words))
-        alone, _ = timed(lambda: evaluate.write(evaluation, scores, out_dir, settings.shown))
-        size = (out_dir / evaluate.REPORT).stat().st_size / 1e6
+        alone, _ = timed(
+            lambda: findings.write_findings(evaluation, scores, out_dir, settings.shown)
+        )
+        size = (out_dir / findings.REPORT).stat().st_size / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{settings.pieces} pieces of {settings.notes} notes against {settings.pieces} files: "

@@ -24,8 +24,10 @@ from pathlib import Path
 from crnn_gan.runs.best import BANDS_FILE, COMPARED, band_distance, read_bands
 from crnn_gan.runs.collapse import DEFINITION, collapse_of_last
 from crnn_gan.runs.tables import GENERATED, STATISTICS_FILE, Row, read_rows
-from crnn_gan.sweep import Sweep, Trainer, words_parted
+from crnn_gan.sweeping.flags import Sweep
+from crnn_gan.sweeping.processes import TrainerProcesses
 from crnn_gan.sweeping.runs import COLLAPSED, DIVERGED, DONE, SweepRun
+from crnn_gan.sweeping.search import words_parted
 from pipelines.command_line import UsageError, flag, parse, run_command
 
 
@@ -77,7 +79,7 @@ def trained(flags: Flags, folder: Path, words: Sequence[str]) -> list[SweepRun]:
     """Trains a setting once a seed; gives the runs."""
     runs = [SweepRun(seed, {"seed": str(seed)}, folder) for seed in range(flags.seeds)]
     settings = Sweep(sweep_dir=str(folder), vary="seed", processes=flags.processes, patience=0)
-    Trainer(settings, words, max_epoch=sys.maxsize).train(runs, sys.maxsize)
+    TrainerProcesses(settings, words, max_epoch=sys.maxsize).train(runs, sys.maxsize)
     lost = [run for run in runs if run.ended[0] not in (DONE, DIVERGED)]
     if lost:
         raise ValueError(

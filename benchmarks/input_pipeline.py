@@ -138,7 +138,7 @@ def training_step(windows: Any) -> Callable[..., Any]:
     import keras
     import tensorflow as tf
 
-    from crnn_gan.music_model import config_class, model_class
+    from crnn_gan.models.registry import config_class, model_class
 
     keras.utils.set_random_seed(0)
     cls: Any = model_class("c_rnn_gan")

@@ -89,7 +89,7 @@ def score(run_dir: Path, checkpoint: str) -> Any:
     from crnn_gan.autoregressive.held_out import held_out_likelihood
     from crnn_gan.autoregressive.output_distributions import Keys
     from crnn_gan.autoregressive.predictions import held_out_predictions
-    from crnn_gan.runs.configuration import load_run
+    from crnn_gan.runs.run import load_run
 
     run = load_run(run_dir, checkpoint)
     model, data_dir = run.model, run.config.training["data_dir"]

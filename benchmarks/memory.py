@@ -49,7 +49,7 @@ class Settings:
 def worker(argv: list[str]) -> None:
     """Trains as the flags say, then prints how many graphs were traced."""
     from crnn_gan import train
-    from crnn_gan.music_model import config_class
+    from crnn_gan.models.registry import config_class
 
     flags, config = parse(argv, "", train.Flags, config_class("c_rnn_gan"))
     model = train.train(flags, config)

@@ -82,7 +82,7 @@ def loaded(flags: Flags) -> tuple[Any, Any]:
     import keras
 
     from crnn_gan.models.parallel_wavenet import Config, Model
-    from crnn_gan.runs.configuration import load_run
+    from crnn_gan.runs.run import load_run
     from pipelines.codecs import audio
 
     if not flags.run_dir:

@@ -164,7 +164,7 @@ def run_keras(system: str, settings: Settings, clock: Clock) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from crnn_gan.music_model import config_class, model_class
+    from crnn_gan.models.registry import config_class, model_class
     from crnn_gan.runs.configuration import wants_jit
     from crnn_gan.training.phases import make_deterministic
     from pipelines.codecs.note_tuples import Codec

@@ -5,28 +5,26 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crnn_gan import sample
 from crnn_gan.evaluation.evaluation import Evaluation
 from crnn_gan.evaluation.generated import Generated, from_folder, from_sampler
 from crnn_gan.evaluation.measuring import find_copies, measure
 from crnn_gan.evaluation.reference import learned_from, read_reference
 from crnn_gan.evaluation.training_curves import read_training
 from crnn_gan.generation.interface import Interface
+from crnn_gan.generation.pieces import arguments, controls_of, gives_scores
 from crnn_gan.metrics.bands import table
-from crnn_gan.rendering import piano_roll_plot
-from crnn_gan.report import page
+from crnn_gan.report.findings import REPORT, refuse_files, write_findings
 from crnn_gan.report.words import left_out, sentences
 from crnn_gan.runs.best import HELD_OUT_NATS
 from crnn_gan.runs.configuration import CHECKPOINT_HELP
+from crnn_gan.runs.run import card_of_run, interface_of_run, sampler_of_run
 from crnn_gan.runs.tables import GENERATED, LOSSES_FILE
-from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import codec_from_json, score_codec
-from pipelines.command_line import UsageError, flag, parse, peek, run_command
+from pipelines.command_line import Settings, UsageError, flag, parse, peek, run_command
 from pipelines.score import Score
 
 USAGE = """python -m crnn_gan.evaluate --run_dir=DIR | --saved_model=DIR | --midi_dir=DIR
@@ -37,12 +35,9 @@ copied. Writes report.html, one page with pictures and sound that needs no netwo
 with all figures, and a piano roll of each piece that the page shows.
 A run or an exported model is sampled first; what else may be set then, --help lists."""
 
-REPORT, METRICS, PIANO_ROLLS = "report.html", "metrics.json", "piano_rolls"
-LONGEST_NAME = 200  # Bytes; a file system takes 255, and a file being written has a longer name.
-
 
 @dataclasses.dataclass(frozen=True)
-class Flags:
+class Flags(Settings):
     """What to evaluate, beside what, and where the findings go."""
 
     run_dir: str = flag("", "directory of a run, as python -m crnn_gan.train made it")
@@ -58,13 +53,15 @@ class Flags:
         (), "of prepared data, these composers alone; of a run by default those it was given"
     )
     out_dir: str = flag(help="directory for the findings; made if it is missing")
-    seed: int = flag(0, "seed of the first sampled piece, and of where real windows are cut")
-    shown: int = flag(50, "pieces that the report shows and draws, the first ones")
+    seed: int = flag(
+        0, "seed of the first sampled piece, and of where real windows are cut", at_least=0
+    )
+    shown: int = flag(50, "pieces that the report shows and plots, the first ones", at_least=0)
     originality: bool = flag(True, "look for copies of the reference")
 
 
 @dataclasses.dataclass(frozen=True)
-class Sampling:
+class Sampling(Settings):
     """How many pieces to sample, and how long."""
 
     count: int = flag(100, "pieces to sample")
@@ -95,16 +92,16 @@ def evaluated(argv: Sequence[str]) -> tuple[Evaluation, list[Score]]:
         parse(argv, USAGE, Flags, Sampling)  # For --help, and so that a wrong flag is named first.
         raise UsageError("give one of --run_dir, --saved_model and --midi_dir")
     interface = _interface(given[0], Path(peek(argv, given[0], "")))
-    classes = [] if interface is None else [Sampling, sample.controls_of(interface)]
+    classes = [] if interface is None else [Sampling, controls_of(interface)]
     flags, *settings = parse(argv, USAGE, Flags, *classes)
     if flags.checkpoint != "newest" and not flags.run_dir:
         raise UsageError("--checkpoint is of a run: give it with --run_dir")
     reference_dir, composer, works_per_composer = _reference_dir(flags)
-    _refuse_files(Path(flags.out_dir))
+    refuse_files(Path(flags.out_dir))
     values: dict[str, Any] = {}
     if interface:
         sampling, controls = map(dataclasses.asdict, settings)
-        values = sample.arguments({**sampling, "seed": flags.seed}, controls, interface)
+        values = arguments({**sampling, "seed": flags.seed}, controls, interface)
     generated, card = _generated(flags, values)
     reference = read_reference(reference_dir, composer, generated.codec, works_per_composer)
     evaluation = measure(
@@ -116,62 +113,8 @@ def evaluated(argv: Sequence[str]) -> tuple[Evaluation, list[Score]]:
         flags.seed,
     )
     scores = [piece.score for piece in generated.pieces]
-    write(evaluation, scores, Path(flags.out_dir), flags.shown)
+    write_findings(evaluation, scores, Path(flags.out_dir), flags.shown)
     return evaluation, scores
-
-
-def write(evaluation: Evaluation, scores: Sequence[Score], out_dir: Path, shown: int = 50) -> None:
-    """Writes metrics.json, the piano rolls and report.html, each whole or not at all.
-
-    Args:
-      evaluation: what was found.
-      scores: the pieces, in the order of `evaluation.pieces`.
-      out_dir: made if it is missing.
-      shown: pieces that the report shows, the first ones.
-
-    Raises:
-      OSError: a file cannot be written.
-    """
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / REPORT).unlink(missing_ok=True)  # It never stands beside figures of another time.
-    # A number that is not finite would be no JSON: an error here rather than in a reader.
-    text = json.dumps(evaluation.to_json(), allow_nan=False) + "\n"
-    write_atomically(out_dir / METRICS, text.encode())
-    (out_dir / PIANO_ROLLS).mkdir(exist_ok=True)
-    pieces = list(zip(evaluation.pieces, scores, strict=True))[:shown]
-    names = picture_names([piece.name for piece, _ in pieces])
-    with warnings.catch_warnings():
-        # A box stands in the title for a character that the font lacks.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        for (piece, score), name in zip(pieces, names, strict=True):
-            piano_roll_plot.save_png(score, out_dir / PIANO_ROLLS / name, piece.name)
-    page.write(evaluation, scores, out_dir / REPORT, shown)
-
-
-def picture_names(pieces: Sequence[str]) -> list[str]:
-    """Gives the file name of each piece's piano roll: all differ, whatever the case of letters.
-
-    Args:
-      pieces: names of the pieces, in which / parts the folders.
-    """
-    taken: set[str] = set()
-    names = []
-    for piece in pieces:
-        whole = piece.replace("/", "_").encode()[:LONGEST_NAME].decode(errors="ignore")
-        name, number = whole, 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{whole}-{number}"
-        taken.add(name.casefold())
-        names.append(f"{name}.png")
-    return names
-
-
-def _refuse_files(out_dir: Path) -> None:
-    """Refuses, before the work, files where the findings need directories."""
-    for path in (out_dir, out_dir / PIANO_ROLLS):
-        if path.exists() and not path.is_dir():
-            raise UsageError(f"{path} is a file; --out_dir takes a directory, or a new name")
 
 
 def _reference_dir(flags: Flags) -> tuple[Path, tuple[str, ...], int | None]:
@@ -180,10 +123,6 @@ def _reference_dir(flags: Flags) -> tuple[Path, tuple[str, ...], int | None]:
     Raises:
       ValueError: nobody says, or it is not there.
     """
-    if flags.shown < 0:
-        raise UsageError(f"shown is {flags.shown}; give 0 or more")
-    if flags.seed < 0:
-        raise UsageError(f"seed is {flags.seed}; give 0 or more")
     if flags.reference:
         return Path(flags.reference), flags.composer, None
     if not flags.run_dir:
@@ -200,8 +139,8 @@ def _interface(kind: str, path: Path) -> Interface | None:
     """
     if kind == "midi_dir":
         return None
-    interface = sample.interface_of_run(path) if kind == "run_dir" else Interface.read(path)
-    if not sample.gives_scores(interface):
+    interface = interface_of_run(path) if kind == "run_dir" else Interface.read(path)
+    if not gives_scores(interface):
         raise UsageError(
             f"{path} gives {interface.file.suffix} files, from which no notes come back to compare "
             "with real music; what says how good such a model is, is the likelihood of held-out "
@@ -218,10 +157,8 @@ def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
     path = Path(flags.run_dir or flags.saved_model)
     name = path.resolve().name
     if flags.run_dir:
-        from crnn_gan.export import build_from_run, card_of
-
-        run, sampler = build_from_run(path, flags.checkpoint)
-        card = card_of(name, path, run, sampler)
+        run, sampler = sampler_of_run(path, flags.checkpoint)
+        card = card_of_run(name, path, run, sampler)
         model = f"{run.config.model} after epoch {run.epoch} ({run.chosen})"
         generated = from_sampler(sampler, values, name, model, score_codec(run.codec))
         title = f"{run.config.model} {name}"
@@ -229,7 +166,9 @@ def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     codec = score_codec(codec_from_json(config["codec"]))
     card = (path / "card.md").read_text(encoding="utf-8")
-    return from_sampler(sample.load(path), values, name, name, codec), card
+    from crnn_gan.generation import saved_model
+
+    return from_sampler(saved_model.load(path), values, name, name, codec), card
 
 
 def run() -> int:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from crnn_gan.generation.card import DataSource, card_text
 from crnn_gan.runs.configuration import CHECKPOINT_HELP
-from pipelines.command_line import flag, parse, run_command
-
-if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and a wrong flag needs neither.
-    from crnn_gan.generation.saved_model import Sampler
-    from crnn_gan.runs.configuration import Run
+from crnn_gan.runs.run import export_run
+from pipelines.command_line import Settings, flag, parse, run_command
 
 USAGE = """python -m crnn_gan.export --run_dir=DIR --export_dir=exported_models/NAME
 
@@ -25,7 +18,7 @@ trained on. An exported model that is already there is replaced when the new one
 
 
 @dataclasses.dataclass(frozen=True)
-class Flags:
+class Flags(Settings):
     """What to export, and where to."""
 
     run_dir: str = flag(help="directory of a run, as python -m crnn_gan.train made it")
@@ -36,109 +29,9 @@ class Flags:
 def main(argv: list[str]) -> None:
     """Exports as the command line says, and prints where the model is."""
     [flags] = parse(argv, USAGE, Flags)
-    folder = export(Path(flags.run_dir), Path(flags.export_dir), flags.checkpoint)
+    folder = export_run(Path(flags.run_dir), Path(flags.export_dir), flags.checkpoint)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: exported, {size / 1e6:.1f} MB; {folder / 'card.md'} says how to call it")
-
-
-def export(run_dir: Path, export_dir: Path, checkpoint: str = "newest") -> Path:
-    """Exports a run; gives the directory of the exported model.
-
-    Args:
-      run_dir: of the run.
-      export_dir: of the exported model.
-      checkpoint: "newest", "best" or an epoch; see `checkpoint.restore_weights`.
-
-    Raises:
-      ValueError: not a run directory, one without such a checkpoint, or `export_dir` is
-        something else than an exported model.
-      OSError: it cannot be written.
-    """
-    from crnn_gan.runs.configuration import RunConfig
-
-    RunConfig.read(run_dir)  # Says what is wrong before TensorFlow is loaded.
-    use_tensorflow()
-    from crnn_gan.generation import saved_model
-
-    saved_model.refuse_target(export_dir)
-    run, sampler = build_from_run(run_dir, checkpoint)
-    config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
-    card = card_of(export_dir.resolve().name, run_dir, run, sampler)
-    chosen = {"epoch": run.epoch, "chosen": run.chosen}
-    saved_model.save(sampler, export_dir, {**config, **chosen}, card)
-    return export_dir
-
-
-def use_tensorflow() -> None:
-    """Makes Keras take TensorFlow, which does all sampling and exporting.
-
-    Raises:
-      ValueError: Keras has already been imported with another backend.
-    """
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            f"Keras is on {keras.backend.backend()} in this process; a model is sampled and "
-            "exported from TensorFlow: set KERAS_BACKEND=tensorflow before Keras is imported"
-        )
-
-
-def build_from_run(run_dir: Path, checkpoint: str = "newest") -> tuple[Run, Sampler]:
-    """Gives a run and a sampler with the weights of a checkpoint.
-
-    Args:
-      run_dir: of the run.
-      checkpoint: "newest", "best" or an epoch; see `checkpoint.restore_weights`.
-
-    Raises:
-      ValueError: not a run directory, or one without such a checkpoint.
-    """
-    use_tensorflow()
-    from crnn_gan.generation import saved_model
-    from crnn_gan.runs.configuration import load_run
-
-    run = load_run(run_dir, checkpoint)
-    return run, saved_model.build(run.model, run.codec, run.model.piece_steps)
-
-
-def card_of(name: str, run_dir: Path, run: Run, sampler: Sampler) -> str:
-    """Gives the card of a run's model, Markdown, under the name it is or would be exported as."""
-    config, source = run.config, run.config.data
-    known = {field.name for field in dataclasses.fields(DataSource)}
-    learned = DataSource(**{key: value for key, value in source.items() if key in known})
-    figures = _figures(run_dir, run.epoch)
-    weights = f"those after epoch {run.epoch} of the run {run_dir.resolve().name}, {run.chosen}"
-    return card_text(
-        name, config.model, run.codec.name, sampler.interface, learned, figures, weights
-    )
-
-
-def _figures(run_dir: Path, epoch: int) -> dict[str, str]:
-    """Gives what was measured after an epoch: of held-out music, and of pieces beside real ones."""
-    from crnn_gan.runs.best import BANDS_FILE, HELD_OUT_NATS, read_bands
-    from crnn_gan.runs.tables import GENERATED, LOSSES_FILE, STATISTICS_FILE, read_losses, read_rows
-
-    likelihood = {}
-    for row in read_losses(run_dir / GENERATED / LOSSES_FILE):
-        if row.epoch == epoch and HELD_OUT_NATS in row.losses:
-            likelihood[HELD_OUT_NATS] = (
-                f"{row.losses[HELD_OUT_NATS]:.4f} (mean of a step of the validation split, each "
-                f"given all before it in its piece, as training measured it after epoch {epoch})"
-            )
-    rows = [r for r in read_rows(run_dir / GENERATED / STATISTICS_FILE) if r.epoch == epoch]
-    if not rows or not (run_dir / BANDS_FILE).is_file():  # Trained without samples: neither.
-        return likelihood
-    real = read_bands(run_dir)
-    return likelihood | {
-        name: f"{value:.3g} (mean of {rows[0].pieces} pieces of the training length, composed "
-        f"after epoch {epoch}; windows of the training data: mean {real[name].mean:.3g}, "
-        f"5 % to 95 % {real[name].low:.3g} to {real[name].high:.3g})"
-        for name, value in rows[0].statistics.items()
-        if name in real
-    }
 
 
 def run() -> int:

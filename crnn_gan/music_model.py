@@ -1,61 +1,24 @@
-"""MusicModel: what every model gives, and the registry of model files."""
+"""MusicModel: what every model gives."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
+from crnn_gan.generation.controls import Control, Noise
 from crnn_gan.training.phases import PhasedModel, Stage
 from crnn_gan.training.variable_paths import model_variables
-from pipelines.codecs.codec import Codec, Kind, Spec, codec_class, codec_names
+from pipelines.codecs.codec import Codec, Kind, Spec, codecs_of
 
 if TYPE_CHECKING:
     from pipelines.batches.conditions import Conditions
-
-
-@dataclasses.dataclass(frozen=True)
-class Noise:
-    """One named noise that `generate` wants.
-
-    Attributes:
-      shape: [batch, ...]; when `per_step`, [batch, time, ...].
-      distribution: "uniform" in [0, 1) or "normal" (mean 0, deviation 1).
-      per_step: the second axis is time, so a longer piece begins with the shorter one.
-    """
-
-    shape: tuple[int, ...]
-    distribution: Literal["uniform", "normal"]
-    per_step: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Control:
-    """What a caller of `generate` may set for each piece.
-
-    Attributes:
-      default: a number; or a tuple, where it is as many numbers.
-      low, high: of each number, both ends included.
-      help: what it does, in a sentence.
-      dtype: of the numbers.
-      sums_to_one: whether the numbers of a tuple have to; all 0 is taken as well.
-    """
-
-    default: float | tuple[float, ...]
-    low: float
-    high: float
-    help: str
-    dtype: Literal["float32", "int32"] = "float32"
-    sums_to_one: bool = False
 
 
 class MusicModel(PhasedModel):
@@ -82,6 +45,8 @@ class MusicModel(PhasedModel):
       retired: {flag of an older program: what to say}; accepted, without effect.
       pads_windows: whether windows are padded; then a batch says which steps are music.
       measures_likelihood: whether it gives the probability of music: see `nats`.
+      generates: whether it makes pieces from noise alone. One that does not takes music and gives
+        other music by signatures of its own: no pieces are written while it trains.
       continues: whether `generate` takes a primer, and the length of each piece.
       interpolated: normal noises of it that pieces between those of two seeds mix; with any, its
         controls have `controls_between`.
@@ -119,7 +84,9 @@ class MusicModel(PhasedModel):
     #   that a batch needs nothing beside it. `generate` translates the empty image; what takes
     #   music (fill, refine) is a further signature.
     # A net that refines (durations, velocities or pedal of given notes). `window_steps` notes or
-    #   frames; the loss splits "music" into what is given and what is to be predicted.
+    #   frames; the loss splits "music" into what is given and what is to be predicted. `generates`
+    #   is False: there is nothing to generate from noise alone, so the trainer writes losses and
+    #   held-out likelihood, and no pieces.
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     accepts: ClassVar[tuple[Kind, ...]]
@@ -127,6 +94,7 @@ class MusicModel(PhasedModel):
     retired: ClassVar[Mapping[str, str]] = {}
     pads_windows: ClassVar[bool] = False
     measures_likelihood: ClassVar[bool] = False
+    generates: ClassVar[bool] = True
     continues: ClassVar[bool] = False
     interpolated: ClassVar[tuple[str, ...]] = ()
     controls_between: ClassVar[Mapping[str, Control]] = {
@@ -142,7 +110,7 @@ class MusicModel(PhasedModel):
             raise ValueError(
                 f"the codec gives {spec.kind!r}; {name_of_file} takes "
                 f"{' or '.join(map(repr, self.accepts))}: prepare the data with another codec, "
-                f"--codec={'|'.join(_codecs_of(self.accepts))}"
+                f"--codec={'|'.join(codecs_of(self.accepts))}"
             )
         self.config, self.spec = config, spec
         self.seed = keras.random.SeedGenerator(seed, name="training_noise")
@@ -296,30 +264,3 @@ class MusicModel(PhasedModel):
             nothing.
         """
         raise TypeError(f"{type(self).__name__} gives no probabilities")
-
-
-def _codecs_of(kinds: Sequence[Kind]) -> list[str]:
-    """Names the codecs that give one of some kinds of Spec."""
-    return [name for name in codec_names() if codec_class(name)().spec.kind in kinds]
-
-
-def model_names() -> list[str]:
-    """Lists the models, from the files beside this one."""
-    package = importlib.import_module("crnn_gan.models")
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__))
-
-
-def model_class(name: str) -> type[MusicModel]:
-    """Finds a model by the name of its file. ValueError names those there are."""
-    return _model_file(name).Model
-
-
-def config_class(name: str) -> type:
-    """Finds the Config of a model by the name of its file. ValueError names those there are."""
-    return _model_file(name).Config
-
-
-def _model_file(name: str) -> Any:
-    if name not in model_names():
-        raise ValueError(f"there is no model {name!r}; the models are: {', '.join(model_names())}")
-    return importlib.import_module(f"crnn_gan.models.{name}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crnn_gan.music_model import model_names
+from crnn_gan.models.registry import model_names
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -11,9 +11,9 @@ import tensorflow as tf
 from keras import ops
 
 from crnn_gan.generation.noise import draw_numpy
-from crnn_gan.music_model import config_class, model_class, model_names
-from crnn_gan.runs.configuration import RunConfig
-from crnn_gan.train import Flags, _run_config
+from crnn_gan.models.registry import config_class, model_class, model_names
+from crnn_gan.runs.configuration import RunConfig, run_config_of
+from crnn_gan.runs.trainer_flags import TrainerFlags
 from crnn_gan.training.variable_paths import model_variables
 from pipelines.batches.conditions import SIZES
 from pipelines.codecs.codec import Spec, codec_class
@@ -61,7 +61,7 @@ def compose(model, count, length, seed=0, **controls):
 def test_each_field_has_a_help_text_and_a_name_of_its_own(name):
     fields = dataclasses.fields(config_class(name))
     assert [field.name for field in fields if not field.metadata.get("help")] == []
-    of_trainer = {field.name for field in dataclasses.fields(Flags)}
+    of_trainer = {field.name for field in dataclasses.fields(TrainerFlags)}
     assert of_trainer & {field.name for field in fields} == set()
 
 
@@ -73,8 +73,8 @@ def test_the_config_goes_through_json(name):
 def test_a_run_has_the_same_settings_when_it_is_read_again(name, tmp_path):
     spec = Spec("tokens", (None,), "int32", size=9, step="token")
     manifest = SimpleNamespace(codec={}, spec=spec, configuration="", source={})
-    flags = Flags(model=name, data_dir="data", run_dir="run")
-    run = _run_config(flags, config_class(name)(), manifest)
+    flags = TrainerFlags(model=name, data_dir="data", run_dir="run")
+    run = run_config_of(flags, config_class(name)(), manifest)
     run.write(tmp_path)
     assert RunConfig.read(tmp_path) == run
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crnn_gan.evaluation.reference import NamedScore, folder_name, read_folder
 from crnn_gan.generation.card import numbers
-from crnn_gan.sample import sampled
+from crnn_gan.generation.pieces import sampled
 from pipelines.codecs.codec import ScoreCodec
 
 if TYPE_CHECKING:  # TensorFlow is slow to import, and a folder of files needs none.

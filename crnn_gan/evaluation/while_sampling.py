@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crnn_gan.evaluation.reference import learned_from, read_reference
+from crnn_gan.generation.pieces import Make, Sampled
 from crnn_gan.originality.comparing import Yardstick
 from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import PieceOriginality
 from crnn_gan.originality.verdicts import place_in_words
-from crnn_gan.sample import Make, Sampled
 from pipelines.codecs.codec import codec_from_json, score_codec
 
 ATTEMPTS = 10  # Times as many pieces as were asked for are made, at most, to have originals.

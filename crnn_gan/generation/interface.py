@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crnn_gan.generation.controls import Control
 from pipelines.codecs.codec import (
     MIDI_FILE,
     NOTE_OUTPUTS,
@@ -21,7 +22,6 @@ from pipelines.codecs.codec import (
 if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and refusing needs neither.
     import tensorflow as tf
 
-    from crnn_gan.music_model import Control
 
 FORMAT = 1  # Of signature.json.
 LONGEST = 100_000  # Steps of a piece; hours of music in every codec of notes.

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-if TYPE_CHECKING:  # The model's file imports Keras, which an exported model does without.
-    from crnn_gan.music_model import Noise
+from crnn_gan.generation.controls import Noise
 
 
 def draw(noises: Mapping[str, Noise], seeds: Any) -> dict[str, tf.Tensor]:

@@ -14,18 +14,16 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from crnn_gan.generation import noise
 from crnn_gan.generation.audit import refuse_unsafe
+from crnn_gan.generation.controls import GeneratesMusic
 from crnn_gan.generation.interface import Argument, Interface, checked, primer_checks
-
-if TYPE_CHECKING:  # The model's file imports Keras, which an exported model does without.
-    from crnn_gan.music_model import MusicModel
-    from pipelines.codecs.codec import Codec
+from pipelines.codecs.codec import Codec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Sampler:
 
 
 def pieces(
-    model: MusicModel,
+    model: GeneratesMusic,
     codec: Codec,
     seeds: Any,
     lengths: Any,
@@ -113,7 +111,7 @@ def pieces(
     return {name: made[:batch] for name, made in codec.outputs(arrays, lengths).items()}
 
 
-def build(model: MusicModel, codec: Codec, default_length: int) -> Sampler:
+def build(model: GeneratesMusic, codec: Codec, default_length: int) -> Sampler:
     """Gives a sampler that holds each weight that sampling needs once. It can be saved.
 
     Its module's methods are tf.functions that give what `pieces` gives:
@@ -147,7 +145,7 @@ def build(model: MusicModel, codec: Codec, default_length: int) -> Sampler:
     return Sampler(module, interface)
 
 
-def _batched(model: MusicModel, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
+def _batched(model: GeneratesMusic, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
     each = {n: dataclasses.replace(a, default=None) for n, a in arguments.items() if n != "count"}
 
     def serving_default(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -168,7 +166,7 @@ def _scalar(batched: Any, arguments: Mapping[str, Argument]) -> Any:
     return _function(generate, arguments, shape=[])
 
 
-def _continuing(model: MusicModel, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
+def _continuing(model: GeneratesMusic, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
     spec = codec.spec
 
     def continue_primer(primer: tf.Tensor, *args: tf.Tensor, **kwargs: tf.Tensor) -> dict:
@@ -224,7 +222,7 @@ def _constant(argument: Argument) -> Any:
     return tf.constant(argument.default, argument.dtype) if argument.size else argument.default
 
 
-def _weights(model: MusicModel, function: Any) -> list[tf.Variable]:
+def _weights(model: GeneratesMusic, function: Any) -> list[tf.Variable]:
     """Lists the variables that a function reads, in the order that the model has them."""
     read = {id(variable) for variable in function.get_concrete_function().graph.variables}
     named = [(v.path, v.value) for v in model.variables if id(v.value) in read]

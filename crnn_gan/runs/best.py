@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from crnn_gan import metrics
@@ -129,19 +129,17 @@ def choose(
       epochs: those that have a checkpoint.
       losses: as read from losses.tsv, for "held_out_nats".
     """
-    held_out = {row.epoch: row.losses.get(HELD_OUT_NATS) for row in losses}
-
-    def far_of(row: Row) -> float | None:
-        if by == HELD_OUT_NATS:
-            return held_out.get(row.epoch)
-        return distance(row, bands, by)
-
-    compared = [(far_of(row), row) for row in rows if row.epoch in epochs]
-    known = [(far, row) for far, row in compared if far is not None]
+    pieces = {row.epoch: row.pieces for row in rows}
+    measured: Iterable[tuple[float | None, int]]
+    if by == HELD_OUT_NATS:
+        measured = ((row.losses.get(HELD_OUT_NATS), row.epoch) for row in losses)
+    else:
+        measured = ((distance(row, bands, by), row.epoch) for row in rows)
+    known = [(value, epoch) for value, epoch in measured if value is not None and epoch in epochs]
     if not known:
         return None
-    far, row = min(known, key=lambda item: (item[0], -item[1].epoch))
-    return Best(row.epoch, by, far, row.pieces)
+    value, epoch = min(known, key=lambda pair: (pair[0], -pair[1]))
+    return Best(epoch, by, value, pieces.get(epoch, 0))
 
 
 def read_bands(run_dir: Path) -> dict[str, Band]:

@@ -14,11 +14,18 @@ from pipelines.codecs.codec import Codec, Spec, codec_from_json
 
 if TYPE_CHECKING:
     from crnn_gan.music_model import MusicModel
+    from crnn_gan.runs.trainer_flags import TrainerFlags
+    from pipelines.records import Manifest
 
 FILE = "config.json"
 CHECKPOINT_HELP = (
     "of a run, which weights: newest, best (by the trainer's --best_by), or the number of an epoch"
 )
+# Settings that a run may go on with where they differ from those that it began with.
+MAY_CHANGE = {
+    *("max_epoch", "epochs_per_checkpoint", "samples_per_epoch", "best_by"),
+    *("data_dir", "preset"),
+}
 PACKAGES = ("tensorflow", "keras", "numpy", "symusic", "music21")
 
 
@@ -73,7 +80,7 @@ class RunConfig:
         return codec_from_json(self.codec)
 
     def build_model(self, precision: str = "") -> MusicModel:
-        """Draws the run's model, with fresh weights, and compiles it.
+        """Builds the run's model, with new weights, and compiles it.
 
         Args:
           precision: another than that of training.
@@ -83,7 +90,7 @@ class RunConfig:
         """
         import keras
 
-        from crnn_gan.music_model import config_class, model_class
+        from crnn_gan.models.registry import config_class, model_class
 
         keras.config.set_dtype_policy(precision or self.training["precision"])
         keras.utils.set_random_seed(self.training["seed"])
@@ -99,41 +106,61 @@ class RunConfig:
         return model
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A trained run: its configuration, codec and model with the weights of a checkpoint.
-
-    Attributes:
-      config, codec, model: of the run.
-      epoch: after which the weights are those.
-      chosen: how that was chosen, in words: "the newest", for example.
-    """
-
-    config: RunConfig
-    codec: Codec
-    model: MusicModel
-    epoch: int
-    chosen: str
+def run_config_of(flags: TrainerFlags, config: Any, manifest: Manifest) -> RunConfig:
+    """Gives what config.json will hold of a run."""
+    training = _plain(flags)
+    del training["run_dir"]  # A run directory may be moved.
+    return RunConfig(
+        model=flags.model,
+        config=_plain(config),
+        codec=manifest.codec,
+        spec=manifest.spec,
+        training=training,
+        data={"configuration": manifest.configuration, **manifest.source},
+        versions=versions(),
+    )
 
 
-def load_run(run_dir: Path, which: str = "newest") -> Run:
-    """Builds the model of a run, in float32, with the weights of a checkpoint.
+def _plain(settings: Any) -> dict[str, Any]:
+    """Gives the fields of a dataclass as they come back from a file: lists in place of tuples."""
+    found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return found
 
-    Args:
-      run_dir: of the run.
-      which: "newest", "best" or an epoch; see `checkpoint.restore_weights`.
+
+def require_same_run(run_dir: Path, run: RunConfig) -> None:
+    """Checks that a directory that already holds a run holds this one.
 
     Raises:
-      ValueError: not a run directory, or it has no such checkpoint.
-      CheckpointError: the checkpoint is damaged, or of another model.
+      ValueError: it holds a run with other settings, which are named.
     """
-    from crnn_gan.runs import checkpoint
-
-    config = RunConfig.read(run_dir)
-    model = config.build_model("float32")
-    restored = checkpoint.restore_weights(run_dir, model, which)
-    model.take_averages()
-    return Run(config, config.build_codec(), model, restored.epoch, restored.chosen)
+    if not (run_dir / FILE).exists():
+        if run_dir.exists() and any(run_dir.iterdir()):
+            raise ValueError(
+                f"{run_dir} is not empty and holds no run; give a new directory as --run_dir"
+            )
+        return
+    old = RunConfig.read(run_dir)
+    if old.model != run.model:
+        raise ValueError(
+            f"{run_dir} holds a run of the model {old.model}, not {run.model}; give another "
+            "--run_dir"
+        )
+    different = [
+        f"{name} is {before.get(name)!r} there and {now.get(name)!r} here"
+        for before, now in (
+            (old.config, run.config),
+            (old.training, run.training),
+            ({"codec": old.codec}, {"codec": run.codec}),
+            ({"data": old.data["configuration"]}, {"data": run.data["configuration"]}),
+        )
+        for name in sorted(before.keys() | now.keys())
+        if name not in MAY_CHANGE and before.get(name) != now.get(name)
+    ]
+    if different:
+        raise ValueError(
+            f"{run_dir} holds a run with other settings: {'; '.join(different)}. Give the same "
+            "ones to go on with it, or another --run_dir"
+        )
 
 
 def wants_jit() -> bool:

@@ -8,10 +8,8 @@ processes would train it once the sweep is started again.
 from __future__ import annotations
 
 import os
-import sys
+import runpy
 import threading
-
-from crnn_gan import train
 
 
 def _end_with_the_sweep() -> None:
@@ -22,4 +20,4 @@ def _end_with_the_sweep() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
-    sys.exit(train.run())
+    runpy.run_module("crnn_gan.train", run_name="__main__", alter_sys=True)

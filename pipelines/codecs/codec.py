@@ -388,6 +388,11 @@ def codec_names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "codec")
 
 
+def codecs_of(kinds: Sequence[Kind]) -> list[str]:
+    """Names the codecs whose Spec, with their default settings, is of one of some kinds."""
+    return [name for name in codec_names() if codec_class(name)().spec.kind in kinds]
+
+
 def codec_from_json(values: dict[str, Any]) -> Codec:
     """Builds the codec that `Codec.to_json` described."""
     values = dict(values)

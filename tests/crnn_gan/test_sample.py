@@ -14,10 +14,12 @@ import mido
 import pytest
 
 from crnn_gan import export, sample
+from crnn_gan.generation import pieces
 from crnn_gan.metrics.bands import Band, to_json
-from crnn_gan.music_model import config_class
+from crnn_gan.models.registry import config_class
 from crnn_gan.runs import checkpoint
 from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.run import export_run
 from crnn_gan.runs.tables import Row, write_rows
 from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import UsageError
@@ -74,7 +76,7 @@ def run_of_two_epochs(run_dir, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(run_dir, tmp_path_factory) -> Path:
-    return export.export(run_dir, tmp_path_factory.mktemp("exported_models") / "monday")
+    return export_run(run_dir, tmp_path_factory.mktemp("exported_models") / "monday")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -123,7 +125,7 @@ def test_the_length_is_that_of_training_unless_it_is_given(exported, tmp_path):
 
 
 def test_many_pieces_are_made_in_batches_of_bounded_memory(exported, tmp_path, monkeypatch):
-    monkeypatch.setattr(sample, "STEPS_AT_ONCE", 1)
+    monkeypatch.setattr(pieces, "STEPS_AT_ONCE", 1)
     sample.main([f"--saved_model={exported}", "--count=17", f"--out_dir={tmp_path / 'batches'}"])
     monkeypatch.undo()
     sample.main([f"--saved_model={exported}", "--count=17", f"--out_dir={tmp_path / 'at_once'}"])
@@ -148,7 +150,7 @@ def test_the_newest_weights_are_taken_unless_the_best_are_asked_for(
 def test_an_exported_model_says_which_epoch_it_is_and_how_that_was_chosen(
     two_epochs, exported, tmp_path
 ):
-    folder = export.export(two_epochs, tmp_path / "best", "best")
+    folder = export_run(two_epochs, tmp_path / "best", "best")
     config = json.loads((folder / "config.json").read_text())
     said = "the best by polyphony (0.000 over 4 pieces)"
     assert (config["epoch"], config["chosen"]) == (1, said)
@@ -159,7 +161,7 @@ def test_an_exported_model_says_which_epoch_it_is_and_how_that_was_chosen(
 
 def test_a_checkpoint_that_is_not_there_is_refused_in_words(two_epochs, exported, tmp_path):
     with pytest.raises(ValueError, match=r"no checkpoint of epoch 7; .* the epochs 1, 2 \("):
-        export.export(two_epochs, tmp_path / "exported", "7")
+        export_run(two_epochs, tmp_path / "exported", "7")
     assert not (tmp_path / "exported").exists()
     with pytest.raises(UsageError, match="an exported model has one set of weights"):
         sample.main([f"--saved_model={exported}", "--out_dir=x", "--checkpoint=best"])
@@ -211,7 +213,7 @@ def test_a_directory_that_is_not_a_run_is_refused_in_words(tmp_path):
 def test_a_run_without_a_checkpoint_is_refused_in_words(run_dir, tmp_path):
     (tmp_path / "config.json").write_bytes((run_dir / "config.json").read_bytes())
     with pytest.raises(ValueError, match="has no checkpoint yet"):
-        export.export(tmp_path, tmp_path / "exported")
+        export_run(tmp_path, tmp_path / "exported")
     assert not (tmp_path / "exported").exists()
 
 

@@ -10,12 +10,13 @@ import mido
 import numpy as np
 import pytest
 
-from crnn_gan import evaluate, export, sample, train
-from crnn_gan.generation import saved_model
+from crnn_gan import evaluate, sample, train
+from crnn_gan.generation import pieces, saved_model
 from crnn_gan.generation.interface import LONGEST_SOUND, Interface
 from crnn_gan.generation.primer import read_primer
 from crnn_gan.metrics.bands import bands
 from crnn_gan.runs.best import read_bands
+from crnn_gan.runs.run import export_run
 from crnn_gan.runs.tables import read_losses, read_rows
 from pipelines import dataset, prepare
 from pipelines.codecs import abc_text, audio
@@ -89,12 +90,12 @@ def run_of_sound(place):
 
 @pytest.fixture(scope="module", name="abc_model")
 def exported_text(abc_run, place):
-    return export.export(abc_run, place / "exported" / "abc")
+    return export_run(abc_run, place / "exported" / "abc")
 
 
 @pytest.fixture(scope="module", name="sound_model")
 def exported_sound(sound_run, place):
-    return export.export(sound_run, place / "exported" / "sound")
+    return export_run(sound_run, place / "exported" / "sound")
 
 
 def contents(folder_of_files):
@@ -143,7 +144,8 @@ def test_a_run_of_sound_leaves_a_wav_file_each_epoch_and_no_statistics_of_notes(
 
 
 def test_sounds_that_are_equal_are_counted_as_repeated(tmp_path):
-    from crnn_gan.runs.callbacks import CollapseAlarm, EpochSound
+    from crnn_gan.runs.callbacks import EpochSound
+    from crnn_gan.runs.collapse_alarm import CollapseAlarm
 
     levels = np.arange(0, 200, dtype=np.int32)
     codec = audio.Codec(sample_rate=RATE)
@@ -268,7 +270,7 @@ def test_a_signature_json_without_outputs_is_of_a_model_that_gives_midi(abc_mode
 def test_a_text_of_which_nothing_can_be_read_is_written_without_a_midi_file(tmp_path):
     interface = Interface.of({}, abc_text.Codec(), 10)
     made = {"text": b"X:1\nT:\nK:C\n)]", "tokens": np.zeros(0), "token_count": 0}
-    piece = sample._of_text(7, made, interface, None)
+    piece = pieces._of_text(7, made, interface, None)
     assert list(piece.files) == [".abc"]
     assert str(piece).startswith("0 notes, 0.0 s; its text has ")
     assert str(piece).endswith("and no note can be read of it")
@@ -442,7 +444,7 @@ def test_copies_of_tunes_are_looked_for_in_the_notes_of_a_text(place, abc_model,
 
 
 def test_what_a_piece_is_said_to_be(tmp_path):
-    piece = sample.Sampled(1, {".wav": b""}, None, 1.25, remark="fine")
+    piece = pieces.Sampled(1, {".wav": b""}, None, 1.25, remark="fine")
     assert str(piece) == "1.2 s; fine"
     assert str(dataclasses.replace(piece, notes=3, faults=1)) == (
         "3 notes, 1.2 s; its text has a fault; fine"

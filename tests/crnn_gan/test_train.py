@@ -14,12 +14,14 @@ import pytest
 
 from crnn_gan import train
 from crnn_gan.evaluation.training_curves import read_training
-from crnn_gan.music_model import config_class
-from crnn_gan.runs import checkpoint
+from crnn_gan.models.registry import config_class
+from crnn_gan.runs import checkpoint, trainer
 from crnn_gan.runs.best import COMPARED, read_bands
-from crnn_gan.runs.configuration import RunConfig, load_run
+from crnn_gan.runs.configuration import RunConfig
 from crnn_gan.runs.guard import TrainingError
+from crnn_gan.runs.run import load_run
 from crnn_gan.runs.tables import read_losses, read_rows, write_rows
+from crnn_gan.runs.trainer_flags import TrainerFlags
 from pipelines import dataset, records
 from pipelines.command_line import UsageError, parse
 
@@ -45,7 +47,7 @@ def command(data_dir, run_dir, *more):
 def trained(data_dir, run_dir, *more):
     """Trains as the command line would, and gives the model."""
     argv = command(data_dir, run_dir, *more)
-    return train.train(*parse(argv, "", train.Flags, config_class("c_rnn_gan")))
+    return trainer.train(*parse(argv, "", TrainerFlags, config_class("c_rnn_gan")))
 
 
 def weights(network):

@@ -10,10 +10,12 @@ import keras
 import pytest
 from random_music import pieces, write
 
-from crnn_gan import evaluate, export, sample
-from crnn_gan.music_model import config_class
+from crnn_gan import evaluate, sample
+from crnn_gan.models.registry import config_class
+from crnn_gan.report.findings import write_findings
 from crnn_gan.runs import checkpoint
 from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.run import export_run
 from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.formats import midi
@@ -104,7 +106,7 @@ def test_a_run_is_evaluated_beside_the_data_it_was_trained_on(tmp_path, run_dir)
 
 @on_tensorflow
 def test_the_pieces_of_an_exported_model_are_those_that_sample_writes(tmp_path, run_dir, real):
-    exported = export.export(run_dir, tmp_path / "monday")
+    exported = export_run(run_dir, tmp_path / "monday")
     model = [f"--saved_model={exported}", "--count=3", "--seed=5", "--length=30"]
     sample.main([*model, "--temperature=1.5", f"--out_dir={tmp_path / 'samples'}"])
     words = [*model, "--temperature=1.5", f"--reference={real}"]
@@ -195,7 +197,7 @@ def test_no_report_of_another_time_stays_where_writing_fails(tmp_path, real):
     evaluation, scores = evaluate.evaluated(words)
     unfinished = dataclasses.replace(evaluation, repeated=float("nan"))
     with pytest.raises(ValueError, match="not JSON compliant"):
-        evaluate.write(unfinished, scores, out_dir)
+        write_findings(unfinished, scores, out_dir)
     assert not (out_dir / "report.html").exists()
     assert json.loads((out_dir / "metrics.json").read_text())["repeated"] == 0
 

@@ -9,9 +9,9 @@ import pytest
 from melodies import piece, random_pitches
 
 from crnn_gan.evaluation.while_sampling import ATTEMPTS, originals, with_verdicts
+from crnn_gan.generation.pieces import Sampled
 from crnn_gan.originality.comparing import Yardstick
 from crnn_gan.originality.known import Known
-from crnn_gan.sample import Sampled
 from pipelines.formats import midi
 
 COPIED = {3, 4, 7}  # Seeds.

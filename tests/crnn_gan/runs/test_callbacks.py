@@ -17,7 +17,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from crnn_gan.metrics import statistics
 from crnn_gan.metrics.bands import Band, bands
 from crnn_gan.metrics.likeness import shared_notes
-from crnn_gan.runs.callbacks import CollapseAlarm, EpochSample, Progress, duration
+from crnn_gan.runs.callbacks import Charts, EpochLosses, EpochSample
+from crnn_gan.runs.collapse_alarm import CollapseAlarm
+from crnn_gan.runs.progress import Progress, duration
 from crnn_gan.runs.tables import Row, read_losses, read_rows, write_rows
 from pipelines.formats.midi import read_score
 from pipelines.score import NOTE, Score
@@ -56,8 +58,17 @@ def fit(callbacks: Sequence[keras.callbacks.Callback], epochs: int, first: int =
     return [*weights, float(np.random.random()), random.random()]
 
 
+def both(run_dir, stage=""):
+    """The callbacks that write an epoch's losses and its pieces."""
+    charts = Charts(run_dir / "logs")
+    return [
+        EpochLosses(run_dir, stage, charts),
+        EpochSample(run_dir, compose, REAL, stage, charts),
+    ]
+
+
 def test_each_epoch_gives_a_midi_file_a_picture_and_a_row(tmp_path: Path):
-    fit([EpochSample(tmp_path, compose, REAL, "pretraining")], epochs=2)
+    fit(both(tmp_path, "pretraining"), epochs=2)
     folder = tmp_path / "generated_data"
     assert sorted(path.name for path in folder.iterdir()) == [
         *("epoch-0001.mid", "epoch-0001.png", "epoch-0002.mid", "epoch-0002.png"),
@@ -77,8 +88,8 @@ def test_each_epoch_gives_a_midi_file_a_picture_and_a_row(tmp_path: Path):
 
 
 def test_a_resumed_run_replaces_the_rows_after_its_beginning(tmp_path: Path):
-    fit([EpochSample(tmp_path, compose, REAL, "first try")], epochs=4)
-    fit([EpochSample(tmp_path, compose, REAL, "second try")], epochs=3, first=2)
+    fit(both(tmp_path, "first try"), epochs=4)
+    fit(both(tmp_path, "second try"), epochs=3, first=2)
     rows = read_rows(tmp_path / "generated_data" / "statistics.tsv")
     assert [(row.epoch, row.stage) for row in rows] == [
         *((1, "first try"), (2, "first try"), (3, "second try"))
@@ -111,7 +122,7 @@ def test_a_statistic_that_was_not_measured_interrupts_an_excursion(tmp_path: Pat
 
 
 def test_samples_do_not_change_what_is_trained(tmp_path: Path):
-    assert fit([EpochSample(tmp_path, compose, REAL)], epochs=3) == fit([], epochs=3)
+    assert fit(both(tmp_path), epochs=3) == fit([], epochs=3)
 
 
 def test_pieces_of_no_note_are_written_too(tmp_path: Path):
@@ -128,7 +139,7 @@ def events(folder: Path) -> EventAccumulator:
 def test_tensorboard_has_losses_statistics_beside_the_real_band_and_the_roll(tmp_path: Path):
     import tensorflow as tf
 
-    fit([EpochSample(tmp_path, compose, REAL)], epochs=2)
+    fit(both(tmp_path), epochs=2)
     generated, high = events(tmp_path / "logs" / "generated"), events(tmp_path / "logs" / "real-95")
     tags = set(generated.Tags()["tensors"])
     assert {"losses/loss", "statistics: the paper's/unique_tones", "piano_roll"} <= tags
@@ -142,10 +153,12 @@ def test_tensorboard_has_losses_statistics_beside_the_real_band_and_the_roll(tmp
 
 
 def test_charts_are_readable_while_the_run_goes_on(tmp_path: Path):
-    sample = EpochSample(tmp_path, compose, REAL)
-    sample.on_epoch_end(0, {"loss": 1.5})
-    assert len(events(tmp_path / "logs" / "generated").Tensors("losses/loss")) == 1
-    sample.on_train_end()
+    callbacks = both(tmp_path)
+    for callback in callbacks:
+        callback.on_epoch_end(0, {"loss": 1.5})
+    generated = events(tmp_path / "logs" / "generated")
+    assert len(generated.Tensors("losses/loss")) == len(generated.Tensors("piano_roll")) == 1
+    callbacks[0].on_train_end()
 
 
 def alarm_lines(folder: Path) -> list[str]:

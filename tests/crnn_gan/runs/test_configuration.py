@@ -7,9 +7,10 @@ import json
 import keras
 import pytest
 
-from crnn_gan.music_model import config_class
+from crnn_gan.models.registry import config_class
 from crnn_gan.runs import configuration
-from crnn_gan.runs.configuration import RunConfig, load_run
+from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.run import load_run
 from pipelines.codecs.note_tuples import Codec
 
 SETTINGS = {"window_steps": 8, "hidden_size_g": 5, "hidden_size_d": 4, "average": 0.0}

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from crnn_gan import sweep
+from crnn_gan.sweeping import processes, search
 from crnn_gan.sweeping.runs import SweepRun, rungs
 from pipelines.command_line import UsageError
 
@@ -19,9 +20,9 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(name="data_dir")
 def of_a_manifest(tmp_path, monkeypatch):
     """A folder that passes for prepared data; only what is compared by is asked of it."""
-    monkeypatch.setattr(sweep, "best_by", lambda flags: "tone_span")
-    monkeypatch.setattr(sweep, "CHILD", (str(FAKE),))
-    monkeypatch.setattr(sweep, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(search, "best_by", lambda flags: "tone_span")
+    monkeypatch.setattr(processes, "CHILD", (str(FAKE),))
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 0.02)
     return tmp_path / "data"
 
 
@@ -88,17 +89,17 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(data_dir, tmp_path, monkeyp
     vary = "learning_rate=0.02,0.03,0.04"
     words = [data_dir, folder, vary, "--search=grid", "--processes=1"]
     # The first run has ended and the second is begun when the sweep dies.
-    look = sweep.Trainer._look
+    look = processes.TrainerProcesses._look
 
     def dying(self, run, process, epoch):
         if run.number == 1 and run.epoch == 2:
             raise KeyboardInterrupt
         return look(self, run, process, epoch)
 
-    monkeypatch.setattr(sweep.Trainer, "_look", dying)
+    monkeypatch.setattr(processes.TrainerProcesses, "_look", dying)
     with pytest.raises(KeyboardInterrupt):
         swept(*words)
-    monkeypatch.setattr(sweep.Trainer, "_look", look)
+    monkeypatch.setattr(processes.TrainerProcesses, "_look", look)
     swept(*words)
     assert starts(folder, 0) == ["0"]
     first, second = map(int, starts(folder, 1))
@@ -113,9 +114,7 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(data_dir, tmp_path, monkeyp
 def test_a_run_ends_with_the_sweep_that_was_killed(tmp_path):
     script = tmp_path / "waits.py"
     script.write_text(
-        "import threading, time\nfrom unittest import mock\nimport sys\n"
-        "sys.modules['crnn_gan.train'] = mock.Mock()\n"
-        "import crnn_gan\ncrnn_gan.train = sys.modules['crnn_gan.train']\n"
+        "import threading, time\n"
         "from crnn_gan.sweeping import child\n"
         "threading.Thread(target=child._end_with_the_sweep, daemon=True).start()\n"
         "print('ready', flush=True)\ntime.sleep(60)\n"
@@ -133,7 +132,7 @@ def test_a_run_ends_with_the_sweep_that_was_killed(tmp_path):
 
 def test_two_sweeps_in_one_directory_are_refused(data_dir, tmp_path):
     folder = tmp_path / "sweep"
-    with sweep.held(folder), pytest.raises(ValueError, match="another sweep is at work in"):
+    with search.locked(folder), pytest.raises(ValueError, match="another sweep is at work in"):
         swept(data_dir, folder, "learning_rate=0.02,0.03")
 
 
