@@ -12,8 +12,8 @@ from keras import ops
 
 from crnn_gan.generation.noise import draw_numpy
 from crnn_gan.models.registry import config_class, model_class, model_names
-from crnn_gan.runs.configuration import RunConfig, run_config_of
-from crnn_gan.runs.trainer_flags import TrainerFlags
+from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.trainer_flags import TrainerFlags, run_config_of
 from crnn_gan.training.variable_paths import model_variables
 from pipelines.batches.conditions import SIZES
 from pipelines.codecs.codec import Spec, codec_class

@@ -37,6 +37,21 @@ BACKEND_FILES = {
     "pipelines/note_tensors.py": "what the notes side of codecs shares",
     "pipelines/records.py": "TFRecord",
 }
+# What crnn_gan is made of, from the ground up: an import goes down, or to another module of the same
+# folder. Modules beside the folders that are not named here are the commands, above all.
+FLOORS = (
+    {"metrics", "layers", "training", "rendering"},
+    {"adversarial", "generation"},
+    {"music_model"},
+    {"autoregressive"},
+    {"models"},
+    {"runs"},
+    {"originality"},
+    {"evaluation"},
+    {"report", "sweeping"},
+    {"commands"},
+)
+LONGEST_FILE, MEDIAN_FILE, NINE_OF_TEN_FILES = 400, 150, 300  # Lines.
 # Modules whose package has another name.
 PACKAGE_OF = {
     "absl": "absl-py",
@@ -59,6 +74,30 @@ def imports(file: str) -> set[str]:
     return found
 
 
+def part_of(module: str) -> str:
+    """The folder of crnn_gan that a module is in, or the module beside them; else "commands"."""
+    name = module.split(".")[1] if "." in module else ""
+    return name if any(name in floor for floor in FLOORS) else "commands"
+
+
+def floor_of(part: str) -> int:
+    return next(number for number, floor in enumerate(FLOORS) if part in floor)
+
+
+def module_of(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+MODULES = {module_of(file): file for file in FILES}
+
+
+def imported_modules(file: str) -> set[str]:
+    """The modules of this project that a file imports, wherever in it, for types alone as well."""
+    own = module_of(file)
+    names = {name if name in MODULES else name.rpartition(".")[0] for name in imports(file)}
+    return (names & MODULES.keys()) - {own}
+
+
 def packages(file: str) -> set[str]:
     return {module.split(".")[0] for module in imports(file)}
 
@@ -76,6 +115,43 @@ def test_pipelines_knows_neither_crnn_gan_nor_keras(file):
 @pytest.mark.parametrize("file", FILES)
 def test_no_package_imports_a_test_a_benchmark_or_a_job(file):
     assert not packages(file) & {"tests", "benchmarks", "run"}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("crnn_gan/")])
+def test_imports_go_down_the_floors(file):
+    here = part_of(module_of(file))
+    there = {module: part_of(module) for module in imported_modules(file)}
+    upward = [
+        module
+        for module, part in there.items()
+        if module.startswith("crnn_gan.") and part != here and floor_of(part) >= floor_of(here)
+    ]
+    assert upward == []
+
+
+def test_every_folder_of_crnn_gan_has_its_floor():
+    folders = {file.split("/")[1] for file in FILES if file.count("/") == 2 and "crnn_gan" in file}
+    assert folders <= set().union(*FLOORS)
+
+
+def test_no_module_imports_one_that_imports_it():
+    graph = {module: imported_modules(file) for module, file in MODULES.items()}
+    while leaves := {module for module, names in graph.items() if not names}:
+        graph = {module: names - leaves for module, names in graph.items() if module not in leaves}
+    assert graph == {}
+
+
+def test_a_module_has_a_name_of_its_own():
+    stems = [Path(file).stem for file in FILES if not file.endswith("__init__.py")]
+    # A package and its main module may share a name, and a codec or model has that of its registry.
+    assert sorted({stem for stem in stems if stems.count(stem) > 1}) == []
+
+
+def test_files_are_short():
+    lengths = sorted(len((ROOT / file).read_text().splitlines()) for file in FILES)
+    assert lengths[-1] <= LONGEST_FILE
+    assert lengths[len(lengths) // 2] <= MEDIAN_FILE
+    assert lengths[len(lengths) * 9 // 10] <= NINE_OF_TEN_FILES
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -14,8 +14,6 @@ from pipelines.codecs.codec import Codec, Spec, codec_from_json
 
 if TYPE_CHECKING:
     from crnn_gan.music_model import MusicModel
-    from crnn_gan.runs.trainer_flags import TrainerFlags
-    from pipelines.records import Manifest
 
 FILE = "config.json"
 CHECKPOINT_HELP = (
@@ -104,27 +102,6 @@ class RunConfig:
         model = model_class(self.model)(config, self.spec, seed=self.training["seed"])
         model.compile(jit_compile=wants_jit())
         return model
-
-
-def run_config_of(flags: TrainerFlags, config: Any, manifest: Manifest) -> RunConfig:
-    """Gives what config.json will hold of a run."""
-    training = _plain(flags)
-    del training["run_dir"]  # A run directory may be moved.
-    return RunConfig(
-        model=flags.model,
-        config=_plain(config),
-        codec=manifest.codec,
-        spec=manifest.spec,
-        training=training,
-        data={"configuration": manifest.configuration, **manifest.source},
-        versions=versions(),
-    )
-
-
-def _plain(settings: Any) -> dict[str, Any]:
-    """Gives the fields of a dataclass as they come back from a file: lists in place of tuples."""
-    found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
-    return found
 
 
 def require_same_run(run_dir: Path, run: RunConfig) -> None:

@@ -17,10 +17,10 @@ from crnn_gan.metrics import bands
 from crnn_gan.metrics.bands import Band
 from crnn_gan.runs import best, callbacks, checkpoint, guard, tables
 from crnn_gan.runs.collapse_alarm import CollapseAlarm
-from crnn_gan.runs.configuration import require_same_run, run_config_of
+from crnn_gan.runs.configuration import require_same_run
 from crnn_gan.runs.epoch_pieces import array_generator, score_generator
 from crnn_gan.runs.progress import Progress
-from crnn_gan.runs.trainer_flags import TrainerFlags, resolved
+from crnn_gan.runs.trainer_flags import TrainerFlags, resolved, run_config_of
 from crnn_gan.training.phases import make_deterministic
 from pipelines import dataset, records
 from pipelines.atomic_file import write_atomically

@@ -1,13 +1,14 @@
-"""The trainer's flags, and what they leave open decided for a model and its data."""
+"""The trainer's flags: what they leave open is decided, and they are written to config.json."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+import json
+from typing import Any, Literal
 
 from crnn_gan.runs import presets
 from crnn_gan.runs.best import BAND_DISTANCE, HELD_OUT_NATS, refuse_unknown
-from crnn_gan.runs.configuration import automatic_precision
+from crnn_gan.runs.configuration import RunConfig, automatic_precision, versions
 from pipelines.command_line import Settings, UsageError, flag
 from pipelines.records import Manifest
 
@@ -109,3 +110,24 @@ def resolved(flags: TrainerFlags, manifest: Manifest) -> tuple[TrainerFlags, boo
             f"{flags.model} measures no likelihood of this data; give another --best_by"
         )
     return flags, likelihood
+
+
+def run_config_of(flags: TrainerFlags, config: Any, manifest: Manifest) -> RunConfig:
+    """Gives what config.json will hold of a run."""
+    training = _plain(flags)
+    del training["run_dir"]  # A run directory may be moved.
+    return RunConfig(
+        model=flags.model,
+        config=_plain(config),
+        codec=manifest.codec,
+        spec=manifest.spec,
+        training=training,
+        data={"configuration": manifest.configuration, **manifest.source},
+        versions=versions(),
+    )
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    """Gives the fields of a dataclass as they come back from a file: lists in place of tuples."""
+    found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return found
