@@ -50,7 +50,8 @@ class Flags(Settings):
         "was trained on",
     )
     composer: tuple[str, ...] = flag(
-        (), "of prepared data, these composers alone; of a run by default those it was given"
+        (),
+        "composers of prepared data, separated by commas; of a run by default those it trained on",
     )
     out_dir: str = flag(help="directory for the findings; made if it is missing")
     seed: int = flag(
@@ -69,7 +70,7 @@ class Sampling(Settings):
 
 
 def main(argv: list[str]) -> None:
-    """Evaluates as the command line says, and prints what was found."""
+    """Evaluates by a command line, and prints what was found."""
     evaluation, _ = evaluated(argv)
     said = [*sentences(evaluation), *left_out(evaluation), *evaluation.notes]
     print("\n".join(said), end="\n\n")
@@ -79,7 +80,7 @@ def main(argv: list[str]) -> None:
 
 
 def evaluated(argv: Sequence[str]) -> tuple[Evaluation, list[Score]]:
-    """Evaluates as the command line says, and writes the findings.
+    """Evaluates by a command line, and writes the findings.
 
     Returns:
       What was found, and the generated pieces.

@@ -27,7 +27,7 @@ class Flags(Settings):
 
 
 def main(argv: list[str]) -> None:
-    """Exports as the command line says, and prints where the model is."""
+    """Exports by a command line, and prints where the model is."""
     [flags] = parse(argv, USAGE, Flags)
     folder = export_run(Path(flags.run_dir), Path(flags.export_dir), flags.checkpoint)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

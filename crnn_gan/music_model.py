@@ -43,7 +43,7 @@ class MusicModel(PhasedModel):
         trained within seconds, for tests and SMOKE=1; it may come after another (`paper,tiny`).
       aliases: {other name of a flag: its field}, for names that users know from a paper's code.
       retired: {flag of an older program: what to say}; accepted, without effect.
-      pads_windows: whether windows are padded; then a batch says which steps are music.
+      pads_windows: whether windows are padded; then a batch has the number of valid steps of each.
       measures_likelihood: whether it gives the probability of music: see `nats`.
       generates: whether it makes pieces from noise alone. One that does not takes music and gives
         other music by signatures of its own: no pieces are written while it trains.
@@ -61,7 +61,7 @@ class MusicModel(PhasedModel):
       - Training: `stages` (whose epochs sum to `max_epoch`), `optimizer_for(phase)`;
         `begin_epoch`, `adapt`, `averaged`, where there is something to do.
       - Time, in steps of the codec: `window_steps` of music that a training example holds,
-        `piece_steps_for` that a generated piece has where nobody says otherwise.
+        `piece_steps_for` that a generated piece has by default.
       - Data: `batch_windows` examples per batch, `transform_of`, `conditions_of`.
       - Generation: `noise_spec`, `controls_for`, and `generate`, a pure function of weights, noise
         and controls: the same ones give the same array; other noise another array; a row is the
@@ -146,10 +146,10 @@ class MusicModel(PhasedModel):
 
     @classmethod
     def piece_steps_for(cls, config: Any, spec: Spec) -> int:
-        """Steps of the codec that a generated piece has where nobody says otherwise.
+        """Steps of the codec that a generated piece has by default: those of a training example.
 
-        By default those of a training example. Pieces of this length are generated after each
-        epoch, and compared with windows of real music of the same length.
+        Pieces of this length are generated after each epoch, and compared with windows of real
+        music of the same length.
         """
         return int(config.window_steps)
 
@@ -178,11 +178,10 @@ class MusicModel(PhasedModel):
 
     @property
     def averaged(self) -> Sequence[keras.layers.Layer]:
-        """Networks that compose and are measured with an average of their weights.
+        """Networks that generate and are evaluated with an exponential moving average of weights.
 
-        A batch keeps `config.average` of it (Polyak and Juditsky 1992); the last batches alone
-        jump about. So do the means and variances of batch normalisation, which it counts among
-        the weights.
+        `config.average` is its decay per batch (Polyak and Juditsky 1992). Moving means and
+        variances of batch normalisation are averaged as well.
         """
         return ()
 
@@ -219,7 +218,7 @@ class MusicModel(PhasedModel):
             mean.assign(decay * mean + (1 - decay) * weight)
 
     def take_averages(self) -> None:
-        """Makes the averages the weights, for composing alone: training would not go on well."""
+        """Makes the averages the weights, for inference alone: training would not go on well."""
         for mean, weight in self._averages_and_weights:
             weight.assign(np.array(mean))  # A copy: JAX gives buffers away.
 
@@ -232,7 +231,7 @@ class MusicModel(PhasedModel):
         return keras.StatelessScope(state_mapping=[*values, *averages])
 
     def call(self, inputs: Mapping[str, Mapping[str, Any]]) -> Any:
-        """Generates, so that `predict_on_batch` composes: {"noise": ..., "controls": ...}.
+        """Generates, so that `predict_on_batch` does: {"noise": ..., "controls": ...}.
 
         Of {"batch": ...} it gives `nats`, so that `predict_on_batch` measures likelihood.
         """

@@ -29,7 +29,7 @@ class Flags:
 
 
 def main(argv: list[str]) -> None:
-    """Renders as the command line says, and prints a line a piece.
+    """Renders by a command line, and prints a line per piece.
 
     Raises:
       ValueError: no file could be read.

@@ -70,7 +70,7 @@ class Flags:
 
 
 def main(argv: list[str]) -> None:
-    """Samples as the command line says, and prints a line a piece."""
+    """Samples by a command line, and prints a line per piece."""
     run_dir, exported = peek(argv, "run_dir", ""), peek(argv, "saved_model", "")
     if bool(run_dir) == bool(exported):
         # For --help, and so that a wrong flag is named first.

@@ -23,7 +23,7 @@ same command again goes on with a sweep that was stopped."""
 
 
 def main(argv: list[str]) -> None:
-    """Sweeps as the command line says."""
+    """Sweeps by a command line."""
     from crnn_gan.models.registry import config_class, model_class
     from crnn_gan.sweeping import search
 

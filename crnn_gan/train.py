@@ -17,7 +17,7 @@ well, of sound a WAV file in their place. The same command again resumes the run
 
 
 def main(argv: list[str]) -> None:
-    """Trains as the command line says."""
+    """Trains by a command line."""
     from crnn_gan.models.registry import config_class, model_class
 
     name = peek(argv, "model", "c_rnn_gan")

@@ -37,8 +37,8 @@ BACKEND_FILES = {
     "pipelines/note_tensors.py": "what the notes side of codecs shares",
     "pipelines/records.py": "TFRecord",
 }
-# What crnn_gan is made of, from the ground up: an import goes down, or to another module of the same
-# folder. Modules beside the folders that are not named here are the commands, above all.
+# What crnn_gan is made of, from the ground up: an import goes down, or to another module of the
+# same folder. Modules beside the folders that are not named here are the commands, above all.
 FLOORS = (
     {"metrics", "layers", "training", "rendering"},
     {"adversarial", "generation"},

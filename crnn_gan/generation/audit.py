@@ -1,4 +1,4 @@
-"""Audit: reads a SavedModel's graph without loading it, and says what it should not do.
+"""Audit of a SavedModel: lists operations that generating music does not need, without loading it.
 
 A SavedModel is a program. Its graph may read and write any file that the user may, and
 TensorFlow runs it without a word. A model that makes music needs numbers only; one that

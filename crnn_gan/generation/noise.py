@@ -1,4 +1,4 @@
-"""The noises that `MusicModel.generate` wants, drawn from each piece's seed."""
+"""Random numbers: the noises of `MusicModel.generate`, drawn from each piece's seed."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Sampled:
       files: {end of their names: content}; first the one that the model gives.
       notes: how many it has; None of sound.
       seconds: that it lasts.
-      remark: what is said of it.
+      remark: what is printed of it, such as its originality.
       score: as it was read of a text; None of what is read again by `read`.
       faults: what was passed over in its text.
     """

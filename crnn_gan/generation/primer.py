@@ -1,4 +1,4 @@
-"""Primers: a file that pieces go on from, as the array that a model's codec makes of it."""
+"""Primers: a music file that generated pieces continue, as an array of the model's codec."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Primer:
     """What pieces go on from.
 
     Attributes:
-      array: [steps, ...] as the codec's spec says, int32, without what says that it ends.
+      array: [steps, ...] as the codec's spec says, int32, without its end token.
       quarters: that it lasts, of what the codec decodes; 0 of sound, whose steps are its time.
     """
 

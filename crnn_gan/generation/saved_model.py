@@ -76,7 +76,7 @@ def pieces(
 
     Args:
       model: on the TensorFlow backend; its `generate` makes all as long as the longest.
-      codec: says what is made of what the model gives.
+      codec: makes files and notes of the model's arrays.
       seeds: int64 [batch], one or more.
       lengths: int32 [batch], steps of each piece.
       controls: all that the model has, each [batch].

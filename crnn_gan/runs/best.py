@@ -45,7 +45,7 @@ class Best:
       epoch: 1 is the first.
       by: what was compared: a statistic, "band_distance" or "held_out_nats".
       distance: of its pieces from real music; or nats a step.
-      pieces: that it composed.
+      pieces: generated after that epoch.
     """
 
     epoch: int
@@ -75,7 +75,7 @@ def refuse_unknown(by: str) -> None:
 
 
 def statistic_distance(mean: float, band: Band) -> float:
-    """Gives how far a mean lies from real music's mean, in widths of the band.
+    """Gives the distance of a mean from real music's mean, in widths of the band.
 
     The width is from the 5th to the 95th percentile of real windows, or to their mean where
     that lies outside. Where all of real music has one value, it is 1 in the statistic's unit.
@@ -87,10 +87,10 @@ def statistic_distance(mean: float, band: Band) -> float:
 
 
 def band_distance(row: Row, bands: Mapping[str, Band]) -> float | None:
-    """Gives how far an epoch's pieces lie from real music in all the paper's statistics, 0..1.
+    """Gives the distance of an epoch's pieces from real music in the paper's statistics, 0..1.
 
-    The mean over these statistics of `statistic_distance`, where more than 1 counts as 1: far
-    is far, and one statistic alone does not decide. Pieces that repeat another count as 1 in
+    The mean over these statistics of `statistic_distance`, each clipped at 1, so
+    that one statistic alone does not decide. Pieces that repeat another count as 1 in
     all of them: (1 - r) * mean + r, with r the share of such pieces; where pieces are so alike
     that they have collapsed, r is the share of their notes, if that is more.
 
@@ -120,7 +120,7 @@ def choose(
     epochs: Collection[int],
     losses: Sequence[Losses] = (),
 ) -> Best | None:
-    """Gives the best of some epochs, of equal ones the latest; None where no row says.
+    """Gives the best of some epochs, of equal ones the latest; None where none was measured.
 
     Args:
       rows: as read from statistics.tsv, not before they were rounded.
@@ -158,7 +158,7 @@ def read_bands(run_dir: Path) -> dict[str, Band]:
 
 
 def best_of_run(run_dir: Path, epochs: Collection[int]) -> Best:
-    """Gives the best of a run's epochs, by what its config.json says.
+    """Gives the best of a run's epochs, by the `best_by` of its config.json.
 
     Args:
       run_dir: of the run.

@@ -36,7 +36,7 @@ GROUPS = ("model", "optimizer")
 
 
 class CheckpointError(OSError):
-    """A checkpoint that could not be written or does not fit; its text says what to do."""
+    """A checkpoint that could not be written, or is of another model."""
 
 
 class DamagedError(CheckpointError):
@@ -127,7 +127,7 @@ def restore(run_dir: Path, model: keras.Model) -> int:
 
 
 def restore_weights(run_dir: Path, model: keras.Model, which: str = "newest") -> Restored:
-    """Loads the weights of a checkpoint alone, for composing. Changes no file.
+    """Loads the weights of a checkpoint alone, for inference. Changes no file.
 
     The precision of training does not matter.
 
@@ -135,7 +135,7 @@ def restore_weights(run_dir: Path, model: keras.Model, which: str = "newest") ->
       run_dir: of the run.
       model: a compiled one.
       which: "newest", which passes over damaged ones with a line on stderr; "best", by what
-        the run's config.json says; or the number of an epoch.
+        the `best_by` of the run's config.json; or the number of an epoch.
 
     Raises:
       ValueError: there is no such checkpoint; those that are there are named.

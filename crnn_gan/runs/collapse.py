@@ -1,8 +1,8 @@
-"""Whether the pieces that a model composes have collapsed.
+"""Mode collapse of a generator, detected from the statistics of its pieces.
 
-The commonest end of adversarial training: the generator gives one piece, or one piece varied, or
-next to no notes, whatever the noise. It is told from the rows of statistics that training
-writes, so that a run can be judged while it goes on, and after it. Needs no Keras.
+The commonest failure of adversarial training: the generator gives one piece, or one piece varied,
+or next to no notes, whatever the noise. It is read off the rows of statistics that training writes,
+so that a run can be looked at while it goes on, and after it. Needs no Keras.
 """
 
 from __future__ import annotations

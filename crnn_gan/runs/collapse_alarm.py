@@ -1,4 +1,4 @@
-"""A warning in words when the pieces that a run generates stay far from real music."""
+"""A warning when generated pieces collapse, or their statistics stay far outside real music's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crnn_gan.runs.collapse import too_alike
 from crnn_gan.runs.tables import ALARMS_FILE, GENERATED, STATISTICS_FILE, Row, read_rows
 from pipelines.atomic_file import write_atomically
 
-ADVICE = {  # What each watched statistic far from real music tends to mean.
+ADVICE = {  # What it tends to mean that a statistic is far outside real music's band.
     ("polyphony", "below"): "it writes tones one by one; several tones a cell, or more "
     "training, bring chords",
     ("polyphony", "above"): "everything starts together: the generator may have collapsed into "
@@ -34,7 +34,7 @@ IGNORED_NOISE = (
 
 
 class CollapseAlarm(keras.callbacks.Callback):
-    """Warns in words when the composed pieces stay far from real music.
+    """Warns when the statistics of generated pieces stay far outside those of real music.
 
     It looks at polyphony, unique tones and repetitions, where there are bands of them, and at
     pieces that are equal or alike (`collapse.too_alike`): far outside is below 2/3 of the 5th or
@@ -80,7 +80,7 @@ class CollapseAlarm(keras.callbacks.Callback):
         self._say(epoch + 1, lines)
 
     def _far(self, rows: Sequence[Row]) -> dict[tuple[str, str], str]:
-        """Gives what has been far outside in each of the last rows: (name, side) -> sentence."""
+        """Gives what is far outside the band in each of the last rows: (name, side) -> text."""
         last = rows[-self.epochs :]
         if len(last) < self.epochs:
             return {}

@@ -15,11 +15,11 @@ from crnn_gan.training.phases import MOST_SKIPPED_IN_A_ROW
 
 
 class TrainingError(ValueError):
-    """Training that cannot go on; its text says what to try."""
+    """Training that cannot go on, as its updates are not finite."""
 
 
 class EpochSchedule(keras.callbacks.Callback):
-    """Tells the model which epoch begins: learning rates, length of the curriculum."""
+    """Passes the number of the epoch to the model, for learning rates and curricula."""
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Calls `MusicModel.begin_epoch`."""
@@ -29,7 +29,7 @@ class EpochSchedule(keras.callbacks.Callback):
 class StopOnNaN(keras.callbacks.Callback):
     """Ends the run when too many updates of a phase in a row were not finite.
 
-    Single ones are skipped inside the graph and counted; it says how many, each epoch.
+    Single ones are skipped inside the graph; their number is printed after each epoch.
     """
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -47,7 +47,7 @@ class StopOnNaN(keras.callbacks.Callback):
                 )
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Says how many updates were skipped so far, if any."""
+        """Prints how many updates were skipped so far, if any."""
         counts = {name: int(v) for name, v in self.model.skipped.items() if int(v)}
         if counts:
             said = ", ".join(f"{count} of {name}" for name, count in counts.items())

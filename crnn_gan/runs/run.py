@@ -153,15 +153,15 @@ def _figures(run_dir: Path, epoch: int) -> dict[str, str]:
     for row in read_losses(run_dir / GENERATED / LOSSES_FILE):
         if row.epoch == epoch and HELD_OUT_NATS in row.losses:
             likelihood[HELD_OUT_NATS] = (
-                f"{row.losses[HELD_OUT_NATS]:.4f} (mean of a step of the validation split, each "
-                f"given all before it in its piece, as training measured it after epoch {epoch})"
+                f"{row.losses[HELD_OUT_NATS]:.4f} (nats per step of the validation split, each "
+                f"given all before it in its piece, measured after epoch {epoch} of training)"
             )
     rows = [r for r in read_rows(run_dir / GENERATED / STATISTICS_FILE) if r.epoch == epoch]
     if not rows or not (run_dir / BANDS_FILE).is_file():  # Trained without samples: neither.
         return likelihood
     real = read_bands(run_dir)
     return likelihood | {
-        name: f"{value:.3g} (mean of {rows[0].pieces} pieces of the training length, composed "
+        name: f"{value:.3g} (mean of {rows[0].pieces} pieces of the training length, generated "
         f"after epoch {epoch}; windows of the training data: mean {real[name].mean:.3g}, "
         f"5 % to 95 % {real[name].low:.3g} to {real[name].high:.3g})"
         for name, value in rows[0].statistics.items()

@@ -1,4 +1,4 @@
-"""The tables of a run, a row an epoch: statistics.tsv and losses.tsv; names of its files.
+"""The tables of a run, a row per epoch: statistics.tsv and losses.tsv; names of its files.
 
 Columns are found by their names, so a run that was begun with other statistics, or whose
 stages have other losses, goes on: each row keeps what was measured then, and a cell of what
@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """The statistics of the pieces composed after an epoch.
+    """The statistics of the pieces generated after an epoch.
 
     Attributes:
       epoch: 1 is the first.
