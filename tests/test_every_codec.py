@@ -62,7 +62,7 @@ def settings(name: str) -> list[Codec]:
                 codecs.append(cls(**{field: value}))
             except ValueError as refusal:
                 # Refused in words, since a field may need another beside it.
-                assert name in str(refusal)
+                assert f"--{field} is" in str(refusal) or name in str(refusal)
     return codecs
 
 
