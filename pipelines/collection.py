@@ -14,11 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
-from pipelines.command_line import flag
 from pipelines.downloads import download, unpacking
 from pipelines.formats import midi, reading
 from pipelines.music_files import file_sha256, files_below, printable
 from pipelines.score import Score
+from pipelines.settings import flag
 from pipelines.sources import source
 from pipelines.sources.source import UNKNOWN, Piece, with_notes
 

@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 
 from pipelines import keys
-from pipelines.command_line import Settings, UsageError, flag
 from pipelines.score import Score
+from pipelines.settings import Settings, UsageError, flag
 
 LAST_PIANO_PROGRAM = 7  # General MIDI: 0 to 7 are pianos, clavinet and harpsichord included.
 COMMON_TONIC = {False: 0, True: 9}  # By is_minor: C major, A minor.

@@ -25,10 +25,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from pipelines.codecs import codec
-from pipelines.command_line import flag
 from pipelines.formats import abc_notation, abc_writing
 from pipelines.formats.abc_tokens import FIELD_LINE, lines_outside_blocks, spread_said
 from pipelines.score import Score
+from pipelines.settings import flag
 
 BEGIN, END, ESCAPE, NEWLINE, PRINTABLE = 0, 1, 2, 3, 4
 CHARACTERS = 95  # Space to tilde.

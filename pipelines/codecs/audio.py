@@ -23,10 +23,10 @@ import numpy as np
 
 from pipelines import rendering
 from pipelines.codecs import codec
-from pipelines.command_line import flag
 from pipelines.formats import wav
 from pipelines.music_files import file_sha256, printable
 from pipelines.score import Score
+from pipelines.settings import flag
 
 LEVELS = 256
 STATED_SOUNDFONT = re.compile(".+, SHA-256 [0-9a-f]{64}", re.DOTALL)  # In a manifest.

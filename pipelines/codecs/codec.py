@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from pipelines.command_line import Settings
 from pipelines.score import NOTE, PEDAL, TEMPO, Score, sorted_by_tick
+from pipelines.settings import Settings
 
 NOTE_COLUMNS = ("onset", "duration", "pitch", "velocity")  # Of what `NoteCodec.notes` gives.
 PEDAL_COLUMNS = ("tick", "controller", "value")

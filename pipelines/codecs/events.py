@@ -26,10 +26,10 @@ import numpy as np
 
 from pipelines.array_operations import operations_on
 from pipelines.codecs import codec
-from pipelines.command_line import flag
 from pipelines.grid import notes_by_the_clock
 from pipelines.note_tensors import in_rows
 from pipelines.score import LAST_TICK, SUSTAIN, Score
+from pipelines.settings import flag
 
 VELOCITY_AT_FIRST = 64  # Of note-ons before any velocity token.
 OFF, PEDAL, ON = range(3)  # The order of events in one step.

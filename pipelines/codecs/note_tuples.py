@@ -23,10 +23,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from pipelines.codecs import codec
-from pipelines.command_line import flag
 from pipelines.grid import one_at_a_time, round_ratio
 from pipelines.note_tensors import single_voice_a_pitch, whole
 from pipelines.score import LAST_TICK, Score
+from pipelines.settings import flag
 
 PITCH_CENTRE, PITCH_SCALE = 64.0, 24.0  # Half tones; two octaves are one unit.
 CIRCLE_RADIUS = 0.7

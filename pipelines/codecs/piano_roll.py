@@ -29,10 +29,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from pipelines.codecs import codec
-from pipelines.command_line import flag
 from pipelines.grid import one_at_a_time, round_ratio, steps_of
 from pipelines.note_tensors import in_rows
 from pipelines.score import Score
+from pipelines.settings import flag
 
 VELOCITY = 64  # Of the notes of a roll without that plane.
 LONGEST_STEPS = 2**20  # 36 hours of 16ths at 120 quarters a minute, 3 hours of 10 ms.

@@ -35,10 +35,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from pipelines.codecs import codec
-from pipelines.command_line import flag
 from pipelines.grid import one_at_a_time, round_ratio, steps_of
 from pipelines.note_tensors import in_rows, single_voice_a_pitch
 from pipelines.score import NOTE, TEMPO, Score
+from pipelines.settings import flag
 
 FRAMES_PER_QUARTER = 4
 VELOCITY = 96

@@ -35,10 +35,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from pipelines.codecs import codec
-from pipelines.command_line import flag
 from pipelines.grid import notes_by_the_clock
 from pipelines.note_tensors import in_rows, single_voice_a_pitch, whole
 from pipelines.score import LAST_TICK, SOFT, SOSTENUTO, SUSTAIN, Score
+from pipelines.settings import flag
 
 FEATURES = ("start", "length", "intensity", "octave", "pitch_class", "pedal", "presence")
 START, LENGTH, INTENSITY, OCTAVE, PITCH_CLASS, PEDAL, PRESENCE = range(len(FEATURES))

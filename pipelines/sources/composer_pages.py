@@ -26,11 +26,11 @@ from typing import Any, ClassVar
 
 from pipelines.atomic_file import write_atomically
 from pipelines.collection import Archive, Collection, Place
-from pipelines.command_line import flag
 from pipelines.composer_page_list import PAGES
 from pipelines.downloads import download
 from pipelines.downloads.web_links import links_in, same_file
 from pipelines.music_files import files_below
+from pipelines.settings import flag
 from pipelines.sources.source import Piece
 from pipelines.split import spread_sample, unit_hash
 

@@ -24,10 +24,10 @@ import numpy as np
 
 from pipelines.atomic_file import write_atomically
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
-from pipelines.command_line import flag
 from pipelines.formats import abc_notation, music21_stream
 from pipelines.records import seal, unseal
 from pipelines.score import Score
+from pipelines.settings import flag
 from pipelines.sources import source
 from pipelines.sources.source import Piece, with_notes
 from pipelines.split import spread_sample

@@ -23,10 +23,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipelines.command_line import flag
 from pipelines.formats import abc_notation, reading
 from pipelines.music_files import file_sha256, printable
 from pipelines.score import Score
+from pipelines.settings import flag
 from pipelines.sources import source
 from pipelines.sources.source import UNKNOWN, Piece, with_notes
 

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar, Literal
 
 from pipelines.collection import Archive, Collection
-from pipelines.command_line import flag
+from pipelines.settings import flag
 
 ADDRESS = "http://hog.ee.columbia.edu/craffel/lmd"  # It does not answer to https.
 

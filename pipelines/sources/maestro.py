@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pipelines.collection import Archive, Collection, Place
-from pipelines.command_line import flag
 from pipelines.music_files import files_below
+from pipelines.settings import flag
 from pipelines.sources.source import Piece
 from pipelines.split import SPLITS
 

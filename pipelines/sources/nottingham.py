@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pipelines.collection import Archive, Collection, Place
-from pipelines.command_line import flag
 from pipelines.formats import abc_notation
 from pipelines.music_files import files_below, printable
 from pipelines.score import Score
+from pipelines.settings import flag
 from pipelines.sources.source import Piece, with_notes
 
 COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"

@@ -14,8 +14,8 @@ from pathlib import PurePosixPath
 from typing import ClassVar
 
 from pipelines.collection import Archive, Collection, Place
-from pipelines.command_line import flag
 from pipelines.downloads.download import DownloadError
+from pipelines.settings import flag
 from pipelines.sources.source import Piece
 
 ADDRESS = "http://www.piano-midi.de/zip"

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pipelines.collection import Archive, Collection, Place
-from pipelines.command_line import flag
 from pipelines.formats import rolls
 from pipelines.music_files import file_sha256
 from pipelines.score import Score
+from pipelines.settings import flag
 from pipelines.sources.source import UNKNOWN, Piece, with_notes
 
 ADDRESS = (

@@ -13,8 +13,8 @@ import importlib
 import pkgutil
 from typing import Any, ClassVar
 
-from pipelines.command_line import Settings
 from pipelines.score import Score
+from pipelines.settings import Settings
 
 UNKNOWN = "unknown"  # Composer or genre of a piece whose place in the collection does not tell.
 

@@ -9,7 +9,8 @@ from typing import Literal
 
 import pytest
 
-from pipelines.command_line import Bounds, Settings, UsageError, flag, parse, peek, run_command
+from pipelines.command_line import parse, peek, run_command
+from pipelines.settings import Bounds, Settings, UsageError, flag
 
 
 @dataclasses.dataclass(frozen=True)
