@@ -26,7 +26,8 @@ import sys
 import time
 from typing import Any, Literal
 
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
+from pipelines.settings import flag
 
 ROUNDS = 5
 SIZES = (2, 16, 33)  # Of other batches.

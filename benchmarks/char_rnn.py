@@ -38,7 +38,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
+from pipelines.settings import UsageError, flag
 
 UNITS, LAYERS, EMBEDDING = 512, 3, 128
 WINDOWS, WINDOW_LENGTH = 32, 128

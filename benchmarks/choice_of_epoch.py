@@ -24,8 +24,9 @@ from crnn_gan.metrics.bands import mean_statistics
 from crnn_gan.metrics.repeated import repeated_pieces
 from crnn_gan.runs.best import band_distance, read_bands
 from crnn_gan.runs.tables import Row
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.score import Score
+from pipelines.settings import flag
 
 SIZES = (4, 16, 64, 256)
 

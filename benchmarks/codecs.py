@@ -35,10 +35,12 @@ import numpy as np
 import symusic
 
 from pipelines.codecs import events, piano_roll
-from pipelines.codecs.codec import Codec, NoteCodec, codec_class, codec_names
-from pipelines.command_line import flag, parse, run_command
+from pipelines.codecs.codec import Codec, codec_class, codec_names
+from pipelines.codecs.note_codec import NoteCodec
+from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.score import FLAT_TICKS_PER_QUARTER, Score
+from pipelines.settings import flag
 
 TARGETS = {"events encode": 20.0, "events decode": 10.0}
 PIANO = (21, 109)

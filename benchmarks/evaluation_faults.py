@@ -40,8 +40,9 @@ from crnn_gan.evaluation.reference import (
     windows_of_notes,
 )
 from crnn_gan.metrics.bands import number
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.score import Score, sorted_notes
+from pipelines.settings import flag
 
 Fault = Callable[[Score, np.random.Generator], Score]
 

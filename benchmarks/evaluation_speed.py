@@ -25,8 +25,9 @@ import numpy as np
 from crnn_gan import evaluate
 from crnn_gan.evaluation.reference import read_folder, windows_of_notes
 from crnn_gan.report import findings
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
+from pipelines.settings import flag
 
 LIMIT_SECONDS, REPORT_SECONDS, REPORT_MEGABYTES = 120, 10, 5
 

@@ -28,7 +28,8 @@ from crnn_gan.sweeping.flags import Sweep
 from crnn_gan.sweeping.processes import TrainerProcesses
 from crnn_gan.sweeping.runs import COLLAPSED, DIVERGED, DONE, SweepRun
 from crnn_gan.sweeping.search import words_parted
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
+from pipelines.settings import UsageError, flag
 
 
 @dataclasses.dataclass(frozen=True)

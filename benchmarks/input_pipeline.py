@@ -42,9 +42,10 @@ import numpy as np
 from pipelines import records
 from pipelines.codecs import events, note_tuples
 from pipelines.codecs.codec import Codec
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.records import Manifest
 from pipelines.score import NOTE, Score
+from pipelines.settings import UsageError, flag
 from pipelines.split import SPLITS
 from pipelines.tfrecord import array_bytes
 

@@ -23,8 +23,9 @@ from typing import Any
 import music21
 from music21.analysis import discrete
 
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.keys import Key, find_key
+from pipelines.settings import flag
 from pipelines.sources import corpus
 from pipelines.sources.source import Piece
 

@@ -29,9 +29,10 @@ import numpy as np
 from crnn_gan.runs.best import best_of_run
 from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.score import NOTE, Score
+from pipelines.settings import UsageError, flag
 from pipelines.sources import folder
 
 TINY = (

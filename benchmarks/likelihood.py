@@ -26,8 +26,9 @@ from typing import Any
 import ngrams
 import numpy as np
 
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.dataset import load
+from pipelines.settings import UsageError, flag
 
 SPLITS = ("validation", "test")
 BATCH = 32  # Pieces that are scored at once.

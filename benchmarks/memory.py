@@ -22,7 +22,8 @@ from statistics import mean
 
 from kill_and_resume import prepare_collection, write_collection
 
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
+from pipelines.settings import UsageError, flag
 
 EVERY, LAST, AVERAGED = 25, 100, 10  # Epochs.
 MEBIBYTE = 2**20

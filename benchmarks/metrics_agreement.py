@@ -27,10 +27,11 @@ from crnn_gan.metrics.measures import Measures, measures
 from crnn_gan.metrics.rhythm import STEPS_A_QUARTER
 from crnn_gan.metrics.scale import MEMBERS
 from crnn_gan.metrics.tones import tones
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.keys import find_key
 from pipelines.score import Score
+from pipelines.settings import flag
 
 EQUAL = 1e-6
 HEADER = ("statistic", "equal", "of", "largest difference", "why")

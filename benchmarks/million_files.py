@@ -22,11 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from pipelines import prepare
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.preparation import pool
 from pipelines.records import PIECES, read_manifest
 from pipelines.score import NOTE, TEMPO, Score
+from pipelines.settings import UsageError, flag
 from pipelines.sources import folder
 
 MILLION = 1_000_000

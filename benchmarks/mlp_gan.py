@@ -31,7 +31,8 @@ from typing import Any
 
 from char_rnn import compared, in_turns, with_best_threads
 
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
+from pipelines.settings import UsageError, flag
 
 STEPS, PITCHES, PLANES = 250, 78, 2
 CELLS = STEPS * PITCHES * PLANES

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.preparation.duplicates import (
     DIGEST_BYTES,
@@ -31,6 +31,7 @@ from pipelines.preparation.duplicates import (
     digest,
     sketch,
 )
+from pipelines.settings import flag
 
 Pairs = list[tuple[str, str]]
 

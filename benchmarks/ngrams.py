@@ -33,9 +33,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.dataset import Pieces, load
 from pipelines.records import read_manifest
+from pipelines.settings import flag
 
 UNSEEN = -1  # The number of all contexts that training does not have.
 

@@ -22,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.score import Score
+from pipelines.settings import UsageError, flag
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,9 +28,10 @@ from crnn_gan.originality.comparing import set_originality
 from crnn_gan.originality.interval_sequences import CHORD_SECONDS
 from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import FIGURES, VERDICTS, SetOriginality
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.formats.midi import read_score
 from pipelines.score import Score
+from pipelines.settings import flag
 from pipelines.split import unit_hash
 
 LIMIT_SECONDS = 90

@@ -33,7 +33,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
+from pipelines.settings import flag
 
 STUDENTS = ("student", "student, XLA")
 

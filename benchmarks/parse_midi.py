@@ -33,8 +33,9 @@ import music21
 import symusic
 
 from pipelines.codecs import note_tuples
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
+from pipelines.settings import flag
 
 EVERY = {"ours": 1, "ours and encoding": 1, "symusic": 1}
 EVERY |= {"mido": 10, "merged": 10, "music21": 100}

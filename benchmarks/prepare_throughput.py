@@ -24,9 +24,10 @@ from pathlib import Path
 
 from pipelines import prepare
 from pipelines.codecs.codec import Codec, codec_class
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.preparation import pool
 from pipelines.records import PIECES, SKIPPED
+from pipelines.settings import flag
 from pipelines.sources import folder
 
 DATA = "../shared/data"

@@ -36,11 +36,13 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.codecs.codec import Codec, NoteCodec, codec_class, codec_from_json, codec_names
-from pipelines.command_line import flag, parse, run_command
+from pipelines.codecs.codec import Codec, codec_class, codec_from_json, codec_names
+from pipelines.codecs.note_codec import NoteCodec
+from pipelines.command_line import parse, run_command
 from pipelines.formats import abc_notation, midi
 from pipelines.grid import one_at_a_time
 from pipelines.score import NOTE, SUSTAIN, TEMPO, Score
+from pipelines.settings import flag
 
 # Beside the defaults of every codec.
 MORE_SETTINGS: tuple[dict[str, Any], ...] = (

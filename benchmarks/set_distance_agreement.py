@@ -44,9 +44,10 @@ from crnn_gan.metrics.distances import MARGIN, Overlap, overlap, scott_bandwidth
 from crnn_gan.metrics.feature_sets import standardized
 from crnn_gan.metrics.frechet import covariance, frechet_distance, gaussian_frechet
 from crnn_gan.metrics.neighbours import NEIGHBOURS, neighbour_figures
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.formats.midi import read_score
 from pipelines.score import Score
+from pipelines.settings import flag
 
 TONES = 100
 MANY = 1000  # Pieces of the timed sets.

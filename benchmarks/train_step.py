@@ -44,7 +44,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TextIO
 
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
+from pipelines.settings import UsageError, flag
 
 FEATURES, LAYERS = 4, 2
 KEEP_PROB, CLIP_NORM, LEARNING_RATE = 0.4, 5.0, 2e-4

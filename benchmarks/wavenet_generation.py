@@ -37,7 +37,8 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
-from pipelines.command_line import flag, parse, run_command
+from pipelines.command_line import parse, run_command
+from pipelines.settings import flag
 
 LAYERS, BLOCKS = 10, 3
 RESIDUAL, DILATION, SKIP, END, CLASSES = 32, 32, 1024, 512, 256

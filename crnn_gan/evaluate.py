@@ -24,8 +24,9 @@ from crnn_gan.runs.configuration import CHECKPOINT_HELP
 from crnn_gan.runs.run import card_of_run, interface_of_run, sampler_of_run
 from crnn_gan.runs.tables import GENERATED, LOSSES_FILE
 from pipelines.codecs.codec import codec_from_json, score_codec
-from pipelines.command_line import Settings, UsageError, flag, parse, peek, run_command
+from pipelines.command_line import parse, peek, run_command
 from pipelines.score import Score
+from pipelines.settings import Settings, UsageError, flag
 
 USAGE = """python -m crnn_gan.evaluate --run_dir=DIR | --saved_model=DIR | --midi_dir=DIR
     --reference=DATA_DIR_OR_FOLDER --out_dir=DIR [settings]

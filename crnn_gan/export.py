@@ -8,7 +8,8 @@ from pathlib import Path
 
 from crnn_gan.runs.configuration import CHECKPOINT_HELP
 from crnn_gan.runs.run import export_run
-from pipelines.command_line import Settings, flag, parse, run_command
+from pipelines.command_line import parse, run_command
+from pipelines.settings import Settings, flag
 
 USAGE = """python -m crnn_gan.export --run_dir=DIR --export_dir=exported_models/NAME
 

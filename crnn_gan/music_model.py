@@ -15,7 +15,8 @@ from keras import ops
 from crnn_gan.generation.controls import Control, Noise
 from crnn_gan.training.phases import PhasedModel, Stage
 from crnn_gan.training.variable_paths import model_variables
-from pipelines.codecs.codec import Codec, Kind, Spec, codecs_of
+from pipelines.codecs.codec import Codec, codecs_of
+from pipelines.spec import Kind, Spec
 
 if TYPE_CHECKING:
     from pipelines.batches.conditions import Conditions

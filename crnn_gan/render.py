@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crnn_gan.rendering.rendering import RenderFlags, account, render
-from pipelines.command_line import UsageError, flag, parse, run_command
+from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.formats.reading import MIDI_SUFFIXES
 from pipelines.music_files import files_below
+from pipelines.settings import UsageError, flag
 
 USAGE = """python -m crnn_gan.render --midi=FILE | --midi_dir=DIR --render=png,wav,musicxml,score
 

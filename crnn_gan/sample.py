@@ -23,7 +23,8 @@ from crnn_gan.rendering.rendering import RenderFlags, account, render
 from crnn_gan.runs.configuration import CHECKPOINT_HELP
 from crnn_gan.runs.run import interface_of_run, sampler_of_run
 from pipelines.codecs.codec import codec_from_json
-from pipelines.command_line import UsageError, flag, parse, peek, run_command
+from pipelines.command_line import parse, peek, run_command
+from pipelines.settings import UsageError, flag
 
 if TYPE_CHECKING:  # TensorFlow is slow to import, and a wrong flag needs no TensorFlow.
     from crnn_gan.generation.primer import Primer

@@ -10,7 +10,8 @@ from pathlib import Path
 from crnn_gan.runs import presets
 from crnn_gan.runs.trainer_flags import TrainerFlags
 from crnn_gan.sweeping.flags import Sweep
-from pipelines.command_line import UsageError, parse, peek, run_command
+from pipelines.command_line import parse, peek, run_command
+from pipelines.settings import UsageError
 
 USAGE = """python -m crnn_gan.sweep --model=NAME --data_dir=DIR --sweep_dir=DIR --vary=SETTINGS
     [--runs=12] [--processes=2] [settings that all runs have]

@@ -29,12 +29,13 @@ from typing import Literal
 
 from pipelines import records
 from pipelines.codecs.codec import Codec, codec_class
-from pipelines.command_line import Settings, flag, parse, peek, run_command
+from pipelines.command_line import parse, peek, run_command
 from pipelines.file_lock import locked
 from pipelines.preparation import data_card, listing, making, pool
 from pipelines.preparation.duplicates import kind_of
 from pipelines.preparation.tasks import Recipe
 from pipelines.records import Manifest
+from pipelines.settings import Settings, flag
 from pipelines.shaping import Shaping
 from pipelines.sources.source import Piece, Source, source_class
 from pipelines.split import RULES, SPLITS, Fractions

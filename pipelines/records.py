@@ -27,8 +27,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pipelines.atomic_file import open_atomically
-from pipelines.codecs.codec import Codec, Spec, codec_from_json
+from pipelines.codecs.codec import Codec, codec_from_json
 from pipelines.music_files import file_sha256
+from pipelines.spec import Spec
 from pipelines.split import SPLITS
 from pipelines.tfrecord import example, frames
 

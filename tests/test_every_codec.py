@@ -10,9 +10,11 @@ import typing
 import numpy as np
 import pytest
 
-from pipelines.codecs import codec as codec_module
-from pipelines.codecs.codec import Codec, NoteCodec, Spec, codec_class, codec_from_json, codec_names
+from pipelines.codecs import note_codec
+from pipelines.codecs.codec import Codec, codec_class, codec_from_json, codec_names
+from pipelines.codecs.note_codec import NoteCodec
 from pipelines.score import LAST_TICK, METER, NOTE, PEDAL, TEMPO, Score
+from pipelines.spec import Spec
 
 KINDS = ("tokens", "vectors", "roll", "set", "audio")
 
@@ -218,9 +220,7 @@ def test_a_row_of_a_batch_decodes_as_it_does_alone(codec):
 
 @every_codec_of_notes
 def test_arrays_that_are_decoded_together_give_what_each_gives_alone(codec, monkeypatch):
-    monkeypatch.setattr(
-        codec_module, "STEPS_TOGETHER", 100
-    )  # Several batches, one of a long array.
+    monkeypatch.setattr(note_codec, "STEPS_TOGETHER", 100)  # Several batches, one of a long array.
     whole = codec.encode(eight_bars())
     arrays = [whole[:first] for first in (2, len(whole), 0, 5, len(whole) // 2, 1)]
     assert codec.decode_all([]) == []

@@ -16,7 +16,8 @@ from crnn_gan.runs.configuration import RunConfig
 from crnn_gan.runs.trainer_flags import TrainerFlags, run_config_of
 from crnn_gan.training.variable_paths import model_variables
 from pipelines.batches.conditions import SIZES
-from pipelines.codecs.codec import Spec, codec_class
+from pipelines.codecs.codec import codec_class
+from pipelines.spec import Spec
 
 CODECS = {"tokens": "events", "vectors": "note_tuples", "roll": "piano_roll", "audio": "audio"}
 PAIRS = [(name, kind) for name in model_names() for kind in model_class(name).accepts]

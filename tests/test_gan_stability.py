@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crnn_gan import sweep
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 ROOT = Path(__file__).parents[1]
 FAKE = ROOT / "tests" / "crnn_gan" / "sweeping" / "fake_trainer.py"

@@ -16,7 +16,7 @@ from keras import ops
 
 from crnn_gan.adversarial.losses import slope_at_real
 from crnn_gan.training.phases import Phase
-from pipelines.command_line import flag
+from pipelines.settings import flag
 
 
 @dataclasses.dataclass(frozen=True)

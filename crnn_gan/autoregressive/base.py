@@ -22,8 +22,9 @@ from crnn_gan.autoregressive.output_distributions import Emission, controls_of
 from crnn_gan.layers.loops import fold, scan, scan_compiled, stacked
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Phase, Stage
-from pipelines.codecs.codec import Codec, Spec
-from pipelines.command_line import flag
+from pipelines.codecs.codec import Codec
+from pipelines.settings import flag
+from pipelines.spec import Spec
 
 if TYPE_CHECKING:
     from pipelines.batches.conditions import Conditions

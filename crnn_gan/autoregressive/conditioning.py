@@ -14,7 +14,7 @@ from keras import ops
 
 from crnn_gan.music_model import Control
 from pipelines.codecs.codec import Codec
-from pipelines.command_line import flag
+from pipelines.settings import flag
 
 if TYPE_CHECKING:
     from pipelines.batches.conditions import Conditions

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from keras import ops
 
-from pipelines.codecs.codec import Spec
+from pipelines.spec import Spec
 
 KEYS = 128
 MOST_VOICES = 16  # Of a frame of sixteenths that holds are checked in.

@@ -16,7 +16,7 @@ from crnn_gan.autoregressive.grammar import NEVER, Events, Grammar, grammar_of
 from crnn_gan.autoregressive.nade import Notewise
 from crnn_gan.autoregressive.sampling import TEMPERATURE, TOP_K, TOP_P, draw_bits, draw_token
 from crnn_gan.music_model import Control
-from pipelines.codecs.codec import Spec
+from pipelines.spec import Spec
 
 LONGEST_NOTE = Control(
     300,

@@ -19,10 +19,10 @@ import numpy as np
 
 from pipelines import records
 from pipelines.codecs.codec import ScoreCodec, score_codec
-from pipelines.command_line import UsageError
 from pipelines.music_files import printable
 from pipelines.preparation.data_card import CARD
 from pipelines.score import Score
+from pipelines.settings import UsageError
 from pipelines.sources import folder
 from pipelines.split import Split
 

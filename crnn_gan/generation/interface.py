@@ -9,15 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn_gan.generation.controls import Control
-from pipelines.codecs.codec import (
-    MIDI_FILE,
-    NOTE_OUTPUTS,
-    PEDAL_OUTPUTS,
-    Codec,
-    File,
-    NoteCodec,
-    Spec,
-)
+from pipelines.codecs.codec import Codec, File
+from pipelines.codecs.note_codec import MIDI_FILE, NOTE_OUTPUTS, PEDAL_OUTPUTS, NoteCodec
+from pipelines.spec import Spec
 
 if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and refusing needs neither.
     import tensorflow as tf

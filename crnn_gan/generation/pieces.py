@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crnn_gan.generation.interface import Argument, Interface
 from pipelines.atomic_file import write_atomically
-from pipelines.command_line import UsageError, flag
 from pipelines.formats import abc_notation, midi, wav
 from pipelines.score import Score
+from pipelines.settings import UsageError, flag
 
 if TYPE_CHECKING:  # TensorFlow is slow to import, and a wrong flag needs no TensorFlow.
     from crnn_gan.generation.primer import Primer

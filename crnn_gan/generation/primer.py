@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from crnn_gan.generation.interface import longest
-from pipelines.codecs.codec import Codec, NoteCodec, ScoreCodec
+from pipelines.codecs.codec import Codec, ScoreCodec
+from pipelines.codecs.note_codec import NoteCodec
 from pipelines.formats.reading import SUFFIXES, read
 from pipelines.score import Score
 

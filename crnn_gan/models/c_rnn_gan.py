@@ -36,8 +36,9 @@ from crnn_gan.adversarial.minibatch_discrimination import MinibatchDiscriminatio
 from crnn_gan.layers.recurrent import LSTM, FeedbackLSTM
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import JointPhase, Phase, Stage, leading_steps
-from pipelines.codecs.codec import Codec, Kind, Spec
-from pipelines.command_line import flag
+from pipelines.codecs.codec import Codec
+from pipelines.settings import flag
+from pipelines.spec import Kind, Spec
 
 L2_STRENGTH = 0.1  # The reference code's constant, times reg_scale.
 CURRICULUM_STEP = 4  # Events that the sequence grows by, an epoch.

@@ -25,8 +25,8 @@ import keras
 from crnn_gan.autoregressive.base import Autoregressive, LikelihoodConfig
 from crnn_gan.autoregressive.output_distributions import Keys, Tokens
 from crnn_gan.layers.recurrent_stack import RecurrentStack
-from pipelines.codecs.codec import Kind, Spec
-from pipelines.command_line import flag
+from pipelines.settings import flag
+from pipelines.spec import Kind, Spec
 
 
 @dataclasses.dataclass(frozen=True)

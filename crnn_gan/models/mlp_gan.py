@@ -51,8 +51,8 @@ from crnn_gan.autoregressive.output_distributions import Frames
 from crnn_gan.autoregressive.sampling import COLDEST, TEMPERATURE
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import JointPhase, Phase, Stage
-from pipelines.codecs.codec import Kind, Spec
-from pipelines.command_line import flag
+from pipelines.settings import flag
+from pipelines.spec import Kind, Spec
 
 
 @dataclasses.dataclass(frozen=True)

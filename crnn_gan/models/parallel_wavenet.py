@@ -43,8 +43,8 @@ from crnn_gan.layers.loops import scan_compiled, stacked
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Phase, Stage
 from pipelines.codecs.audio import LEVELS, from_levels, to_levels
-from pipelines.codecs.codec import Kind, Spec
-from pipelines.command_line import flag
+from pipelines.settings import flag
+from pipelines.spec import Kind, Spec
 
 # ClariNet's bound: e^-9 is 1.2e-4, and the narrowest levels are 1.7e-4 wide, so a sharper Gaussian
 # would tell apart what the codec does not. While distilling it is higher (`Config`), as there the

@@ -42,8 +42,8 @@ from crnn_gan.autoregressive.sampling import COLDEST, TEMPERATURE
 from crnn_gan.layers.loops import scan, stacked
 from crnn_gan.music_model import Control, Noise
 from crnn_gan.training.phases import Phase, Stage
-from pipelines.codecs.codec import Kind, Spec
-from pipelines.command_line import flag
+from pipelines.settings import flag
+from pipelines.spec import Kind, Spec
 
 ZERO, RANDOM, SILENCE = range(3)  # Of the control `start`.
 REPORTS = ("density", "precision", "recall")

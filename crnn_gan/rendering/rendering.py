@@ -10,8 +10,8 @@ from typing import Literal
 
 from crnn_gan.rendering import engraving, sheet_music, sound
 from pipelines.atomic_file import open_atomically, write_atomically
-from pipelines.command_line import UsageError, flag
 from pipelines.score import Score
+from pipelines.settings import UsageError, flag
 
 KINDS = {
     "png": "a piano roll",

@@ -11,8 +11,8 @@ from crnn_gan.evaluation.evaluation import Evaluation
 from crnn_gan.rendering import piano_roll_plot
 from crnn_gan.report import page
 from pipelines.atomic_file import write_atomically
-from pipelines.command_line import UsageError
 from pipelines.score import Score
+from pipelines.settings import UsageError
 
 REPORT, METRICS, PIANO_ROLLS = "report.html", "metrics.json", "piano_rolls"
 LONGEST_NAME = 200  # Bytes; a file system takes 255, and a file being written has a longer name.

@@ -28,7 +28,7 @@ from crnn_gan.runs.tables import (
     read_losses,
     read_rows,
 )
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 BANDS_FILE = "bands.json"
 BAND_DISTANCE = "band_distance"

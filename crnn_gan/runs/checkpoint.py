@@ -27,7 +27,7 @@ import numpy as np
 from crnn_gan.runs.best import best_of_run
 from crnn_gan.training.variable_paths import model_variables, optimizer_variables
 from pipelines.atomic_file import sync_folder
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 FOLDER = "checkpoints"
 KEPT = 2

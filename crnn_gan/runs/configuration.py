@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.atomic_file import write_atomically
-from pipelines.codecs.codec import Codec, Spec, codec_from_json
+from pipelines.codecs.codec import Codec, codec_from_json
+from pipelines.spec import Spec
 
 if TYPE_CHECKING:
     from crnn_gan.music_model import MusicModel

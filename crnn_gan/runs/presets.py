@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 HELP = (
     "named sets of the model's settings, separated by commas; each stands for its flags, and what "

@@ -27,8 +27,8 @@ from pipelines.atomic_file import write_atomically
 from pipelines.batches import augmentation
 from pipelines.codecs import audio
 from pipelines.codecs.codec import Codec, ScoreCodec, score_codec
-from pipelines.command_line import UsageError
 from pipelines.dataset import Pieces, Shards, Windows
+from pipelines.settings import UsageError
 
 if TYPE_CHECKING:
     from crnn_gan.music_model import MusicModel

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from crnn_gan.runs import presets
 from crnn_gan.runs.best import BAND_DISTANCE, HELD_OUT_NATS, refuse_unknown
 from crnn_gan.runs.configuration import RunConfig, automatic_precision, versions
-from pipelines.command_line import Settings, UsageError, flag
 from pipelines.records import Manifest
+from pipelines.settings import Settings, UsageError, flag
 
 
 @dataclasses.dataclass(frozen=True)

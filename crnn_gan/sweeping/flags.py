@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from pipelines.command_line import Settings, flag
+from pipelines.settings import Settings, flag
 
 
 @dataclasses.dataclass(frozen=True)

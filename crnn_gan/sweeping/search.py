@@ -19,7 +19,8 @@ from crnn_gan.sweeping.flags import Sweep
 from crnn_gan.sweeping.processes import TrainerProcesses
 from pipelines import records
 from pipelines.atomic_file import write_atomically
-from pipelines.command_line import UsageError, duration
+from pipelines.command_line import duration
+from pipelines.settings import UsageError
 
 SETTINGS_FILE = "sweep.json"
 MAY_CHANGE = ("sweep_dir", "processes", "runs")  # A longer sweep begins with the shorter.

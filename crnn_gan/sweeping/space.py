@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 HOW = "give --vary='learning_rate=1e-5..1e-3 log; batch_size=16,32,64': ranges or lists of flags"
 

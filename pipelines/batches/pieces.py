@@ -20,8 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import records
-from pipelines.codecs.codec import Spec
 from pipelines.records import Manifest
+from pipelines.spec import Spec
 from pipelines.split import SPLITS, Split, spread_sample
 
 ALIGNMENT_BYTES = 64  # Of an array whose memory TensorFlow shares rather than copies.

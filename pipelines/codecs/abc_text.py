@@ -29,6 +29,7 @@ from pipelines.formats import abc_notation, abc_writing
 from pipelines.formats.abc_tokens import FIELD_LINE, lines_outside_blocks, spread_said
 from pipelines.score import Score
 from pipelines.settings import flag
+from pipelines.spec import Spec
 
 BEGIN, END, ESCAPE, NEWLINE, PRINTABLE = 0, 1, 2, 3, 4
 CHARACTERS = 95  # Space to tilde.
@@ -70,9 +71,9 @@ class Codec(codec.ScoreCodec):
         )
 
     @property
-    def spec(self) -> codec.Spec:
+    def spec(self) -> Spec:
         """Tokens [character] of uint8."""
-        return codec.Spec("tokens", (None,), "uint8", SIZE, "character", self.blocks)
+        return Spec("tokens", (None,), "uint8", SIZE, "character", self.blocks)
 
     def encode(self, score: Score) -> np.ndarray:
         """Gives uint8 [character]; of a Score without a tune, see above, none at all."""

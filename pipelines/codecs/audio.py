@@ -27,6 +27,7 @@ from pipelines.formats import wav
 from pipelines.music_files import file_sha256, printable
 from pipelines.score import Score
 from pipelines.settings import flag
+from pipelines.spec import Spec
 
 LEVELS = 256
 STATED_SOUNDFONT = re.compile(".+, SHA-256 [0-9a-f]{64}", re.DOTALL)  # In a manifest.
@@ -64,9 +65,9 @@ class Codec(codec.Codec):
         )
 
     @property
-    def spec(self) -> codec.Spec:
+    def spec(self) -> Spec:
         """Levels [sample] of uint8."""
-        return codec.Spec("audio", (None,), "uint8", LEVELS, f"1/{self.sample_rate} s")
+        return Spec("audio", (None,), "uint8", LEVELS, f"1/{self.sample_rate} s")
 
     @functools.cached_property
     def _stated_soundfont(self) -> str:

@@ -25,18 +25,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipelines.array_operations import operations_on
-from pipelines.codecs import codec
+from pipelines.codecs.codec import Struck
+from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import notes_by_the_clock
 from pipelines.note_tensors import in_rows
 from pipelines.score import LAST_TICK, SUSTAIN, Score
 from pipelines.settings import flag
+from pipelines.spec import Spec
 
 VELOCITY_AT_FIRST = 64  # Of note-ons before any velocity token.
 OFF, PEDAL, ON = range(3)  # The order of events in one step.
 
 
 @dataclasses.dataclass(frozen=True)
-class Codec(codec.NoteCodec):
+class Codec(NoteCodec):
     """Tokens of note-on, note-off, time shift, velocity and, where asked for, pedal.
 
     Raises ValueError when a field is out of its range.
@@ -86,10 +88,10 @@ class Codec(codec.NoteCodec):
         return tuple((name, next(firsts), size) for name, size in sizes)
 
     @functools.cached_property
-    def spec(self) -> codec.Spec:
+    def spec(self) -> Spec:
         """Tokens [event] of uint16."""
         size = sum(size for _, _, size in self.blocks)
-        return codec.Spec("tokens", (None,), "uint16", size, "event", self.blocks)
+        return Spec("tokens", (None,), "uint16", size, "event", self.blocks)
 
     @functools.cached_property
     def _first(self) -> dict[str, int]:
@@ -276,7 +278,7 @@ class Codec(codec.NoteCodec):
         steps = tf.clip_by_value(steps, 1, self.shift_steps)
         return tf.cast(tf.where(shifts > 0, tokens + steps - shifts, tokens), tf.as_dtype("uint16"))
 
-    def struck(self, arrays: Any) -> codec.Struck:
+    def struck(self, arrays: Any) -> Struck:
         """See `Codec.struck`. A step is a token; only time shifts last."""
         import tensorflow as tf
 
@@ -285,4 +287,4 @@ class Codec(codec.NoteCodec):
         classes = tf.one_hot(tf.where(is_on, tokens % 12, -1), 12)
         pitch = tf.cast(tf.where(is_on, tokens, 0), tf.float32)
         seconds = (self._waits * (self.step_milliseconds / 1000)).astype(np.float32)
-        return codec.Struck(classes, pitch, tf.gather(seconds, tokens))
+        return Struck(classes, pitch, tf.gather(seconds, tokens))

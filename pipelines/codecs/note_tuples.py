@@ -22,11 +22,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipelines.codecs import codec
+from pipelines.codecs.codec import Struck
+from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import one_at_a_time, round_ratio
 from pipelines.note_tensors import single_voice_a_pitch, whole
 from pipelines.score import LAST_TICK, Score
 from pipelines.settings import flag
+from pipelines.spec import Spec
 
 PITCH_CENTRE, PITCH_SCALE = 64.0, 24.0  # Half tones; two octaves are one unit.
 CIRCLE_RADIUS = 0.7
@@ -36,7 +38,7 @@ PRESENCE = 0.7  # Of a tone that sounds; its negative of an empty slot.
 
 
 @dataclasses.dataclass(frozen=True)
-class Codec(codec.NoteCodec):
+class Codec(NoteCodec):
     """Cells of one time and k tones, scaled so that a network sees numbers near [-1, 1].
 
     Raises ValueError when a field is out of its range.
@@ -118,11 +120,11 @@ class Codec(codec.NoteCodec):
         return tuple((name, next(firsts), size) for name, size in sizes)
 
     @functools.cached_property
-    def spec(self) -> codec.Spec:
+    def spec(self) -> Spec:
         """Vectors [cell, feature] of float32."""
         size = sum(size for _, _, size in self.blocks)
         step = "note" if self.tones_per_cell == 1 else f"cell of up to {self.tones_per_cell} notes"
-        return codec.Spec("vectors", (None, size), "float32", size, step, self.blocks)
+        return Spec("vectors", (None, size), "float32", size, step, self.blocks)
 
     def _block(self, name: str, tone: int) -> slice:
         wanted = (name, f"{name} {tone + 1}")
@@ -373,7 +375,7 @@ class Codec(codec.NoteCodec):
         finite = tf.reduce_all(tf.math.is_finite(time + length), axis=[1, 2], keepdims=True)
         return tf.where(finite, self._with_values(arrays, values), arrays)
 
-    def struck(self, arrays: Any) -> codec.Struck:
+    def struck(self, arrays: Any) -> Struck:
         """See `Codec.struck`. A cell begins with its first tone, after the gap before it.
 
         The time from the last cell to the next is not known; it is 0 here.
@@ -388,7 +390,7 @@ class Codec(codec.NoteCodec):
         until_next = tf.pad(ticks[:, 1:, 0], [[0, 0], [0, 1]])
         ticks = tf.reduce_sum(ticks[..., 1:], axis=-1) + until_next
         tick_seconds = self.microseconds_per_quarter / 1e6 / self.ticks_per_quarter
-        return codec.Struck(
+        return Struck(
             tf.reduce_sum(pitch_classes, axis=-2),
             tf.reduce_sum(tf.cast(pitch, tf.float32) * sounds, axis=-1),
             tf.cast(ticks, tf.float32) * tick_seconds,

@@ -28,11 +28,13 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from pipelines.codecs import codec
+from pipelines.codecs.codec import Struck
+from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import one_at_a_time, round_ratio, steps_of
 from pipelines.note_tensors import in_rows
 from pipelines.score import Score
 from pipelines.settings import flag
+from pipelines.spec import Spec
 
 VELOCITY = 64  # Of the notes of a roll without that plane.
 LONGEST_STEPS = 2**20  # 36 hours of 16ths at 120 quarters a minute, 3 hours of 10 ms.
@@ -55,7 +57,7 @@ class Runs(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Codec(codec.NoteCodec):
+class Codec(NoteCodec):
     """Rolls of uint8 [time, pitch, plane].
 
     Raises ValueError when a field is out of its range.
@@ -126,14 +128,14 @@ class Codec(codec.NoteCodec):
         return self.microseconds_per_quarter / self.ticks_per_quarter / 1e6
 
     @functools.cached_property
-    def spec(self) -> codec.Spec:
+    def spec(self) -> Spec:
         """A roll [time, pitch, plane] of uint8."""
         names = self.planes.split(",")
         shape = (None, self.pitches, len(names))
         step = f"1/{self.steps_per_quarter} quarter"
         step = f"{self.step_seconds} s" if self.step_seconds else step
         blocks = tuple((name, index, 1) for index, name in enumerate(names))
-        return codec.Spec("roll", shape, "uint8", len(names), step, blocks)
+        return Spec("roll", shape, "uint8", len(names), step, blocks)
 
     # From a Score to a roll.
 
@@ -297,7 +299,7 @@ class Codec(codec.NoteCodec):
         names = self.planes.split(",")
         return tf.cast(tf.stack([planes[name]() for name in names], axis=-1), tf.uint8)
 
-    def struck(self, arrays: Any) -> codec.Struck:
+    def struck(self, arrays: Any) -> Struck:
         """See `Codec.struck`."""
         import tensorflow as tf
 
@@ -305,7 +307,7 @@ class Codec(codec.NoteCodec):
         begins = tf.cast(self._struck(onset, sound)[0], tf.float32)
         pitch = self.lowest_pitch + np.arange(self.pitches)
         classes = np.eye(12, dtype=np.float32)[pitch % 12]
-        return codec.Struck(
+        return Struck(
             tf.einsum("btp,pc->btc", begins, classes),
             tf.reduce_sum(begins * pitch.astype(np.float32), axis=-1),
             tf.fill(tf.shape(begins)[:2], np.float32(self.seconds_per_step)),

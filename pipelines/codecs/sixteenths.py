@@ -34,11 +34,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipelines.codecs import codec
+from pipelines.codecs.codec import Decoded, Struck
+from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import one_at_a_time, round_ratio, steps_of
 from pipelines.note_tensors import in_rows, single_voice_a_pitch
 from pipelines.score import NOTE, TEMPO, Score
 from pipelines.settings import flag
+from pipelines.spec import Spec
 
 FRAMES_PER_QUARTER = 4
 VELOCITY = 96
@@ -73,7 +75,7 @@ class Found(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Codec(codec.NoteCodec):
+class Codec(NoteCodec):
     """Tokens [character]: a rest, a space, and a strike and a hold of each pitch.
 
     Raises ValueError when a field is out of its range.
@@ -118,7 +120,7 @@ class Codec(codec.NoteCodec):
         return STRIKE + self.pitches
 
     @functools.cached_property
-    def spec(self) -> codec.Spec:
+    def spec(self) -> Spec:
         """Tokens [character] of uint8, or of uint16 where there are more than 256."""
         size = self._hold + self.pitches
         blocks = (
@@ -128,7 +130,7 @@ class Codec(codec.NoteCodec):
             ("hold", self._hold, self.pitches),
         )
         dtype = "uint8" if size <= 256 else "uint16"
-        return codec.Spec("tokens", (None,), dtype, size, "character", blocks)
+        return Spec("tokens", (None,), dtype, size, "character", blocks)
 
     # From a Score to tokens.
 
@@ -194,21 +196,21 @@ class Codec(codec.NoteCodec):
         notes, count = single_voice_a_pitch(onset, length, pitch, velocity, is_note)
         return notes, count, dropped + meant - count
 
-    def _decode_together(self, arrays: Sequence[np.ndarray]) -> Iterator[codec.Decoded]:
+    def _decode_together(self, arrays: Sequence[np.ndarray]) -> Iterator[Decoded]:
         """Decodes arrays [character] one by one, with voices as tracks. Total.
 
         So a unison of two voices, one note in `notes`, is two here.
         """
         return map(self._with_voices, arrays)
 
-    def _with_voices(self, array: np.ndarray) -> codec.Decoded:
+    def _with_voices(self, array: np.ndarray) -> Decoded:
         found, dropped = self._find(array[None], np.array([len(array)], np.int32))
         notes = np.zeros(len(found.row), NOTE)
         notes["onset"], notes["duration"] = found.onset, found.length
         notes["pitch"], notes["velocity"], notes["track"] = found.pitch, VELOCITY, found.voice
         tempi = np.array([(0, self.microseconds_per_quarter)], TEMPO)
         score = Score.from_unsorted(self.ticks_per_quarter, notes, tempi=tempi)
-        return codec.Decoded(score, int(dropped[0]))
+        return Decoded(score, int(dropped[0]))
 
     def _find(self, arrays: Any, lengths: Any) -> tuple[Found, Any]:
         """Finds the notes of tokens [batch, character], and int32 [batch] how many were dropped."""
@@ -262,7 +264,7 @@ class Codec(codec.NoteCodec):
         moved = tf.where(is_pitch & ~stays, tokens + semitones, tokens)
         return tf.cast(moved, self.spec.dtype)
 
-    def struck(self, arrays: Any) -> codec.Struck:
+    def struck(self, arrays: Any) -> Struck:
         """See `Codec.struck`. A character takes no time, a space a 16th."""
         import tensorflow as tf
 
@@ -270,7 +272,7 @@ class Codec(codec.NoteCodec):
         is_strike = (tokens >= STRIKE) & (tokens < self._hold)
         pitch = tf.where(is_strike, tokens - STRIKE + self.lowest_pitch, 0)
         seconds = self.microseconds_per_quarter / FRAMES_PER_QUARTER / 1e6
-        return codec.Struck(
+        return Struck(
             tf.one_hot(tf.where(is_strike, pitch % 12, -1), 12),
             tf.cast(pitch, tf.float32),
             tf.where(tokens == SPACE, np.float32(seconds), np.float32(0)),

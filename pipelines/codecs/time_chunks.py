@@ -34,11 +34,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipelines.codecs import codec
+from pipelines.codecs.codec import Struck
+from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import notes_by_the_clock
 from pipelines.note_tensors import in_rows, single_voice_a_pitch, whole
 from pipelines.score import LAST_TICK, SOFT, SOSTENUTO, SUSTAIN, Score
 from pipelines.settings import flag
+from pipelines.spec import Spec
 
 FEATURES = ("start", "length", "intensity", "octave", "pitch_class", "pedal", "presence")
 START, LENGTH, INTENSITY, OCTAVE, PITCH_CLASS, PEDAL, PRESENCE = range(len(FEATURES))
@@ -70,7 +72,7 @@ class Events(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Codec(codec.NoteCodec):
+class Codec(NoteCodec):
     """Sets of events, scaled so that a network sees numbers near [-1, 1].
 
     Raises ValueError when a field is out of its range.
@@ -120,12 +122,12 @@ class Codec(codec.NoteCodec):
         return round(self.chunk_seconds * 1000)
 
     @functools.cached_property
-    def spec(self) -> codec.Spec:
+    def spec(self) -> Spec:
         """A set [chunk, event, feature] of float32."""
         blocks = tuple((name, first, 1) for first, name in enumerate(FEATURES))
         shape = (None, self.events_per_chunk, len(FEATURES))
         step = f"chunk of {self.chunk_seconds:g} s"
-        return codec.Spec("set", shape, "float32", len(FEATURES), step, blocks)
+        return Spec("set", shape, "float32", len(FEATURES), step, blocks)
 
     @functools.cached_property
     def _lengths(self) -> tuple[np.ndarray, np.ndarray]:
@@ -313,7 +315,7 @@ class Codec(codec.NoteCodec):
             columns[column] = tf.where(moves, value, columns[column])
         return tf.stack(columns, axis=-1)
 
-    def struck(self, arrays: Any) -> codec.Struck:
+    def struck(self, arrays: Any) -> Struck:
         """See `Codec.struck`. A step is a chunk."""
         import tensorflow as tf
 
@@ -321,7 +323,7 @@ class Codec(codec.NoteCodec):
         is_note, pitch = self._sounding(arrays)
         classes = tf.reduce_sum(tf.one_hot(tf.where(is_note, pitch % 12, -1), 12), axis=2)
         pitch_sum = tf.reduce_sum(tf.cast(tf.where(is_note, pitch, 0), tf.float32), axis=2)
-        return codec.Struck(classes, pitch_sum, tf.fill(tf.shape(pitch_sum), self.chunk_seconds))
+        return Struck(classes, pitch_sum, tf.fill(tf.shape(pitch_sum), self.chunk_seconds))
 
     def _sounding(self, arrays: Any) -> tuple[Any, Any]:
         """Gives bool and int32 [batch, time, event]: which are notes, and their pitches."""

@@ -18,12 +18,13 @@ import numpy as np
 
 from pipelines import records
 from pipelines.atomic_file import write_atomically
-from pipelines.codecs.codec import Codec, Spec
+from pipelines.codecs.codec import Codec
 from pipelines.preparation import data_counts, data_plots
 from pipelines.preparation.data_counts import BLOCKS
 from pipelines.preparation.duplicates import kind_of
 from pipelines.records import Manifest
 from pipelines.shaping import Shaping
+from pipelines.spec import Spec
 from pipelines.split import SPLITS
 
 CARD, PLOTS = "data_card.md", "data_card.png"

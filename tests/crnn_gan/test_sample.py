@@ -22,7 +22,7 @@ from crnn_gan.runs.configuration import RunConfig
 from crnn_gan.runs.run import export_run
 from crnn_gan.runs.tables import Row, write_rows
 from pipelines.codecs.note_tuples import Codec
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 SETTINGS = {"window_steps": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4}
 DATA = {

@@ -20,10 +20,10 @@ from crnn_gan.runs.run import export_run
 from crnn_gan.runs.tables import read_losses, read_rows
 from pipelines import dataset, prepare
 from pipelines.codecs import abc_text, audio
-from pipelines.codecs.codec import MIDI_FILE
-from pipelines.command_line import UsageError
+from pipelines.codecs.note_codec import MIDI_FILE
 from pipelines.formats import midi, wav
 from pipelines.score import NOTE, Score
+from pipelines.settings import UsageError
 from pipelines.sources import folder
 
 TRAINING = (

@@ -23,7 +23,8 @@ from crnn_gan.runs.run import load_run
 from crnn_gan.runs.tables import read_losses, read_rows, write_rows
 from crnn_gan.runs.trainer_flags import TrainerFlags
 from pipelines import dataset, records
-from pipelines.command_line import UsageError, parse
+from pipelines.command_line import parse
+from pipelines.settings import UsageError
 
 PATH = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"
 SPEC = importlib.util.spec_from_file_location("kill_and_resume", PATH)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from pipelines import records
-from pipelines.codecs.codec import Spec
 from pipelines.records import Manifest
+from pipelines.spec import Spec
 from pipelines.tfrecord import array_bytes
 
 SPEC = Spec("vectors", (None, 2), "float32", 2, "note", (("time", 0, 2),))

@@ -14,6 +14,7 @@ from pipelines.codecs import codec as codecs
 from pipelines.codecs import note_tuples
 from pipelines.dataset import Pieces, Windows, open_pieces
 from pipelines.score import NOTE, Score
+from pipelines.spec import Spec
 
 SETTINGS = [
     {},
@@ -35,7 +36,7 @@ class Fixed(codecs.Codec):
 
     @property
     def spec(self):
-        return codecs.Spec("tokens", (None,), "uint16", 9, "sign")
+        return Spec("tokens", (None,), "uint16", 9, "sign")
 
     def encode(self, score):
         return np.zeros(1, np.uint16)

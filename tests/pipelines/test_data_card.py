@@ -12,7 +12,6 @@ from random_scores import scores
 from stored_pieces import write_tables
 
 from pipelines import prepare, records
-from pipelines.codecs.codec import Spec
 from pipelines.codecs.note_tuples import Codec
 from pipelines.formats import midi_writing
 from pipelines.preparation import data_card, data_plots
@@ -30,6 +29,7 @@ from pipelines.preparation.duplicates import COPY_OF
 from pipelines.score import NOTE, PEDAL, TEMPO, Score
 from pipelines.shaping import Shaping
 from pipelines.sources import folder
+from pipelines.spec import Spec
 from pipelines.split import RULES, SPLITS, Fractions
 
 

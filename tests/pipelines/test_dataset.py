@@ -8,8 +8,8 @@ import tensorflow as tf
 from stored_pieces import SPEC, counted_arrays, store
 
 from pipelines import dataset
-from pipelines.codecs.codec import Spec
 from pipelines.dataset import Pieces, Windows, real_windows
+from pipelines.spec import Spec
 
 
 def pieces_of(*steps):

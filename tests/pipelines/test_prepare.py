@@ -11,7 +11,7 @@ from small_midi import write_midi
 
 from pipelines import prepare, records
 from pipelines.codecs.note_tuples import Codec
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 from pipelines.shaping import Shaping
 from pipelines.sources import corpus, folder
 from pipelines.split import Fractions, split_of

@@ -9,8 +9,8 @@ import tensorflow as tf
 from stored_pieces import write_tables
 
 from pipelines import records, tfrecord
-from pipelines.codecs.codec import Spec
 from pipelines.records import SPLITS, Manifest
+from pipelines.spec import Spec
 
 CLASSES = {"composer": ("bach", "haydn"), "genre": ("baroque",)}
 

@@ -13,8 +13,8 @@ from stored_pieces import counted_arrays, store
 
 from pipelines import dataset, records
 from pipelines.batches import streaming
-from pipelines.codecs.codec import Spec
 from pipelines.dataset import Shards, Windows, open_pieces, real_windows
+from pipelines.spec import Spec
 
 ROOT = Path(__file__).parents[2]
 STEP_BYTES, MEBIBYTE = 8, 2**20  # A step is two float32.

@@ -6,7 +6,7 @@ from keras import ops
 
 from crnn_gan.autoregressive.grammar import NEVER, Free, Text, grammar_of
 from pipelines.codecs import abc_text, events, sixteenths
-from pipelines.codecs.codec import Spec
+from pipelines.spec import Spec
 
 EVENTS = events.Codec(shift_steps=10, velocity_levels=2, pedal_levels=2)
 ON, OFF, SHIFT, VELOCITY, PEDAL = (first for _, first, _ in EVENTS.blocks)

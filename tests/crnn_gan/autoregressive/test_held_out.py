@@ -8,8 +8,8 @@ import pytest
 
 from crnn_gan.autoregressive.held_out import Likelihood, held_out_likelihood, longest_of
 from crnn_gan.models.char_rnn import Config, Model
-from pipelines.codecs.codec import Spec
 from pipelines.dataset import Pieces
+from pipelines.spec import Spec
 
 SPEC = Spec("tokens", (None,), "uint8", 5, "step", (("all", 0, 5),), {"composer": ("x",)})
 

@@ -11,8 +11,9 @@ from crnn_gan.autoregressive.predictions import Predictions, held_out_prediction
 from crnn_gan.models.char_rnn import Config, Model
 from crnn_gan.models.seq2seq import Config as SeqConfig
 from crnn_gan.models.seq2seq import Model as Seq2Seq
-from pipelines.codecs.codec import Spec, codec_class
+from pipelines.codecs.codec import codec_class
 from pipelines.dataset import Pieces
+from pipelines.spec import Spec
 
 CELLS = 3
 SPEC = Spec("roll", (None, CELLS, 1), "uint8", 1, "16th", (("frame", 0, 1),), {"composer": ("x",)})

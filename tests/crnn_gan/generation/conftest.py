@@ -9,8 +9,8 @@ import pytest
 
 from crnn_gan.generation import saved_model
 from crnn_gan.music_model import Control, MusicModel, Noise
-from pipelines.codecs.codec import Spec
 from pipelines.codecs.note_tuples import Codec
+from pipelines.spec import Spec
 
 HIDDEN = 37  # Odd on purpose: widths that fill no vector register show differences in rounding.
 

@@ -11,7 +11,7 @@ from crnn_gan.adversarial.minibatch_discrimination import MinibatchDiscriminatio
 from crnn_gan.generation.noise import draw_numpy
 from crnn_gan.models.c_rnn_gan import CODE, PAPER, Config, Model
 from crnn_gan.training.phases import JointPhase
-from pipelines.codecs.codec import Spec
+from pipelines.spec import Spec
 
 SPEC = Spec("vectors", (None, 4), "float32", 4, "note", classes={"composer": ("a", "b", "c")})
 # Tracing takes the time, not training: one layer, and no second derivatives but where meant.

@@ -10,7 +10,7 @@ from crnn_gan.autoregressive.base import counted
 from crnn_gan.layers.recurrent_stack import RecurrentStack
 from crnn_gan.models.char_rnn import Config, Model
 from pipelines.codecs import note_tuples
-from pipelines.codecs.codec import Spec
+from pipelines.spec import Spec
 
 SPEC = Spec("tokens", (None,), "uint8", 4, "step", (("all", 0, 4),))
 

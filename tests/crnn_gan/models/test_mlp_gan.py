@@ -10,7 +10,8 @@ from crnn_gan.generation import saved_model
 from crnn_gan.generation.noise import draw_numpy
 from crnn_gan.models.mlp_gan import ORIGINAL, RAREST, Config, Model
 from crnn_gan.training.phases import JointPhase
-from pipelines.codecs.codec import Spec, codec_class
+from pipelines.codecs.codec import codec_class
+from pipelines.spec import Spec
 
 BLOCKS = (("onset", 0, 1), ("frame", 1, 1))
 SPEC = Spec("roll", (None, 3, 2), "uint8", 2, "16th", BLOCKS)

@@ -10,7 +10,7 @@ from keras import ops
 
 from crnn_gan.generation.noise import draw_numpy
 from crnn_gan.models.seq2seq import ORIGINAL, RANDOM, SILENCE, ZERO, Config, Model, Notes, found
-from pipelines.codecs.codec import Spec
+from pipelines.spec import Spec
 
 SPEC = Spec("roll", (None, 3, 1), "uint8", 1, "quarter", (("onset", 0, 1),))
 CELLS, LENGTH = 3, 4

@@ -15,9 +15,10 @@ from PIL import Image
 from crnn_gan import render as command
 from crnn_gan.rendering import sound
 from crnn_gan.rendering.rendering import KINDS, Rendered, RenderFlags, account, render
-from pipelines.command_line import UsageError, parse
+from pipelines.command_line import parse
 from pipelines.formats import midi, music21_stream
 from pipelines.score import NOTE, PEDAL, TEMPO, Score
+from pipelines.settings import UsageError
 
 QUARTER = 480
 SILENT = Score(QUARTER, np.zeros(0, NOTE))

@@ -20,7 +20,7 @@ from crnn_gan.runs.best import (
 from crnn_gan.runs.configuration import RunConfig
 from crnn_gan.runs.tables import Row, write_rows
 from pipelines.codecs.note_tuples import Codec
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 BAND = Band(mean=10.0, low=6.0, median=9.0, high=14.0)  # 8 wide.
 BANDS = dict.fromkeys([*COMPARED, "note_count"], BAND)

@@ -17,7 +17,7 @@ from crnn_gan.runs.tables import Row, read_rows, write_rows
 from crnn_gan.training import variable_paths
 from crnn_gan.training.phases import Phase, PhasedModel, Stage
 from pipelines.codecs.note_tuples import Codec
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 
 class Tiny(PhasedModel):

@@ -3,7 +3,7 @@
 import pytest
 
 from crnn_gan.runs.presets import expanded
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 PRESETS = {"paper": {"units": 350, "layers": (2, 3)}, "tiny": {"units": 8, "average": False}}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crnn_gan.sweeping.space import Varied, drawn, grid, parse_varied
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 HINTS = {
     "learning_rate": float, "batch_size": int, "gated": bool, "windows_per_piece": int | None,

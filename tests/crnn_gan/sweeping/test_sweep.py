@@ -11,7 +11,7 @@ from PIL import Image
 from crnn_gan import sweep
 from crnn_gan.sweeping import processes, search
 from crnn_gan.sweeping.runs import SweepRun, rungs
-from pipelines.command_line import UsageError
+from pipelines.settings import UsageError
 
 FAKE = Path(__file__).with_name("fake_trainer.py")
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,147 @@
+"""NoteCodec: base class of codecs whose arrays become notes by TensorFlow ops."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pipelines.codecs.codec import Decoded, File, ScoreCodec
+from pipelines.score import NOTE, PEDAL, TEMPO, Score, sorted_by_tick
+
+NOTE_COLUMNS = ("onset", "duration", "pitch", "velocity")  # Of what `NoteCodec.notes` gives.
+PEDAL_COLUMNS = ("tick", "controller", "value")
+STEPS_TOGETHER = 2**15  # Of a batch that is decoded at once: bounds its memory.
+MIDI_FILE = File("midi_bytes", ".mid", "Standard MIDI File")
+NOTE_OUTPUTS = {
+    "midi_bytes": "complete Standard MIDI Files",
+    "notes": "onset tick, duration ticks, pitch, velocity; zeros after the notes of a row",
+    "note_count": "notes of each row",
+}
+PEDAL_OUTPUTS = {
+    "controls": "tick, controller (64, 66 or 67), value; zeros after the events of a row",
+    "control_count": "controls of each row",
+}
+
+
+class NoteCodec(ScoreCodec):
+    """A codec whose arrays are notes again, by ops that an exported graph can hold.
+
+    Subclasses give `spec`, `encode`, `notes`, `ticks_per_quarter`,
+    `microseconds_per_quarter`, and `pedal` where they keep it.
+    """
+
+    file: ClassVar[File] = MIDI_FILE
+
+    @property
+    def offers(self) -> dict[str, str]:
+        """See `Codec.offers`. The pedal, of a codec that keeps it, is in `midi_bytes` too."""
+        return NOTE_OUTPUTS | (PEDAL_OUTPUTS if self.has_pedal else {})
+
+    def outputs(self, arrays: Any, lengths: Any) -> dict[str, Any]:
+        """See `Codec.outputs`: notes int32 [batch, note, 4], controls int32 [batch, event, 3]."""
+        import tensorflow as tf
+
+        from pipelines.midi_bytes import midi_bytes
+
+        notes, count, _ = self.notes(arrays, lengths)
+        made = {"notes": notes[:, : tf.reduce_max(count)], "note_count": count}
+        pedal: dict[str, Any] = {}
+        if self.has_pedal:
+            events, count = self.pedal(arrays, lengths)
+            pedal = {"controls": events[:, : tf.reduce_max(count)], "control_count": count}
+        time = (self.ticks_per_quarter, self.microseconds_per_quarter)
+        files = midi_bytes(made["notes"], made["note_count"], *time, **pedal)
+        return {"midi_bytes": files, **made, **pedal}
+
+    @property
+    def has_pedal(self) -> bool:
+        """Whether `pedal` gives anything."""
+        return False
+
+    @abc.abstractmethod
+    def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
+        """Gives the notes of a batch of arrays, in TensorFlow ops.
+
+        Used by `decode` and by the exported graph alike. Total: whatever `spec` allows,
+        NaN included, gives valid notes.
+
+        Args:
+          arrays: [batch, time, ...] tensor as `spec` says.
+          lengths: int32 [batch], the steps of each row that count.
+
+        Returns:
+          notes: int32 [batch, note, 4] of onset tick, duration ticks, pitch, velocity;
+            the valid ones first, sorted by (onset, pitch); zeros after.
+          count: int32 [batch], valid notes of each row.
+          dropped: int32 [batch], notes that were meant but could not be kept.
+        """
+
+    def pedal(self, arrays: Any, lengths: Any) -> tuple[Any, Any]:
+        """Gives the pedal of a batch of arrays, in TensorFlow ops. Total, as `notes`.
+
+        Args:
+          arrays, lengths: as for `notes`.
+
+        Returns:
+          events: int32 [batch, event, 3] of tick, controller (64, 66 or 67), value 0..127;
+            the valid ones first, sorted by tick; zeros after.
+          count: int32 [batch], valid events of each row.
+        """
+        import tensorflow as tf
+
+        batch = tf.shape(arrays)[0]
+        return tf.zeros([batch, 0, 3], tf.int32), tf.zeros([batch], tf.int32)
+
+    @property
+    @abc.abstractmethod
+    def ticks_per_quarter(self) -> int:
+        """Ticks in a quarter note of what `notes` gives."""
+
+    @property
+    @abc.abstractmethod
+    def microseconds_per_quarter(self) -> int:
+        """Tempo of what `decode` gives."""
+
+    def decode(self, array: np.ndarray) -> Decoded:
+        """Gives the Score of one array [time, ...]. Total."""
+        return self.decode_all([array])[0]
+
+    def decode_all(self, arrays: Sequence[np.ndarray]) -> list[Decoded]:
+        """Gives the Score of each array [time, ...], as `decode` does; many short ones faster."""
+        arrays = [np.asarray(array) for array in arrays]
+        decoded: dict[int, Decoded] = {}
+        order = sorted(range(len(arrays)), key=lambda index: len(arrays[index]))
+        while order:  # Of those that are left, the longest is the last.
+            together = max(1, STEPS_TOGETHER // max(1, len(arrays[order[-1]])))
+            chosen, order = order[-together:], order[:-together]
+            found = self._decode_together([arrays[index] for index in chosen])
+            decoded.update(zip(chosen, found, strict=True))
+        return [decoded[index] for index in range(len(arrays))]
+
+    def _decode_together(self, arrays: Sequence[np.ndarray]) -> Iterator[Decoded]:
+        """Decodes arrays as one batch, the shorter ones filled up with zeros."""
+        lengths = np.array([len(array) for array in arrays], np.int32)
+        batch = np.zeros((len(arrays), lengths.max(), *arrays[0].shape[1:]), arrays[0].dtype)
+        for row, array in zip(batch, arrays, strict=True):
+            row[: len(array)] = array
+        notes, counts, dropped = map(np.asarray, self.notes(batch, lengths))
+        events, numbers = np.zeros((len(arrays), 0, 3)), np.zeros(len(arrays), np.int32)
+        if self.has_pedal:
+            events, numbers = map(np.asarray, self.pedal(batch, lengths))
+        tempi = np.array([(0, self.microseconds_per_quarter)], TEMPO)
+        for row in range(len(arrays)):
+            played = _records(notes[row, : counts[row]], NOTE, NOTE_COLUMNS)
+            pedal = sorted_by_tick(_records(events[row, : numbers[row]], PEDAL, PEDAL_COLUMNS))
+            score = Score(self.ticks_per_quarter, played, pedal=pedal, tempi=tempi)
+            yield Decoded(score, int(dropped[row]))
+
+
+def _records(rows: np.ndarray, dtype: np.dtype, fields: tuple[str, ...]) -> np.ndarray:
+    """Gives [row] of a structured dtype, whose `fields` are the columns of [row, column]."""
+    records = np.zeros(len(rows), dtype)
+    for column, field in enumerate(fields):
+        records[field] = rows[:, column]
+    return records
