@@ -23,7 +23,7 @@ from crnn_gan.layers.loops import fold, scan, scan_compiled, stacked
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Phase, Stage
 from pipelines.codecs.codec import Codec
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 from pipelines.spec import Spec
 
 if TYPE_CHECKING:
@@ -31,54 +31,51 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class LikelihoodConfig:
-    """What models that are trained by likelihood have in common."""
+class LikelihoodConfig(Settings):
+    """Settings that models trained by maximum likelihood share."""
 
-    window_steps: int = flag(256, "steps of the codec in a training window")
-    batch_size: int = flag(32, "windows in a batch")
-    max_epoch: int = flag(20, "epochs in all")
-    dropout: float = flag(0.0, "share of units that are dropped in training")
-    learning_rate: float = flag(1e-3, "of Adam, at its highest")
+    window_steps: int = flag(256, "length of a training window, steps of the codec", at_least=2)
+    batch_size: int = flag(32, "windows per batch", at_least=1)
+    max_epoch: int = flag(20, "epochs of training", at_least=1)
+    dropout: float = flag(0.0, "dropout rate between layers", at_least=0, below=1)
+    learning_rate: float = flag(1e-3, "peak learning rate of Adam", above=0)
     lr_schedule: Literal["decay", "cosine"] = flag(
         "decay",
-        "decay: by lr_decay an epoch, after epochs_before_decay; cosine: down to nothing at "
-        "max_epoch, so that training longer begins by raising it again",
+        "learning rate schedule; decay: constant, then times lr_decay per epoch after "
+        "epochs_before_decay; cosine: to 0 at max_epoch, so that training on with a larger "
+        "max_epoch begins by raising the rate again",
     )
-    lr_decay: float = flag(1.0, "factor an epoch on the learning rate, after epochs_before_decay")
-    epochs_before_decay: int = flag(10, "epochs before the learning rate decays")
-    warmup_epochs: int = flag(0, "first epochs, over which the learning rate rises to its highest")
-    max_grad_norm: float = flag(3.0, "largest global norm of a gradient")
+    lr_decay: float = flag(
+        1.0, "of decay: factor per epoch on the learning rate, after epochs_before_decay", above=0
+    )
+    epochs_before_decay: int = flag(
+        10, "of decay: epochs at the peak learning rate before it decays", at_least=0
+    )
+    warmup_epochs: int = flag(
+        0, "first epochs, over which the learning rate rises linearly to its peak", at_least=0
+    )
+    max_grad_norm: float = flag(
+        3.0, "gradient clipping: largest global norm of the gradient", above=0
+    )
     average: float = flag(
         0.0,
-        "decay a batch of the average of the weights that composes and is measured; 0 for none",
+        "decay per batch of an exponential moving average of the weights, which then generates and "
+        "is evaluated in their place; 0 for none",
+        at_least=0,
+        below=1,
     )
 
-    def __post_init__(self) -> None:
-        self.require_at_least(
-            window_steps=2, batch_size=1, max_epoch=1, epochs_before_decay=0, warmup_epochs=0
-        )
-        for name in ("learning_rate", "lr_decay", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"--{name} is {getattr(self, name)}; give a number above 0")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"--dropout is {self.dropout}; give a share from 0, below 1")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"--average is {self.average}; give 0 (none) or more, below 1")
-
     def learning_rate_of(self, epoch: int) -> float:
-        """Gives the learning rate of an epoch, from 0; of a cosine, that of its middle."""
+        """Gives the learning rate of an epoch, counted from 0.
+
+        Of the cosine schedule it is the rate at the middle of the epoch.
+        """
         rising = min(1.0, (epoch + 1) / (self.warmup_epochs + 1))
         if self.lr_schedule == "cosine":
             falling = 0.5 + 0.5 * math.cos(math.pi * (epoch + 0.5) / self.max_epoch)
         else:
             falling = self.lr_decay ** max(epoch - self.epochs_before_decay, 0)
         return self.learning_rate * rising * falling
-
-    def require_at_least(self, **smallest: int) -> None:
-        """Raises ValueError, naming the flag, where a field is below its smallest value."""
-        for name, low in smallest.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"--{name} is {getattr(self, name)}; give {low} or more")
 
 
 class Autoregressive(MusicModel):

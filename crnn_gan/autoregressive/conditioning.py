@@ -14,7 +14,7 @@ from keras import ops
 
 from crnn_gan.music_model import Control
 from pipelines.codecs.codec import Codec
-from pipelines.settings import flag
+from pipelines.settings import Settings, UsageError, flag
 
 if TYPE_CHECKING:
     from pipelines.batches.conditions import Conditions
@@ -35,32 +35,40 @@ CONTROLS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class ConditionConfig:
-    """What a model is told of the music ahead."""
+class ConditionConfig(Settings):
+    """Settings of the conditions that a model is given."""
 
     conditions: tuple[str, ...] = flag(
-        (), "what is told: pitch_class_histogram, density, mean_pitch; separated by commas"
+        (),
+        "conditions given to the model at each step, summaries of the music ahead: some of "
+        "pitch_class_histogram, density, mean_pitch; separated by commas",
     )
-    histogram_seconds: float = flag(5.0, "of music ahead that the histogram is of")
-    density_seconds: float = flag(3.0, "of music ahead that the density is of")
-    mean_pitch_seconds: float = flag(5.0, "of music ahead that the mean pitch is of")
+    histogram_seconds: float = flag(
+        5.0, "pitch class histogram: seconds of music ahead that it covers", above=0, at_most=3600
+    )
+    density_seconds: float = flag(
+        3.0, "density: seconds of music ahead that it covers", above=0, at_most=3600
+    )
+    mean_pitch_seconds: float = flag(
+        5.0, "mean pitch: seconds of music ahead that it covers", above=0, at_most=3600
+    )
     centred_steps: int = flag(
         0,
-        "0: windows ahead; N: of N steps around the next one, as Deep Symphony has it with 50, "
-        "which LEAKS: they hold the step to be predicted and what was heard",
+        "0: conditions of the music ahead; N: of N steps around the target, as Deep Symphony has "
+        "it with 50, which LEAKS the target: the N steps hold it and steps of the input",
+        at_least=0,
     )
-    condition_dropout: float = flag(0.5, "share of examples that each condition is hidden from")
+    condition_dropout: float = flag(
+        0.5, "probability that a condition is hidden from a training example", at_least=0, at_most=1
+    )
 
-    def require_conditions(self) -> None:
-        """Raises ValueError where a field is out of its range. A list of names becomes a tuple."""
-        object.__setattr__(self, "conditions", tuple(self.conditions))  # JSON has lists only.
+    def __post_init__(self) -> None:
+        super().__post_init__()
         unknown = sorted(set(self.conditions) - set(SIZES))
         if unknown:
-            raise ValueError(
+            raise UsageError(
                 f"--conditions has {', '.join(unknown)}; give some of {', '.join(SIZES)}"
             )
-        if not 0 <= self.condition_dropout <= 1:
-            raise ValueError(f"--condition_dropout is {self.condition_dropout}; give 0 to 1")
 
     def windows_of(self, codec: Codec) -> Conditions | None:
         """Gives the conditions that a batch holds beside the music; None where there are none."""

@@ -33,14 +33,10 @@ from pipelines.spec import Kind, Spec
 class Config(LikelihoodConfig):
     """Settings of char_rnn."""
 
-    cell: Literal["lstm", "gru"] = flag("lstm", "what each layer is made of")
-    hidden_size: int = flag(256, "units of each layer")
-    num_layers: int = flag(2, "layers")
-    embedding_size: int = flag(128, "numbers that stand for a token")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_at_least(hidden_size=1, num_layers=1, embedding_size=1)
+    cell: Literal["lstm", "gru"] = flag("lstm", "cell of each recurrent layer")
+    hidden_size: int = flag(256, "units of each recurrent layer", at_least=1)
+    num_layers: int = flag(2, "recurrent layers", at_least=1)
+    embedding_size: int = flag(128, "size of the embedding of a token or frame", at_least=1)
 
 
 # Of the source documents: the chorales' char-RNN, and Deep Symphony's.

@@ -25,7 +25,7 @@ from crnn_gan.autoregressive.base import Autoregressive, LikelihoodConfig
 from crnn_gan.autoregressive.conditioning import SIZES, ConditionConfig
 from crnn_gan.autoregressive.output_distributions import Tokens
 from crnn_gan.layers.recurrent_stack import RecurrentStack
-from pipelines.settings import flag
+from pipelines.settings import UsageError, flag
 from pipelines.spec import Kind, Spec
 
 
@@ -34,19 +34,19 @@ class Config(ConditionConfig, LikelihoodConfig):
     """Settings of conditional_char_rnn."""
 
     conditions: tuple[str, ...] = flag(
-        tuple(SIZES), "what is told: some of pitch_class_histogram, density, mean_pitch"
+        tuple(SIZES),
+        "conditions given to the model at each step, summaries of the music ahead: some of "
+        "pitch_class_histogram, density, mean_pitch; separated by commas",
     )
-    cell: Literal["lstm", "gru"] = flag("lstm", "what each layer is made of")
-    hidden_size: int = flag(256, "units of each layer")
-    num_layers: int = flag(2, "layers")
-    embedding_size: int = flag(128, "numbers that stand for a token")
+    cell: Literal["lstm", "gru"] = flag("lstm", "cell of each recurrent layer")
+    hidden_size: int = flag(256, "units of each recurrent layer", at_least=1)
+    num_layers: int = flag(2, "recurrent layers", at_least=1)
+    embedding_size: int = flag(128, "size of the embedding of a token", at_least=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_conditions()
-        self.require_at_least(hidden_size=1, num_layers=1, embedding_size=1)
         if not self.conditions:
-            raise ValueError(
+            raise UsageError(
                 "--conditions is empty; name one or more, or train --model=char_rnn, which has none"
             )
 

@@ -43,7 +43,7 @@ from crnn_gan.layers.loops import scan_compiled, stacked
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Phase, Stage
 from pipelines.codecs.audio import LEVELS, from_levels, to_levels
-from pipelines.settings import flag
+from pipelines.settings import UsageError, flag
 from pipelines.spec import Kind, Spec
 
 # ClariNet's bound: e^-9 is 1.2e-4, and the narrowest levels are 1.7e-4 wide, so a sharper Gaussian
@@ -58,40 +58,57 @@ TEMPERATURE = Control(1.0, 0.0, 4.0, "factor on the noise: below 1 bolder, above
 class Config(LikelihoodConfig):
     """Settings of parallel_wavenet."""
 
-    window_steps: int = flag(4096, "samples in a training window")
-    batch_size: int = flag(8, "windows in a batch")
-    max_epoch: int = flag(20, "epochs in all, those of the teacher included")
-    teacher_epochs: int = flag(10, "first epochs, which train the teacher; the rest the student")
-    blocks: int = flag(2, "of the teacher: how often the dilations 1, 2, 4, ... are gone through")
-    layers_per_block: int = flag(8, "convolutions in a block, of the teacher and in a flow")
-    kernel_size: int = flag(2, "samples that a convolution hears")
-    residual_channels: int = flag(32, "what layers hear and pass on")
-    dilation_channels: int = flag(32, "outputs of each convolution")
-    skip_channels: int = flag(64, "sum over the layers")
-    end_channels: int = flag(64, "units of the layer before the output")
-    flows: int = flag(2, "flows of the student, each of one block")
-    distilled_log_deviation: float = flag(
-        -7.0, "natural logarithm of a deviation: the divergence takes smaller ones for this"
+    window_steps: int = flag(4096, "length of a training window, samples", at_least=2)
+    batch_size: int = flag(8, "windows per batch", at_least=1)
+    max_epoch: int = flag(20, "epochs of training, of teacher and student together", at_least=1)
+    teacher_epochs: int = flag(
+        10, "first epochs, which train the teacher; the others train the student", at_least=1
     )
-    divergence_weight: float = flag(1.0, "of the Kullback-Leibler divergence")
-    regularizer_weight: float = flag(4.0, "of the squared difference of the logarithms (ClariNet)")
-    spectral_weight: float = flag(1.0, "of the distance between mean spectra")
-    spectral_frame: int = flag(512, "samples of a frame of spectra; at most a window is taken")
+    blocks: int = flag(
+        2,
+        "of the teacher: blocks of dilated convolutions, each with dilations 1, 2, 4, ...",
+        at_least=1,
+    )
+    layers_per_block: int = flag(
+        8, "convolutions per block, of the teacher and of each flow", at_least=1
+    )
+    kernel_size: int = flag(2, "kernel size of each convolution, samples", at_least=2)
+    residual_channels: int = flag(32, "channels of the residual path", at_least=1)
+    dilation_channels: int = flag(32, "output channels of each dilated convolution", at_least=1)
+    skip_channels: int = flag(64, "channels of the sum of the skip connections", at_least=1)
+    end_channels: int = flag(64, "units of the layer before the output", at_least=1)
+    flows: int = flag(
+        2, "inverse autoregressive flows of the student, each of one block", at_least=1
+    )
+    distilled_log_deviation: float = flag(
+        -7.0,
+        "natural logarithm of the least standard deviation in the Kullback-Leibler divergence; "
+        "smaller ones are clipped to it",
+    )
+    divergence_weight: float = flag(
+        1.0, "weight of the Kullback-Leibler divergence in the student's loss", at_least=0
+    )
+    regularizer_weight: float = flag(
+        4.0,
+        "weight in the student's loss of the squared difference of the log standard deviations "
+        "(ClariNet)",
+        at_least=0,
+    )
+    spectral_weight: float = flag(
+        1.0, "weight in the student's loss of the distance of the mean spectra", at_least=0
+    )
+    spectral_frame: int = flag(
+        512, "frame length of the spectra, samples; at most that of a window", at_least=2
+    )
     composes: Literal["student", "teacher"] = flag(
-        "student", "who composes: student, all samples at once; teacher, one after another"
+        "student",
+        "network that generates; student: all samples in parallel; teacher: sample by sample",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_at_least(
-            teacher_epochs=1, blocks=1, layers_per_block=1, kernel_size=2, residual_channels=1,
-            dilation_channels=1, skip_channels=1, end_channels=1, flows=1, spectral_frame=2,
-        )  # fmt: skip
-        for name in ("divergence_weight", "regularizer_weight", "spectral_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"--{name} is {getattr(self, name)}; give 0 or more")
         if self.composes == "student" and self.teacher_epochs >= self.max_epoch:
-            raise ValueError(
+            raise UsageError(
                 f"--teacher_epochs is {self.teacher_epochs} of --max_epoch={self.max_epoch}, so no "
                 "student would be trained: give fewer, or --composes=teacher"
             )

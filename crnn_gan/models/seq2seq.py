@@ -42,7 +42,7 @@ from crnn_gan.autoregressive.sampling import COLDEST, TEMPERATURE
 from crnn_gan.layers.loops import scan, stacked
 from crnn_gan.music_model import Control, Noise
 from crnn_gan.training.phases import Phase, Stage
-from pipelines.settings import flag
+from pipelines.settings import UsageError, flag
 from pipelines.spec import Kind, Spec
 
 ZERO, RANDOM, SILENCE = range(3)  # Of the control `start`.
@@ -55,46 +55,69 @@ class Config(LikelihoodConfig):
 
     window_steps: int = flag(
         192,
-        "steps of a training window: the encoder reads its first half, a block, and the decoder "
-        "predicts the second",
+        "length of a training window, steps of the codec: the first half is the encoder's input, "
+        "the second half the decoder's target",
+        at_least=2,
     )
-    hidden_size: int = flag(256, "units of each layer")
-    num_layers: int = flag(2, "layers of the encoder, and of the decoder")
-    classifier_size: int = flag(256, "units between the decoder and the notes")
-    classifier_dropout: float = flag(0.2, "share of those that is dropped in training")
+    hidden_size: int = flag(256, "units of each GRU layer", at_least=1)
+    num_layers: int = flag(2, "GRU layers of the encoder, and of the decoder", at_least=1)
+    classifier_size: int = flag(
+        256, "units of the dense layer between decoder and output", at_least=1
+    )
+    classifier_dropout: float = flag(0.2, "dropout rate of that dense layer", at_least=0, below=1)
     criterion: Literal["bce", "focal", "focal_positive"] = flag(
-        "bce", "cross-entropy; focused on what the model is unsure of; so focused for notes only"
+        "bce",
+        "loss; bce: binary cross-entropy; focal: focal loss; focal_positive: focal loss of cells "
+        "that are 1, cross-entropy of those that are 0",
     )
-    gamma: float = flag(2.0, "of focal: how much less a bit counts that is predicted already")
-    alpha: float = flag(0.25, "of focal: weight of notes; that of rests is 1 - alpha")
-    prior: float = flag(0.01, "probability of each note before training")
+    gamma: float = flag(
+        2.0, "focal loss: focusing parameter, how much less well predicted cells weigh", at_least=0
+    )
+    alpha: float = flag(
+        0.25,
+        "focal loss: weight of cells that are 1; that of the others is 1 - alpha",
+        above=0,
+        below=1,
+    )
+    prior: float = flag(
+        0.01,
+        "probability of each cell at initialisation, set by the output's bias",
+        above=0,
+        below=1,
+    )
     teacher_forcing: float = flag(
-        1.0, "probability that the decoder hears the true frame before, not the one it wrote"
+        1.0,
+        "teacher forcing: probability that the decoder's input in training is the true frame "
+        "before, not its own output",
+        at_least=0,
+        at_most=1,
     )
     feedback: Literal["bits", "probabilities"] = flag(
-        "bits", "what the decoder hears of what it wrote, in training: notes drawn, or not yet"
+        "bits",
+        "own output that is fed back in training where teacher forcing is off; bits: sampled "
+        "cells; probabilities: of the cells",
     )
     from_silence: float = flag(
-        0.5, "share of the windows at a piece's beginning that are taken as following silence"
+        0.5,
+        "probability that a window at a piece's beginning is trained on as what follows silence: "
+        "input silence, target its first half",
+        at_least=0,
+        at_most=1,
     )
-    threshold: float = flag(0.5, "probability above which training reports a note as predicted")
+    threshold: float = flag(
+        0.5,
+        "probability above which the reported metrics count a note as predicted",
+        above=0,
+        below=1,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_at_least(hidden_size=1, num_layers=1, classifier_size=1, gamma=0)
         if self.window_steps % 2:
-            raise ValueError(
-                f"--window_steps is {self.window_steps}; give an even number: one half is read, "
-                "the other predicted"
+            raise UsageError(
+                f"--window_steps is {self.window_steps}; give an even number: the first half is "
+                "the input, the second the target"
             )
-        for name in ("teacher_forcing", "from_silence"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"--{name} is {getattr(self, name)}; give a share from 0 to 1")
-        for name in ("alpha", "prior", "threshold"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"--{name} is {getattr(self, name)}; give more than 0, below 1")
-        if not 0 <= (share := self.classifier_dropout) < 1:
-            raise ValueError(f"--classifier_dropout is {share}; give a share from 0, below 1")
 
 
 # The constants of the source document, but for its alpha.

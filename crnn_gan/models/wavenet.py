@@ -33,44 +33,57 @@ from pipelines.spec import Kind, Spec
 class Config(ConditionConfig, LikelihoodConfig):
     """Settings of wavenet."""
 
-    blocks: int = flag(2, "how often the dilations 1, 2, 4, ... are gone through")
-    layers_per_block: int = flag(7, "convolutions in a block; the last has dilation 2^(n - 1)")
-    kernel_size: int = flag(2, "steps that a convolution hears")
-    residual_channels: int = flag(64, "what layers hear and pass on")
-    dilation_channels: int = flag(64, "outputs of each convolution")
-    skip_channels: int = flag(256, "sum over the layers")
-    end_channels: int = flag(256, "units of the layer before the output")
-    gated: bool = flag(True, "tanh times sigmoid; off: ReLU")
-    input_dropout: float = flag(0.0, "share of what is heard of the step before that is dropped")
-    skip_dropout: float = flag(0.0, "share of the sum over the layers that is dropped")
-    end_dropout: float = flag(0.0, "share of the units before the output that is dropped")
+    blocks: int = flag(
+        2, "blocks of dilated convolutions, each with dilations 1, 2, 4, ...", at_least=1
+    )
+    layers_per_block: int = flag(
+        7, "convolutions per block; the last has dilation 2^(layers_per_block - 1)", at_least=1
+    )
+    kernel_size: int = flag(2, "kernel size of each convolution, steps", at_least=2)
+    residual_channels: int = flag(64, "channels of the residual path", at_least=1)
+    dilation_channels: int = flag(64, "output channels of each dilated convolution", at_least=1)
+    skip_channels: int = flag(256, "channels of the sum of the skip connections", at_least=1)
+    end_channels: int = flag(256, "units of the layer before the output", at_least=1)
+    gated: bool = flag(True, "gated activation units, tanh times sigmoid; off: ReLU")
+    input_dropout: float = flag(
+        0.0, "of rolls: dropout rate of the input frame", at_least=0, below=1
+    )
+    skip_dropout: float = flag(
+        0.0, "dropout rate of the sum of the skip connections", at_least=0, below=1
+    )
+    end_dropout: float = flag(
+        0.0, "dropout rate of the layer before the output", at_least=0, below=1
+    )
     notes: Literal["independent", "neighbours", "one_by_one"] = flag(
         "independent",
-        "of rolls: keys of a frame independent of each other; also so, but each hears past frames "
-        "around itself; or each is told those already decided, too",
+        "of rolls, the distribution of a frame's keys; independent: independent Bernoulli; "
+        "neighbours: so, but each also has past frames around its own pitch as input; one_by_one: "
+        "autoregressive over the keys from the lowest up (NADE), with those past frames",
     )
-    notewise_hidden: int = flag(64, "of neighbours and one_by_one: hidden units a key")
-    notewise_layers: int = flag(2, "of these: layers of hidden units")
-    notewise_dropout: float = flag(0.0, "of these: share of hidden units that is dropped")
-    notewise_span: int = flag(24, "of one_by_one: decided keys heard by their interval")
-    notewise_reach: int = flag(16, "of these: keys heard around each key in past frames")
-    notewise_frames: int = flag(4, "of these: past frames heard around each key")
-    notewise_frames_dropout: float = flag(0.0, "of these: share of past frames that is dropped")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_conditions()
-        self.require_at_least(
-            blocks=1, layers_per_block=1, kernel_size=2, residual_channels=1,
-            dilation_channels=1, skip_channels=1, end_channels=1, notewise_hidden=1,
-            notewise_layers=1, notewise_span=0, notewise_reach=0, notewise_frames=1,
-        )  # fmt: skip
-        for name in (
-            "input_dropout", "skip_dropout", "end_dropout", "notewise_dropout",
-            "notewise_frames_dropout",
-        ):  # fmt: skip
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"--{name} is {getattr(self, name)}; give a share from 0, below 1")
+    notewise_hidden: int = flag(
+        64, "of neighbours and one_by_one: hidden units per key", at_least=1
+    )
+    notewise_layers: int = flag(2, "of neighbours and one_by_one: hidden layers", at_least=1)
+    notewise_dropout: float = flag(
+        0.0, "of neighbours and one_by_one: dropout rate of the hidden units", at_least=0, below=1
+    )
+    notewise_span: int = flag(
+        24,
+        "of one_by_one: keys below a key that are inputs by their interval to it, semitones",
+        at_least=0,
+    )
+    notewise_reach: int = flag(
+        16,
+        "of neighbours and one_by_one: keys of past frames on each side of a key that are inputs, "
+        "semitones",
+        at_least=0,
+    )
+    notewise_frames: int = flag(
+        4, "of neighbours and one_by_one: past frames that are inputs", at_least=1
+    )
+    notewise_frames_dropout: float = flag(
+        0.0, "of neighbours and one_by_one: dropout rate of the past frames", at_least=0, below=1
+    )
 
 
 # What validation chose for one_by_one on two sets of the polyphonic benchmark.

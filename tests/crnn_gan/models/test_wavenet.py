@@ -91,8 +91,8 @@ def test_a_frame_is_drawn_as_often_as_its_cost_says(notes):
         (piano_roll.Codec(planes="onset,velocity").spec, {}, "plane of velocities"),
         (piano_roll.Codec().spec, {"notes": "one_by_one"}, "of a roll of one plane"),
         (FRAMES, {"kernel_size": 1}, "--kernel_size is 1; give 2 or more"),
-        (FRAMES, {"dropout": 1.0}, "--dropout is 1.0; give a share from 0, below 1"),
-        (FRAMES, {"end_dropout": -0.1}, "--end_dropout is -0.1; give a share from 0, below 1"),
+        (FRAMES, {"dropout": 1.0}, "--dropout is 1.0; give 0 or more, below 1"),
+        (FRAMES, {"end_dropout": -0.1}, "--end_dropout is -0.1; give 0 or more, below 1"),
     ],
 )
 def test_what_it_cannot_learn_is_refused_in_words(spec, settings, words):
