@@ -156,7 +156,8 @@ def print_quality(
     """Prints the teacher's nats a sample and the spectral distance of what is compared."""
     import numpy as np
 
-    from crnn_gan.models.parallel_wavenet import CENTRES, mean_spectrum, spectral_distance
+    from crnn_gan.layers.spectra import mean_spectrum, spectral_distance
+    from pipelines.codecs.audio import CENTRES
     from pipelines.dataset import load, real_windows
 
     data_dir = run.config.training["data_dir"]

@@ -29,27 +29,35 @@ The likelihood is the teacher's, and does not choose among epochs of the student
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import keras
-import numpy as np
 from keras import ops
 
 from crnn_gan.autoregressive.base import LikelihoodConfig, counted
 from crnn_gan.layers.dilated import DilatedStack
+from crnn_gan.layers.gaussian import (
+    LEAST_LOG_DEVIATION,
+    density_negative_log_likelihood,
+    interval_negative_log_likelihood,
+    kl_divergence_and_regularizer,
+)
 from crnn_gan.layers.loops import scan_compiled, stacked
+from crnn_gan.layers.spectra import mean_spectrum, spectral_distance
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Phase, Stage
-from pipelines.codecs.audio import LEVELS, from_levels, to_levels
+from pipelines.codecs.audio import (
+    BOUNDARIES,
+    CENTRES,
+    LOWER_BOUNDS,
+    OUTER_LOWER_BOUNDS,
+    OUTER_UPPER_BOUNDS,
+    UPPER_BOUNDS,
+)
 from pipelines.settings import UsageError, flag
 from pipelines.spec import Kind, Spec
 
-# ClariNet's bound: e^-9 is 1.2e-4, and the narrowest levels are 1.7e-4 wide, so a sharper Gaussian
-# would tell apart what the codec does not. While distilling it is higher (`Config`), as there the
-# difference of means is divided by the teacher's deviation.
-LEAST_LOG_DEVIATION = -9.0
 FIRST_LOG_DEVIATION = -2.0  # Where both begin: about as loud as music.
 TEMPERATURE = Control(1.0, 0.0, 4.0, "factor on the noise: below 1 bolder, above 1 freer")
 
@@ -180,13 +188,13 @@ class Model(MusicModel):
         -ln of the integral of p over the level (Jensen; Theis et al. 2016, arXiv 1511.01844).
         """
         levels = ops.cast(batch["music"], "int32")
-        low, high = ops.take(LOWER, levels), ops.take(UPPER, levels)
+        low, high = ops.take(LOWER_BOUNDS, levels), ops.take(UPPER_BOUNDS, levels)
         spread = keras.random.uniform(ops.shape(levels), dtype="float32", seed=self.seed)
         sound = low + spread * (high - low)
         mean, log_deviation = self.teacher(sound, training=True)
         counts = counted(batch["known"], ops.shape(levels)[1], skips=batch["place"] > 0)
         total = ops.maximum(ops.sum(counts), 1.0)
-        nats = density_nats(sound, mean, log_deviation) - ops.log(high - low)
+        nats = density_negative_log_likelihood(sound, mean, log_deviation) - ops.log(high - low)
         of_levels = level_nats(levels, mean, log_deviation)
         report = {"level_nats": ops.sum(of_levels * counts) / total}
         return ops.sum(nats * counts) / total, report
@@ -198,7 +206,9 @@ class Model(MusicModel):
         sound, own_mean, own_log = self.flowed(noise)
         mean, log_deviation = self.teacher(sound)
         least = self.config.distilled_log_deviation
-        divergence, regularizer = divergences(own_mean, own_log, mean, log_deviation, least)
+        divergence, regularizer = kl_divergence_and_regularizer(
+            own_mean, own_log, mean, log_deviation, least
+        )
         is_known = ops.arange(ops.shape(music)[1])[None, :] < batch["known"][:, None]
         frame = min(self.config.spectral_frame, self.config.window_steps)
         real = mean_spectrum(ops.where(is_known, ops.take(CENTRES, music), 0.0), frame)
@@ -311,115 +321,13 @@ class GaussianWaveNet(keras.layers.Layer):
         return mean, log_deviation + self.first_log_deviation
 
 
-# Gaussians. Deviations are given by their natural logarithms.
-
-
-def density_nats(x: Any, mean: Any, log_deviation: Any) -> Any:
-    """Gives -ln of the density at x, all of one shape."""
-    log_deviation = ops.maximum(log_deviation, LEAST_LOG_DEVIATION)
-    distance = (x - mean) * ops.exp(-log_deviation)
-    return 0.5 * ops.square(distance) + log_deviation + 0.5 * math.log(2 * math.pi)
-
-
-def divergences(
-    own_mean: Any, own_log: Any, mean: Any, log_deviation: Any, least: float
-) -> tuple[Any, Any]:
-    """Gives (Kullback-Leibler divergence in nats, squared difference of the log deviations).
-
-    KL(q || p) = ln(s_p / s_q) + (s_q^2 - s_p^2 + (m_p - m_q)^2) / (2 s_p^2) of the student's q
-    and the teacher's p, with log deviations no less than `least` (ClariNet, section 3.3). The
-    second is of those that are not cut, so that what is below `least` is pulled as well.
-    """
-    regularizer = ops.square(log_deviation - own_log)
-    own_log, log_deviation = ops.maximum(own_log, least), ops.maximum(log_deviation, least)
-    difference = (mean - own_mean) * ops.exp(-log_deviation)
-    ratio = own_log - log_deviation
-    return 0.5 * (ops.exp(2 * ratio) - 1 + ops.square(difference)) - ratio, regularizer
-
-
 def level_nats(levels: Any, mean: Any, log_deviation: Any) -> Any:
-    """Gives -ln of a Gaussian's integral over each level, all of one shape.
-
-    The outermost levels reach on for ever, as the codec cuts there: the levels sum to 1.
-    """
-    scale = ops.exp(-ops.maximum(log_deviation, LEAST_LOG_DEVIATION))
-    low = (ops.take(OUTER_LOWER, levels) - mean) * scale
-    high = (ops.take(OUTER_UPPER, levels) - mean) * scale
-    # Mirrored to below the mean, where logarithms tell small from smaller.
-    is_above = low + high > 0
-    low, high = ops.where(is_above, -high, low), ops.where(is_above, -low, high)
-    # Narrow ones: the density in the middle c times the width 2 h, times the mean of exp(-c t),
-    # |t| < h, which is sinh(c h) / (c h). The rest, exp(-t^2 / 2), is 1 - h^2 / 6 in the mean.
-    middle, half = 0.5 * (low + high), 0.5 * (high - low)
-    slope = ops.maximum(-middle * half, 1e-6)
-    narrow = ops.log(2 * half) - 0.5 * (ops.square(middle) + math.log(2 * math.pi))
-    narrow = narrow + slope + ops.log(-ops.expm1(-2 * slope) / (2 * slope)) - half**2 / 6
-    log_low, log_high = log_below(low), log_below(high)
-    wide = log_high + ops.log1p(-ops.exp(ops.minimum(log_low - log_high, -1e-7)))
-    return -ops.where(half < 0.05, narrow, wide)
-
-
-def log_below(x: Any) -> Any:
-    """Gives ln P(X < x) of a standard normal X, to 1e-6 of itself or better.
-
-    ln erfc by a polynomial (Press et al. 1992, Numerical Recipes in C, section 6.2), which is
-    good to 1.2e-7 of erfc however small that is; Keras has erf alone, which is 1 from 4 on.
-    """
-    u = ops.abs(x) * math.sqrt(0.5)
-    t = 1 / (1 + 0.5 * u)
-    sum_of_powers = 0.0
-    for coefficient in reversed(ERFC):
-        sum_of_powers = sum_of_powers * t + coefficient
-    log_tail = ops.log(t) - ops.square(u) + sum_of_powers - math.log(2)
-    return ops.where(x > 0, ops.log1p(-ops.exp(log_tail)), log_tail)
-
-
-ERFC = (
-    -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806,
-    0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277,
-)  # fmt: skip
-
-# Spectra.
-
-
-def mean_spectrum(sound: Any, frame: int) -> Any:
-    """Gives the mean magnitude of each frequency over rows and frames: [frame // 2 + 1].
-
-    Frames are of so many samples, under Hann's window, a quarter apart; sound is [batch, time].
-    """
-    real, imaginary = ops.stft(sound, frame, max(1, frame // 4), frame, center=False)
-    # A root has no gradient at 0.
-    return ops.mean(ops.sqrt(ops.square(real) + ops.square(imaginary) + 1e-12), axis=(0, 1))
-
-
-def spectral_distance(spectrum: Any, real: Any) -> Any:
-    """Gives the squared distance of two mean spectra as a share of the real one's square."""
-    return ops.sum(ops.square(spectrum - real)) / ops.maximum(ops.sum(ops.square(real)), 1e-6)
-
-
-# The mu-law of the codec.
-
-
-def _begins() -> np.ndarray:
-    """Where each level but the first begins: the least float32 that the codec gives that level.
-
-    But for level 128, which the codec also gives to what is as good as 0 from below.
-    """
-    companded = 2 * (np.arange(1, LEVELS) - 0.5) / (LEVELS - 1) - 1
-    begins = np.copysign((LEVELS ** np.abs(companded) - 1) / (LEVELS - 1), companded)
-    begins = begins.astype(np.float32)
-    is_short = to_levels(begins) < np.arange(1, LEVELS)
-    return np.where(is_short, np.nextafter(begins, np.float32(1)), begins)
-
-
-BEGINS = _begins()
-CENTRES = from_levels(np.arange(LEVELS))
-LOWER, UPPER = np.append(np.float32(-1), BEGINS), np.append(BEGINS, np.float32(1))
-FAR = np.float32(1e3)  # Stands for infinity: further than any deviation reaches.
-OUTER_LOWER, OUTER_UPPER = np.append(-FAR, BEGINS), np.append(BEGINS, FAR)
+    """Gives -ln of a Gaussian's integral over each level, all of one shape."""
+    low, high = ops.take(OUTER_LOWER_BOUNDS, levels), ops.take(OUTER_UPPER_BOUNDS, levels)
+    return interval_negative_log_likelihood(low, high, mean, log_deviation)
 
 
 def levels_of(sound: Any) -> Any:
     """Gives the levels that the codec has for sound [batch, time]: int32."""
-    found = ops.searchsorted(ops.convert_to_tensor(BEGINS), ops.reshape(sound, (-1,)), "right")
+    found = ops.searchsorted(ops.convert_to_tensor(BOUNDARIES), ops.reshape(sound, (-1,)), "right")
     return ops.cast(ops.reshape(found, ops.shape(sound)), "int32")

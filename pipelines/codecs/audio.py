@@ -165,3 +165,27 @@ def from_levels(levels: np.ndarray) -> np.ndarray:
     companded = 2 * np.arange(LEVELS) / (LEVELS - 1) - 1
     table = np.copysign((LEVELS ** np.abs(companded) - 1) / (LEVELS - 1), companded)
     return table.astype(np.float32)[levels]
+
+
+def _boundaries() -> np.ndarray:
+    """Gives where each level but the first begins; see `BOUNDARIES`."""
+    companded = 2 * (np.arange(1, LEVELS) - 0.5) / (LEVELS - 1) - 1
+    boundaries = np.copysign((LEVELS ** np.abs(companded) - 1) / (LEVELS - 1), companded)
+    boundaries = boundaries.astype(np.float32)
+    is_short = to_levels(boundaries) < np.arange(1, LEVELS)
+    return np.where(is_short, np.nextafter(boundaries, np.float32(1)), boundaries)
+
+
+# The least sample, float32 [255], that `to_levels` gives each level but the first: level k holds
+# BOUNDARIES[k - 1] <= sample < BOUNDARIES[k]. But for level 128, which it also gives to what is as
+# good as 0 from below.
+BOUNDARIES = _boundaries()
+CENTRES = from_levels(np.arange(LEVELS))  # The sample that each level expands to, float32 [256].
+# Where each level begins and ends, float32 [256], in [-1, 1]; and with the outermost ones going on
+# for ever, as `to_levels` clips: 1e3 stands for infinity, further than any deviation reaches.
+LOWER_BOUNDS, UPPER_BOUNDS = (
+    np.append(np.float32(-1), BOUNDARIES),
+    np.append(BOUNDARIES, np.float32(1)),
+)
+OUTER_LOWER_BOUNDS = np.append(np.float32(-1e3), BOUNDARIES)
+OUTER_UPPER_BOUNDS = np.append(BOUNDARIES, np.float32(1e3))

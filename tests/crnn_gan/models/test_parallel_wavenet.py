@@ -1,27 +1,15 @@
-"""parallel_wavenet: Gaussians and mu-law by hand, flows one by one, who moves in which stage."""
+"""parallel_wavenet: mu-law by hand, flows one by one, who moves in which stage."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
-from scipy.special import log_ndtr
 
-from crnn_gan.models.parallel_wavenet import (
-    BEGINS,
-    CENTRES,
-    LEAST_LOG_DEVIATION,
-    Config,
-    Model,
-    density_nats,
-    divergences,
-    level_nats,
-    levels_of,
-    log_below,
-    mean_spectrum,
-    spectral_distance,
-)
+from crnn_gan.layers.gaussian import LEAST_LOG_DEVIATION, density_negative_log_likelihood
+from crnn_gan.models.parallel_wavenet import Config, Model, level_nats, levels_of
 from pipelines.codecs import audio, events
+from pipelines.codecs.audio import BOUNDARIES, CENTRES
 
 SMALL = dict(
     window_steps=64, batch_size=2, max_epoch=2, teacher_epochs=1, blocks=2, layers_per_block=3,
@@ -48,54 +36,10 @@ def numbers(*tensors):
     return [np.asarray(tensor) for tensor in tensors]
 
 
-def test_the_divergence_of_two_gaussians_is_that_of_the_formula():
-    # q = N(1, 2^2) and p = N(3, 4^2): ln(4 / 2) + (4 - 16 + (3 - 1)^2) / (2 * 16)
-    # = 0.693147 - 8 / 32 = 0.443147; and (ln 4 - ln 2)^2 = 0.693147^2 = 0.480453.
-    logs = np.log([2.0, 4.0]).astype("float32")
-    divergence, regularizer = divergences(1.0, logs[0], 3.0, logs[1], -7.0)
-    assert float(divergence) == pytest.approx(0.443147, abs=1e-5)
-    assert float(regularizer) == pytest.approx(0.480453, abs=1e-5)
-    # The other way round: ln(2 / 4) + (16 - 4 + 4) / (2 * 4) = -0.693147 + 2.
-    assert float(divergences(3.0, logs[1], 1.0, logs[0], -7.0)[0]) == pytest.approx(1.306853)
-
-
-def test_equal_gaussians_have_no_divergence_and_deviations_below_the_least_only_regularise():
-    assert [float(n) for n in divergences(0.3, -2.0, 0.3, -2.0, -7.0)] == [0.0, 0.0]
-    # Both cut to -7: the same; their logarithms are 2 apart.
-    assert [float(n) for n in divergences(0.3, -8.0, 0.3, -10.0, -7.0)] == [0.0, 4.0]
-
-
-def test_the_density_costs_what_a_gaussian_says_and_no_deviation_is_below_the_least():
-    # N(0, 1) at 2: 2^2 / 2 + ln(2 pi) / 2 = 2 + 0.918939. At its mean of the least: 0.918939 - 9.
-    found = numbers(density_nats(2.0, 0.0, 0.0), density_nats(0.5, 0.5, -30.0))
-    assert found == pytest.approx([2.918939, 0.918939 + LEAST_LOG_DEVIATION], abs=1e-5)
-
-
-def test_the_levels_of_a_gaussian_sum_to_1_wherever_and_however_sharp_it_is():
-    mean, log_deviation = (a.ravel() for a in np.meshgrid((0, 0.003, -0.5, 3), (-12, -7, -3, 1)))
-    every = np.repeat(np.arange(256)[:, None], len(mean), axis=1)
-    nats = level_nats(ops.convert_to_tensor(every), *(a.astype("f") for a in (mean, log_deviation)))
-    found = np.asarray(nats, np.float64)
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(np.exp(-found).sum(0), 1, atol=1e-6)
-    # Each as SciPy integrates it in float64.
-    edges = np.concatenate([[-1e9], BEGINS, [1e9]]).astype(np.float64)[:, None]
-    edges = (edges - mean) / np.exp(np.maximum(log_deviation, LEAST_LOG_DEVIATION))
-    low, high = edges[:-1], edges[1:]
-    low, high = np.where(low + high > 0, (-high, -low), (low, high))
-    expected = -log_ndtr(high) - np.log1p(-np.exp(log_ndtr(low) - log_ndtr(high)))
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
-
-
-def test_tails_are_as_scipy_has_them_far_beyond_what_erf_can_tell():
-    x = np.linspace(-50, 8, 2001).astype("float32")
-    np.testing.assert_allclose(np.asarray(log_below(x)), log_ndtr(x), rtol=1e-6, atol=2e-6)
-
-
 def test_sound_has_the_levels_that_the_codec_gives_it():
     random = np.random.default_rng(0)
     sound = np.concatenate([random.uniform(-1.1, 1.1, 20000), random.normal(size=20000) / 1000])
-    sound = np.append(sound, [-1, 0, 1, *BEGINS]).astype("float32")
+    sound = np.append(sound, [-1, 0, 1, *BOUNDARIES]).astype("float32")
     np.testing.assert_array_equal(levels_of(sound[None])[0], audio.to_levels(sound))
     np.testing.assert_array_equal(levels_of(CENTRES[None])[0], np.arange(256))
 
@@ -155,23 +99,6 @@ def test_a_longer_piece_begins_with_the_shorter_and_at_temperature_0_all_are_one
     np.testing.assert_array_equal(cold[0], cold[1])
 
 
-def test_equal_sounds_have_no_spectral_distance_and_one_twice_as_loud_has_1():
-    # |2 a - a|^2 / |a|^2 = 1, whatever the spectrum.
-    sound = noise()
-    quiet, loud = (mean_spectrum(ops.convert_to_tensor(s), 16) for s in (sound, 2 * sound))
-    assert quiet.shape == (9,)
-    assert float(spectral_distance(quiet, quiet)) == 0
-    assert float(spectral_distance(loud, quiet)) == pytest.approx(1, abs=1e-4)
-
-
-def test_the_spectrum_of_a_sine_is_at_its_frequency():
-    # 4 periods in a frame of 16; a sine's magnitude is half the window's sum, 8 / 2.
-    sine = np.sin(2 * np.pi * 4 / 16 * np.arange(64)).astype("float32")[None]
-    spectrum = np.asarray(mean_spectrum(ops.convert_to_tensor(sine), 16))
-    assert spectrum.argmax() == 4
-    assert spectrum[4] == pytest.approx(4, abs=1e-4)
-
-
 def batch():
     levels = np.random.default_rng(3).integers(60, 200, (2, 64)).astype("uint8")
     return {"music": levels, "known": np.full(2, 64, "int32"), "place": np.zeros(2, "int32")}
@@ -207,10 +134,12 @@ def test_training_brings_the_student_nearer_to_its_teacher_and_the_teacher_to_th
 def test_the_density_over_a_level_costs_in_the_mean_more_than_the_level():
     # A level from 2 deviations below the mean to 2 above: x^2 / 2 is 2^2 / 6 in the mean, so the
     # density costs 0.6667 + ln(2 pi) / 2 - ln 4 = 0.1993; the level -ln 0.9545 = 0.0466.
-    low, high = BEGINS[239:241]
+    low, high = BOUNDARIES[239:241]
     mean, log_deviation = (low + high) / 2, np.log((high - low) / 4)
     inside = np.linspace(low, high, 2001).astype("float32")
-    density = np.asarray(density_nats(inside, mean, log_deviation)).mean() - np.log(high - low)
+    density = np.asarray(
+        density_negative_log_likelihood(inside, mean, log_deviation)
+    ).mean() - np.log(high - low)
     assert density == pytest.approx(0.1993, abs=1e-3)
     assert float(level_nats(np.array([240]), mean, log_deviation)[0]) == pytest.approx(
         0.0466, abs=1e-4
