@@ -86,50 +86,6 @@ class Config(ConditionConfig, LikelihoodConfig):
     )
 
 
-# What validation chose for one_by_one on two sets of the polyphonic benchmark.
-JSB_CHORALES = dict(
-    notes="one_by_one", blocks=1, layers_per_block=3, residual_channels=64, dilation_channels=64,
-    skip_channels=96, end_channels=96, input_dropout=0.1, dropout=0.3, skip_dropout=0.4,
-    end_dropout=0.3, notewise_hidden=64, notewise_span=24, notewise_reach=24, notewise_frames=4,
-    notewise_dropout=0.25, notewise_frames_dropout=0.15, window_steps=160, batch_size=4,
-    learning_rate=2e-3, max_epoch=40, epochs_before_decay=14, lr_decay=0.9, max_grad_norm=1.0,
-)  # fmt: skip
-NOTTINGHAM = dict(
-    notes="one_by_one", blocks=1, layers_per_block=7, kernel_size=3, residual_channels=64,
-    dilation_channels=64, skip_channels=128, end_channels=128, dropout=0.1, skip_dropout=0.2,
-    end_dropout=0.1, notewise_hidden=48, notewise_span=16, notewise_reach=12, notewise_frames=3,
-    window_steps=256, batch_size=2, learning_rate=1.5e-3, max_epoch=10, epochs_before_decay=3,
-    lr_decay=0.65, max_grad_norm=1.0,
-)  # fmt: skip
-
-# Of independent keys, on all four sets of the benchmark.
-OF_ROLLS = dict(
-    blocks=1, lr_schedule="cosine", warmup_epochs=1, average=0.99, max_grad_norm=1.0,
-    window_steps=256, batch_size=4, learning_rate=2e-3, notes="independent",
-)  # fmt: skip
-JSB_CHORALES_INDEPENDENT = OF_ROLLS | dict(
-    notes="neighbours", layers_per_block=3, residual_channels=96, dilation_channels=64,
-    skip_channels=96, end_channels=96, input_dropout=0.05, dropout=0.3, skip_dropout=0.35,
-    end_dropout=0.3, notewise_hidden=64, notewise_reach=24, notewise_frames=4,
-    notewise_dropout=0.2, notewise_frames_dropout=0.1, window_steps=160, learning_rate=3e-3,
-    warmup_epochs=2, average=0.995, max_epoch=26,
-)  # fmt: skip
-NOTTINGHAM_INDEPENDENT = OF_ROLLS | dict(
-    layers_per_block=7, kernel_size=3, residual_channels=96, dilation_channels=96,
-    skip_channels=192, end_channels=192, dropout=0.1, skip_dropout=0.2, end_dropout=0.2,
-    batch_size=2, learning_rate=1.5e-3, max_epoch=9,
-)  # fmt: skip
-PIANO_MIDI_DE = OF_ROLLS | dict(
-    layers_per_block=6, residual_channels=96, dilation_channels=96, skip_channels=128,
-    end_channels=128, input_dropout=0.1, dropout=0.3, skip_dropout=0.3, end_dropout=0.3,
-    max_epoch=20,
-)  # fmt: skip
-MUSE_DATA = OF_ROLLS | dict(
-    layers_per_block=7, residual_channels=96, dilation_channels=96, skip_channels=192,
-    end_channels=192, input_dropout=0.05, dropout=0.15, skip_dropout=0.2, end_dropout=0.2,
-    max_epoch=8,
-)  # fmt: skip
-
 TINY = dict(
     window_steps=64, batch_size=4, max_epoch=2, blocks=2, layers_per_block=2, residual_channels=8,
     dilation_channels=8, skip_channels=8, end_channels=8,
@@ -141,15 +97,7 @@ class Model(Autoregressive):
     levels [batch, time]."""
 
     accepts: ClassVar[tuple[Kind, ...]] = ("tokens", "roll", "audio")
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "jsb_chorales": JSB_CHORALES,
-        "nottingham": NOTTINGHAM,
-        "jsb_chorales_independent": JSB_CHORALES_INDEPENDENT,
-        "nottingham_independent": NOTTINGHAM_INDEPENDENT,
-        "piano_midi_de": PIANO_MIDI_DE,
-        "muse_data": MUSE_DATA,
-        "tiny": TINY,
-    }
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": TINY}
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
         super().__init__(config, spec, seed, name="wavenet")
