@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from absl import flags
 
+from pipelines import quiet_start
 from pipelines.settings import Bounds, Settings, UsageError, bounds_in_words, flag, members
 
 __all__ = [
@@ -223,6 +224,7 @@ _REMEDIES = {
 
 def run_command(main: Callable[[list[str]], None]) -> int:
     """Runs a command on sys.argv; gives its exit status: 0 done, 1 failed, 130 Ctrl-C."""
+    quiet_start.install()
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:

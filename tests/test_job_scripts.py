@@ -9,6 +9,8 @@ from pathlib import Path
 import keras
 import pytest
 
+from pipelines.quiet_start import START_UP_LINES
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "run").glob("*.sh"))
 JOBS = [path for path in SCRIPTS if re.search(r"^job ", path.read_text(), re.MULTILINE)]
@@ -33,6 +35,7 @@ def call(script: Path, *words: str, cwd: Path = ROOT, **environment: str) -> str
     """Runs a script; gives all it printed. AssertionError with that text if it fails."""
     result = run(script, *words, cwd=cwd, **environment)
     assert result.returncode == 0, result.stdout
+    assert not [line for line in START_UP_LINES if line in result.stdout]
     return result.stdout
 
 
