@@ -325,9 +325,14 @@ def main(argv: list[str]) -> None:
         worker(settings.worker, settings)
         return
     systems = list(dict.fromkeys(settings.systems))
-    if not importlib.util.find_spec("torch"):
-        print("PyTorch is not installed, its steps are left out: run/setup.sh compare installs it")
-        systems = [name for name in systems if not name.startswith("pytorch")]
+    for module, prefix, extra in (("torch", "pytorch", "compare"), ("jax", "jax", "jax")):
+        skipped = [name for name in systems if name.startswith(prefix)]
+        if skipped and not importlib.util.find_spec(module):
+            print(f"{module} is not installed, skipping {', '.join(skipped)}: ", end="")
+            print(f"run/setup.sh {extra} installs it")
+            systems = [name for name in systems if name not in skipped]
+    if not systems:
+        raise ValueError("none of --systems is installed")
     workers: dict[str, subprocess.Popen] = {}
     turns: dict[str, list[Turn]] = {name: [] for name in systems}
     try:
