@@ -26,26 +26,29 @@ import sys
 import time
 from typing import Any, Literal
 
+from machine import machine
+
 from pipelines.command_line import parse, run_command
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 
 ROUNDS = 5
 SIZES = (2, 16, 33)  # Of other batches.
 
 
 @dataclasses.dataclass(frozen=True)
-class Flags:
+class Flags(Settings):
     """What is sampled."""
 
-    model: Literal["c_rnn_gan", "char_rnn"] = flag("c_rnn_gan", "which model")
-    hidden_size: int = flag(350, "units of each layer that generates")
-    pieces: int = flag(100, "pieces that are compared")
-    length: int = flag(256, "steps of a piece")
+    model: Literal["c_rnn_gan", "char_rnn"] = flag("c_rnn_gan", "model that samples")
+    hidden_size: int = flag(350, "units of each recurrent layer", at_least=1)
+    pieces: int = flag(100, "pieces to compare", at_least=1)
+    length: int = flag(256, "length of a piece, steps", at_least=1)
 
 
 def main(argv: list[str]) -> None:
     """Prints the comparison."""
     [flags] = parse(argv, __doc__, Flags)
+    print(machine())
     os.environ["KERAS_BACKEND"] = "tensorflow"
 
     samplers = {"as they come": build(flags, 1), "padded": build(flags, 16)}

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 
 from crnn_gan import metrics
 from crnn_gan.metrics.bands import mean_statistics
@@ -26,18 +27,18 @@ from crnn_gan.runs.best import band_distance, read_bands
 from crnn_gan.runs.tables import Row
 from pipelines.command_line import parse, run_command
 from pipelines.score import Score
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 
 SIZES = (4, 16, 64, 256)
 
 
 @dataclasses.dataclass(frozen=True)
-class Flags:
+class Flags(Settings):
     """Of which run, and from how many pieces."""
 
     run_dir: str = flag(help="a run with two checkpoints or more")
-    pieces: int = flag(2048, "pieces that each checkpoint composes")
-    seed: int = flag(1000, "of the first piece")
+    pieces: int = flag(2048, "pieces sampled per checkpoint", at_least=2 * SIZES[-1])
+    seed: int = flag(1000, "random seed of the first piece", at_least=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +73,7 @@ def compose(run_dir: Path, epoch: int, flags: Flags) -> Composed:
 def main(argv: list[str]) -> None:
     """Composes and prints all."""
     (flags,) = parse(argv, __doc__ or "", Flags)
-    if flags.pieces < 2 * SIZES[-1]:
-        raise ValueError(f"--pieces={flags.pieces}; give {2 * SIZES[-1]} or more")
+    print(machine())
     run_dir = Path(flags.run_dir)
     bands = read_bands(run_dir)
     from crnn_gan.runs import checkpoint

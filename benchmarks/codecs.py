@@ -30,9 +30,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import miditok
 import numpy as np
 import symusic
+from machine import machine
 
 from pipelines.codecs import events, piano_roll
 from pipelines.codecs.codec import Codec, codec_class, codec_names
@@ -40,21 +40,26 @@ from pipelines.codecs.note_codec import NoteCodec
 from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.score import FLAT_TICKS_PER_QUARTER, Score
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
+
+try:
+    import miditok
+except ImportError as error:
+    sys.exit(f"error: {error}; run/setup.sh compare installs it")
 
 TARGETS = {"events encode": 20.0, "events decode": 10.0}
 PIANO = (21, 109)
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What to encode."""
 
-    path: str = flag("../shared/data/performances", help="folder with MIDI files, to any depth")
-    files: int = flag(60, help="how many of them to read, drawn evenly from all")
-    rounds: int = flag(7, help="how often each takes its turn on all of them")
-    seconds: float = flag(5.0, help="after which a codec's notes a second are taken as known")
-    seed: int = flag(0, help="of the order of turns")
+    path: str = flag("../shared/data/performances", "folder of MIDI files, searched to any depth")
+    files: int = flag(60, "files to read, evenly spaced among all", at_least=1)
+    rounds: int = flag(7, "turns of each codec on all files", at_least=1)
+    seconds: float = flag(5.0, "processor seconds per codec and direction", above=0)
+    seed: int = flag(0, "random seed of the order of turns", at_least=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,16 +141,16 @@ def seconds_of(work: Callable[[], Any]) -> float:
     return time.process_time() - begin
 
 
-def compare(pieces: list[Piece], settings: Settings) -> None:
+def compare(pieces: list[Piece], flags: Flags) -> None:
     """Prints a line for each task that a library does too."""
-    chance = random.Random(settings.seed)
+    chance = random.Random(flags.seed)
     notes = sum(len(piece.ours.notes) for piece in pieces)
     print(f"{'':18} {'baseline':17} {'ours':>12} {'baseline':>12}   ours is faster")
     for task, (name, ours, theirs) in rivals(pieces).items():
         taken: dict[Callable[[], Any], list[float]] = {ours: [], theirs: []}
         for work in taken:
             work()  # Imports and caches are not what is measured.
-        for _ in range(settings.rounds):
+        for _ in range(flags.rounds):
             for work in chance.sample([ours, theirs], 2):
                 taken[work].append(seconds_of(work))
         ratios = [b / a for a, b in zip(taken[ours], taken[theirs], strict=True)]
@@ -187,19 +192,18 @@ def list_codecs(pieces: list[Piece], limit: float) -> None:
 
 def main(argv: list[str]) -> None:
     """Runs the comparison and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    found = sorted(Path(settings.path).rglob("*.mid"))
+    (flags,) = parse(argv, __doc__ or "", Flags)
+    print(machine())
+    found = sorted(Path(flags.path).rglob("*.mid"))
     if not found:
-        raise ValueError(f"there is no .mid file in {settings.path}; give --path=DIR")
-    count = min(settings.files, len(found))
+        raise ValueError(f"there is no .mid file in {flags.path}; give --path=DIR")
+    count = min(flags.files, len(found))
     pieces = [Piece.read(found[index * len(found) // count]) for index in range(count)]
     notes = sum(len(piece.ours.notes) for piece in pieces)
     versions = ", ".join(f"{n} {metadata.version(n)}" for n in ("miditok", "symusic", "numpy"))
-    print(
-        f"{count} files, {notes} notes, {settings.rounds} rounds, seed {settings.seed}; {versions}"
-    )
-    compare(pieces, settings)
-    list_codecs(pieces, settings.seconds)
+    print(f"{count} files, {notes} notes, {flags.rounds} rounds, seed {flags.seed}; {versions}")
+    compare(pieces, flags)
+    list_codecs(pieces, flags.seconds)
 
 
 def run() -> int:

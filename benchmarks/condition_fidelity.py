@@ -24,17 +24,19 @@ import numpy as np
 
 from pipelines.command_line import parse, run_command
 from pipelines.score import Score
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, UsageError, flag
 
 
 @dataclasses.dataclass(frozen=True)
-class Flags:
+class Flags(Settings):
     """Of which run, and how much."""
 
     run_dir: str = flag(help="directory of a run of a conditional model")
-    pieces: int = flag(64, "requests, and pieces that are written")
-    length: int = flag(256, "steps of a piece, and of the windows that requests are taken from")
-    temperature: float = flag(1.0, "of the pieces")
+    pieces: int = flag(64, "conditions, and pieces sampled for them", at_least=2)
+    length: int = flag(
+        256, "steps per piece, and per real window that conditions are measured of", at_least=1
+    )
+    temperature: float = flag(1.0, "sampling temperature", above=0)
     checkpoint: str = flag("best", "newest, best, or an epoch")
 
 

@@ -42,19 +42,19 @@ from crnn_gan.evaluation.reference import (
 from crnn_gan.metrics.bands import number
 from pipelines.command_line import parse, run_command
 from pipelines.score import Score, sorted_notes
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 
 Fault = Callable[[Score, np.random.Generator], Score]
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """Which music, and how much."""
 
-    path: str = flag("../shared/data/scores/piano-midi.de", help="folder of real music")
-    pieces: int = flag(200, help="windows of a set")
-    notes: int = flag(100, help="notes of a window")
-    seed: int = flag(0, help="of the windows and of what is spoiled")
+    path: str = flag("../shared/data/scores/piano-midi.de", "folder of real music")
+    pieces: int = flag(200, "windows per set", at_least=6)
+    notes: int = flag(100, "notes per window", at_least=8)
+    seed: int = flag(0, "random seed of the windows and the faults", at_least=0)
 
 
 def with_pitches(score: Score, pitches: np.ndarray) -> Score:
@@ -125,16 +125,16 @@ def joined(first: Score, second: Score) -> Score:
     return Score(first.ticks_per_quarter, notes, tempi=first.tempi[:1])
 
 
-def sets_of(settings: Settings, first: Sequence[NamedScore], second: Sequence[NamedScore]) -> dict:
+def sets_of(flags: Flags, first: Sequence[NamedScore], second: Sequence[NamedScore]) -> dict:
     """The sets to evaluate, by name."""
-    chance = np.random.default_rng(settings.seed)
-    size = [settings.notes]
-    real = windows_of_notes(first, size, settings.pieces, settings.seed)
-    known = windows_of_notes(second, size, settings.pieces, settings.seed + 1)
+    chance = np.random.default_rng(flags.seed)
+    size = [flags.notes]
+    real = windows_of_notes(first, size, flags.pieces, flags.seed)
+    known = windows_of_notes(second, size, flags.pieces, flags.seed + 1)
     sets = {"real": real}
     for name, spoil in FAULTS.items():
         sets[name] = [NamedScore(piece.name, spoil(piece.score, chance)) for piece in real]
-    sets["collapsed"] = collapsed(real[0], settings.pieces, chance)
+    sets["collapsed"] = collapsed(real[0], flags.pieces, chance)
     sets["copied"] = [NamedScore(p.name, moved_a_little(p.score, chance)) for p in known]
     sets["half copied"] = [
         NamedScore(p.name, joined(moved_a_little(copy.score, chance), p.score))
@@ -236,16 +236,16 @@ def main(argv: list[str]) -> None:
     Raises:
       ValueError: real music is not clean, or a fault does not show.
     """
-    [settings] = parse(argv, __doc__ or "", Settings)
-    pieces, left_out = read_folder(Path(settings.path))
+    [flags] = parse(argv, __doc__ or "", Flags)
+    pieces, left_out = read_folder(Path(flags.path))
     first, second = halves(pieces)
     reference = Reference("second half", second, second, second, knows_held_out=True)
-    sets = sets_of(settings, first, second)
-    print(f"{len(pieces)} pieces ({len(left_out)} left out), {settings.pieces} windows a set\n")
+    sets = sets_of(flags, first, second)
+    print(f"{len(pieces)} pieces ({len(left_out)} left out), {flags.pieces} windows a set\n")
     print("  ".join(["set".ljust(12), *(column.name for column in COLUMNS)]))
     rows: dict[str, dict[str, float]] = {}
     for name, made in sets.items():
-        found = evaluate(name, made, reference, settings.seed)
+        found = evaluate(name, made, reference, flags.seed)
         rows[name] = {column.name: column.of(found) for column in COLUMNS}
         print_row(name, rows[name], rows["real"])
     hidden = [

@@ -21,26 +21,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 
 from crnn_gan import evaluate
 from crnn_gan.evaluation.reference import read_folder, windows_of_notes
-from crnn_gan.report import findings
 from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 
 LIMIT_SECONDS, REPORT_SECONDS, REPORT_MEGABYTES = 120, 10, 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """How much."""
 
-    path: str = flag("../shared/data", help="folder with scores/ and performances/")
-    pieces: int = flag(1000, help="generated and reference pieces, each")
-    notes: int = flag(300, help="notes of a generated piece")
-    shown: int = flag(50, help="pieces of the report")
-    keep: str = flag("", help="folder for the findings; by default they are deleted")
+    path: str = flag("../shared/data", "folder with scores/ and performances/")
+    pieces: int = flag(1000, "generated pieces, and reference pieces", at_least=1)
+    notes: int = flag(300, "notes per generated piece", at_least=1)
+    shown: int = flag(50, "pieces shown in the report", at_least=0)
+    keep: str = flag("", "folder for report and metrics; by default they are deleted")
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -73,30 +73,29 @@ def main(argv: list[str]) -> None:
     Raises:
       ValueError: a limit is passed.
     """
-    [settings] = parse(argv, __doc__ or "", Settings)
+    [flags] = parse(argv, __doc__ or "", Flags)
+    print(machine())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        link_files(Path(settings.path), folder / "reference", settings.pieces)
+        link_files(Path(flags.path), folder / "reference", flags.pieces)
         windows = folder / "generated"
-        write_windows(folder / "reference", windows, settings.pieces, settings.notes)
-        out_dir = Path(settings.keep or folder / "findings")
+        write_windows(folder / "reference", windows, flags.pieces, flags.notes)
+        out_dir = Path(flags.keep or folder / "findings")
         words = [
             f"--midi_dir={windows}",
             f"--reference={folder / 'reference'}",
             f"--out_dir={out_dir}",
-            f"--shown={settings.shown}",
+            f"--shown={flags.shown}",
         ]
         seconds, (evaluation, scores) = timed(lambda: evaluate.evaluated(words))
-        alone, _ = timed(
-            lambda: findings.write_findings(evaluation, scores, out_dir, settings.shown)
-        )
-        size = (out_dir / findings.REPORT).stat().st_size / 1e6
+        alone, _ = timed(lambda: evaluate.write(evaluation, scores, out_dir, flags.shown))
+        size = (out_dir / evaluate.REPORT).stat().st_size / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{settings.pieces} pieces of {settings.notes} notes against {settings.pieces} files: "
+        f"{flags.pieces} pieces of {flags.notes} notes against {flags.pieces} files: "
         f"{seconds:.0f} s, limit {LIMIT_SECONDS}; peak memory {peak:.0f} MB"
     )
-    print(f"report of {settings.shown} pieces with piano rolls: {alone:.1f} s, {size:.1f} MB")
+    print(f"report of {flags.shown} pieces with piano rolls: {alone:.1f} s, {size:.1f} MB")
     if seconds > LIMIT_SECONDS or alone > REPORT_SECONDS or size > REPORT_MEGABYTES:
         raise ValueError(f"above the limits: {REPORT_SECONDS} s, {REPORT_MEGABYTES} MB")
 

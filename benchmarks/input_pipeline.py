@@ -38,6 +38,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
+from machine import machine
 
 from pipelines import records
 from pipelines.codecs import events, note_tuples
@@ -45,7 +46,7 @@ from pipelines.codecs.codec import Codec
 from pipelines.command_line import parse, run_command
 from pipelines.records import Manifest
 from pipelines.score import NOTE, Score
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, flag
 from pipelines.split import SPLITS
 from pipelines.tfrecord import array_bytes
 
@@ -57,15 +58,13 @@ CELLS, CELL_BATCH, TOKENS, TOKEN_BATCH = 32, 32, 512, 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """How much."""
 
-    megabytes: int = flag(64, "arrays of each collection, 4 or more")
-    batches: int = flag(300, "batches of each pipeline alone; a quarter of them while training")
-
-    def __post_init__(self) -> None:
-        if self.megabytes < 4 or self.batches < 40:
-            raise UsageError("give 4 megabytes or more and 40 batches or more")
+    megabytes: int = flag(64, "size of the arrays of each collection, MiB", at_least=4)
+    batches: int = flag(
+        300, "batches of each pipeline alone; a quarter of them while training", at_least=40
+    )
 
 
 def random_score(seed: int) -> Score:
@@ -196,17 +195,18 @@ def waiting(batches: Any, step: Callable[..., Any], steps: int, takes_batch: boo
 
 def main(argv: list[str]) -> None:
     """Measures and prints."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
+    (flags,) = parse(argv, __doc__ or "", Flags)
+    print(machine())
     import tensorflow as tf
 
-    steps = settings.batches // 4
+    steps = flags.batches // 4
     with tempfile.TemporaryDirectory() as temporary:
-        found = pipelines(Path(temporary), settings.megabytes)
+        found = pipelines(Path(temporary), flags.megabytes)
         step = training_step(found["note_tuples, memory"])
         step_seconds = timed(step, steps)
         rows = {
             name: (
-                *alone(windows, settings.batches),
+                *alone(windows, flags.batches),
                 waiting(windows.dataset(), step, steps, takes_batch="note_tuples" in name),
             )
             for name, windows in found.items()

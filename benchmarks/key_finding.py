@@ -21,11 +21,12 @@ from importlib import metadata
 from typing import Any
 
 import music21
+from machine import machine
 from music21.analysis import discrete
 
 from pipelines.command_line import parse, run_command
 from pipelines.keys import Key, find_key
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 from pipelines.sources import corpus
 from pipelines.sources.source import Piece
 
@@ -37,11 +38,11 @@ CALLS = {"ours": 100, "music21": 1}
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What to read."""
 
-    chorales: int = flag(100, help="how many")
-    seed: int = flag(0, help="of the order in which the finders take turns")
+    chorales: int = flag(100, "chorales to analyse", at_least=1)
+    seed: int = flag(0, "random seed of the order of turns", at_least=0)
 
 
 def stream_of(piece: Piece) -> Any:
@@ -58,9 +59,10 @@ def key_of(found: Any) -> Key:
 
 def main(argv: list[str]) -> None:
     """Runs the comparison and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    chance = random.Random(settings.seed)
-    source = corpus.Source(composer=("bach",), works_per_composer=settings.chorales)
+    (flags,) = parse(argv, __doc__ or "", Flags)
+    print(machine())
+    chance = random.Random(flags.seed)
+    source = corpus.Source(composer=("bach",), works_per_composer=flags.chorales)
     seconds: dict[tuple[str, str], float] = {}
     agreeing: dict[tuple[str, str], int] = {}
     pieces = source.pieces()
@@ -85,7 +87,7 @@ def main(argv: list[str]) -> None:
                 same = keys["ours", profile] == keys["music21", theirs]
                 agreeing[profile, theirs] = agreeing.get((profile, theirs), 0) + int(same)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("music21", "numpy"))
-    print(f"{len(pieces)} chorales, seed {settings.seed}; {versions}")
+    print(f"{len(pieces)} chorales, seed {flags.seed}; {versions}")
     for profile in ANALYSES:
         ratio = seconds["music21", profile] / seconds["ours", profile]
         same, default = (agreeing[profile, theirs] for theirs in (profile, "default"))

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from machine import machine
 
 from crnn_gan.runs.best import best_of_run
 from pipelines import prepare
@@ -32,7 +33,7 @@ from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.score import NOTE, Score
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, UsageError, flag
 from pipelines.sources import folder
 
 TINY = (
@@ -44,18 +45,18 @@ Moment = Literal["starting", "training", "saving"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """How often, and when."""
 
-    kills: int = flag(10, "how often the run is killed")
+    kills: int = flag(10, "how often the run is killed", at_least=1)
     epochs: int = flag(30, "epochs of the run")
-    seed: int = flag(0, "of the moments")
+    seed: int = flag(0, "random seed of the moments", at_least=0)
 
     def __post_init__(self) -> None:
-        if self.kills < 1 or self.epochs < 3 * self.kills:
+        super().__post_init__()
+        if self.epochs < 3 * self.kills:
             raise UsageError(
-                f"--kills={self.kills} --epochs={self.epochs}: give 1 kill or more, and 3 epochs "
-                "or more for each"
+                f"--epochs is {self.epochs}; give 3 per kill, {3 * self.kills} or more"
             )
 
 
@@ -198,7 +199,8 @@ def differences(one: Path, other: Path) -> list[str]:
 
 def main(argv: list[str]) -> None:
     """Runs all and prints it. ValueError: the runs differ."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
+    (settings,) = parse(argv, __doc__ or "", Flags)
+    print(machine())
     with tempfile.TemporaryDirectory() as temporary:
         found = compare(Path(temporary), settings)
     if found:
@@ -206,7 +208,7 @@ def main(argv: list[str]) -> None:
     print("EQUAL: all arrays of the last and the best checkpoint, and all that was generated")
 
 
-def compare(place: Path, settings: Settings) -> list[str]:
+def compare(place: Path, settings: Flags) -> list[str]:
     """Trains without and with kills; names what differs."""
     write_collection(place / "midi", pieces=8, notes=24)
     prepare_collection(place / "midi", place / "data")

@@ -28,7 +28,7 @@ import numpy as np
 
 from pipelines.command_line import parse, run_command
 from pipelines.dataset import load
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, UsageError, flag
 
 SPLITS = ("validation", "test")
 BATCH = 32  # Pieces that are scored at once.
@@ -59,11 +59,11 @@ PUBLISHED = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Flags:
+class Flags(Settings):
     """Which runs, and how long the n-grams are."""
 
     run_dirs: tuple[str, ...] = flag(help="directories of runs, separated by commas")
-    max_order: int = flag(6, "the longest n-grams, tokens")
+    max_order: int = flag(6, "tokens of the longest n-gram", at_least=1)
     checkpoint: str = flag("best", "newest, best, or an epoch")
 
 

@@ -23,7 +23,7 @@ from statistics import mean
 from kill_and_resume import prepare_collection, write_collection
 
 from pipelines.command_line import parse, run_command
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, flag
 
 EVERY, LAST, AVERAGED = 25, 100, 10  # Epochs.
 MEBIBYTE = 2**20
@@ -36,15 +36,11 @@ TRACES = "training graphs traced: "
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """How long."""
 
-    epochs: int = flag(300, f"epochs of the run, more than {LAST + AVERAGED}")
+    epochs: int = flag(300, "epochs of the run", at_least=LAST + AVERAGED + 1)
     worker: tuple[str, ...] = flag((), "flags of the trainer; the benchmark sets it itself")
-
-    def __post_init__(self) -> None:
-        if self.epochs <= LAST + AVERAGED:
-            raise UsageError(f"--epochs is {self.epochs}; give more than {LAST + AVERAGED}")
 
 
 def worker(argv: list[str]) -> None:
@@ -95,12 +91,12 @@ def growth(sizes: list[int]) -> float:
 
 def main(argv: list[str]) -> None:
     """Runs it and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    if settings.worker:
-        worker(list(settings.worker))
+    (flags,) = parse(argv, __doc__ or "", Flags)
+    if flags.worker:
+        worker(list(flags.worker))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        sizes, traces = measure(Path(temporary), settings.epochs)
+        sizes, traces = measure(Path(temporary), flags.epochs)
     print("epoch  resident MiB")
     for epoch in range(EVERY, len(sizes) + 1, EVERY):
         print(f"{epoch:5}  {sizes[epoch - 1] / MEBIBYTE:12.1f}")

@@ -19,7 +19,6 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import muspy
 import numpy as np
 
 from crnn_gan import metrics
@@ -31,19 +30,24 @@ from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.keys import find_key
 from pipelines.score import Score
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
+
+try:
+    import muspy
+except ImportError as error:
+    sys.exit(f"error: {error}; run/setup.sh compare installs it")
 
 EQUAL = 1e-6
 HEADER = ("statistic", "equal", "of", "largest difference", "why")
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What to compare."""
 
-    path: str = flag("../shared/data", help="folder with scores/ and performances/")
-    pieces: int = flag(200, help="how many, half of them performances")
-    seed: int = flag(0, help="of the draw")
+    path: str = flag("../shared/data", "folder with scores/ and performances/")
+    pieces: int = flag(200, "pieces, half of them performances", at_least=2)
+    seed: int = flag(0, "random seed of the choice of pieces", at_least=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,19 +281,19 @@ def main(argv: list[str]) -> None:
     Raises:
       ValueError: there are too few pieces, or a difference is left without a reason.
     """
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    chance = np.random.default_rng(settings.seed)
+    (flags,) = parse(argv, __doc__ or "", Flags)
+    chance = np.random.default_rng(flags.seed)
     tallies = [Tally() for _ in COMPARISONS]
     notes, with_drums = 0, 0
     for folder in ("scores", "performances"):
-        for case in draw(Path(settings.path) / folder, settings.pieces // 2, chance):
+        for case in draw(Path(flags.path) / folder, flags.pieces // 2, chance):
             notes += len(case.score.notes)
             with_drums += bool(case.score.notes["is_drum"].any())
             for comparison, tally in zip(COMPARISONS, tallies, strict=True):
                 if comparison.where(case):
                     tally.add(comparison, case)
     print(f"muspy {muspy.__version__}, {tallies[0].compared} pieces of {notes:,} notes,")
-    print(f"{with_drums} of them with drums; seed {settings.seed}; equal is within {EQUAL:g}\n")
+    print(f"{with_drums} of them with drums; seed {flags.seed}; equal is within {EQUAL:g}\n")
     print_table(tallies)
     left = [
         comparison.name.strip()

@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 
 from pipelines import prepare
 from pipelines.command_line import parse, run_command
@@ -27,7 +28,7 @@ from pipelines.formats import midi
 from pipelines.preparation import pool
 from pipelines.records import PIECES, read_manifest
 from pipelines.score import NOTE, TEMPO, Score
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, flag
 from pipelines.sources import folder
 
 MILLION = 1_000_000
@@ -37,18 +38,14 @@ SMALLER = 5  # The first run has so many times fewer files.
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """How many files, and how they are prepared."""
 
-    files: int = flag(50_000, help="files to make and prepare")
-    workers: int = flag(2, help="worker processes")
-    codec: str = flag("events", help="of the records")
-    notes: int = flag(120, help="mean notes of a file")
-    seed: int = flag(0, help="of the notes")
-
-    def __post_init__(self) -> None:
-        if self.files < 10 * SMALLER or self.workers < 1 or self.notes < 2:
-            raise UsageError(f"give {10 * SMALLER} files or more, 1 worker and 2 notes or more")
+    files: int = flag(50_000, "files to make and prepare", at_least=10 * SMALLER)
+    workers: int = flag(2, "worker processes", at_least=1)
+    codec: str = flag("events", "codec of the records")
+    notes: int = flag(120, "mean number of notes per file", at_least=2)
+    seed: int = flag(0, "random seed of the notes", at_least=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,14 +82,14 @@ def score(chance: np.random.Generator, mean_notes: int) -> Score:
     return Score.from_unsorted(480, notes, tempi=tempo)
 
 
-def make_files(root: Path, settings: Settings) -> None:
+def make_files(root: Path, flags: Flags) -> None:
     """Writes the collection: composer-NNNN/NNNNNNN.mid."""
-    for number in range(settings.files):
+    for number in range(flags.files):
         place = root / f"composer-{number // FILES_PER_FOLDER:04d}" / f"{number:07d}.mid"
         if number % FILES_PER_FOLDER == 0:
             place.parent.mkdir(parents=True)
-        chance = np.random.default_rng([settings.seed, number])
-        place.write_bytes(midi.to_bytes(score(chance, settings.notes)))
+        chance = np.random.default_rng([flags.seed, number])
+        place.write_bytes(midi.to_bytes(score(chance, flags.notes)))
 
 
 def take_part(root: Path, into: Path, count: int) -> None:
@@ -121,10 +118,10 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in text.split()]
 
 
-def prepare_and_look(music: Path, data_dir: Path, settings: Settings) -> Run:
+def prepare_and_look(music: Path, data_dir: Path, flags: Flags) -> Run:
     """Runs the command on a collection and watches it."""
     argv = [sys.executable, "-m", "pipelines.prepare", "--source=folder", f"--path={music}"]
-    argv += [f"--data_dir={data_dir}", f"--codec={settings.codec}", f"--workers={settings.workers}"]
+    argv += [f"--data_dir={data_dir}", f"--codec={flags.codec}", f"--workers={flags.workers}"]
     looks: list[Look] = []
     main_peak = worker_peak = 0.0
     begin = time.monotonic()
@@ -172,17 +169,18 @@ def table(run: Run) -> list[str]:
 
 def main(argv: list[str]) -> None:
     """Runs the benchmark and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
+    (flags,) = parse(argv, __doc__ or "", Flags)
+    print(machine())
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        make_files(root / "all", settings)
-        take_part(root / "all", root / "some", settings.files // SMALLER)
-        few = prepare_and_look(root / "some", root / "data of some", settings)
-        many = prepare_and_look(root / "all", root / "data of all", settings)
+        make_files(root / "all", flags)
+        take_part(root / "all", root / "some", flags.files // SMALLER)
+        few = prepare_and_look(root / "some", root / "data of some", flags)
+        many = prepare_and_look(root / "all", root / "data of all", flags)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "symusic"))
     print(
-        f"{many.files} made-up MIDI files of {settings.notes} notes in the mean, seed "
-        f"{settings.seed}; codec {settings.codec}, {settings.workers} workers, "
+        f"{many.files} made-up MIDI files of {flags.notes} notes in the mean, seed "
+        f"{flags.seed}; codec {flags.codec}, {flags.workers} workers, "
         f"{pool.cpu_cores()} CPU cores; source {folder.Source.name}; {versions}"
     )
     print("\n".join(table(many)))

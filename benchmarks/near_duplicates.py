@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 
 from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
@@ -31,19 +32,19 @@ from pipelines.preparation.duplicates import (
     digest,
     sketch,
 )
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 
 Pairs = list[tuple[str, str]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What to compare."""
 
-    path: str = flag("../shared/data", help="folder with the two tables and the music they name")
-    pairs: int = flag(500, help="pairs of different scores to draw")
-    pieces: int = flag(1_000_000, help="random sketches to search for copies; 0 leaves this out")
-    seed: int = flag(0, help="of what is drawn")
+    path: str = flag("../shared/data", "folder with the two tables and the music they name")
+    pairs: int = flag(500, "random pairs of different scores", at_least=1)
+    pieces: int = flag(1_000_000, "random sketches to search for copies; 0 skips this", at_least=0)
+    seed: int = flag(0, "random seed", at_least=0)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -96,8 +97,9 @@ def search(count: int, seed: int) -> None:
 
 def main(argv: list[str]) -> None:
     """Runs the comparison and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    root = Path(settings.path)
+    (flags,) = parse(argv, __doc__ or "", Flags)
+    print(machine())
+    root = Path(flags.path)
     group = {row["path"]: row["group"] for row in rows_of(root / "piece_groups.tsv")}
     listed = [(r["file_a"], r["file_b"]) for r in rows_of(root / "near_duplicate_scores.tsv")]
     pieces = {path: midi.read_score(root / path) for path in sorted(group)}
@@ -112,7 +114,7 @@ def main(argv: list[str]) -> None:
     )
     kinds = {
         "listed copies": listed,
-        "different scores": different(scores, group, settings.pairs, settings.seed),
+        "different scores": different(scores, group, flags.pairs, flags.seed),
         "performances of one work": together(performances, group),
     }
     thresholds = (0.2, 0.25, 0.3, LEAST_IN_COMMON, 0.4, 0.5)
@@ -129,8 +131,8 @@ def main(argv: list[str]) -> None:
         exact = len(copies(paths, digests, content, "exact"))
         print(f"of {len(paths)} {name} {len(found)} are left out as near copies, {exact} as exact")
         print("".join(f"  in another group: {a} as {b}\n" for a, b in other), end="")
-    if settings.pieces:
-        search(settings.pieces, settings.seed)
+    if flags.pieces:
+        search(flags.pieces, flags.seed)
 
 
 def run() -> int:

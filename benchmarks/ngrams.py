@@ -32,22 +32,23 @@ from importlib import metadata
 from typing import Literal, NamedTuple
 
 import numpy as np
+from machine import machine
 
 from pipelines.command_line import parse, run_command
 from pipelines.dataset import Pieces, load
 from pipelines.records import read_manifest
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 
 UNSEEN = -1  # The number of all contexts that training does not have.
 
 
 @dataclasses.dataclass(frozen=True)
-class Flags:
+class Flags(Settings):
     """Of which music, and how long the contexts are."""
 
-    data_dir: str = flag(help="what pipelines.prepare wrote, of tokens or of rolls")
-    max_order: int = flag(5, "the longest n-grams, tokens")
-    split: Literal["test", "validation"] = flag("test", "which pieces are scored")
+    data_dir: str = flag(help="directory that pipelines.prepare wrote, of tokens or piano rolls")
+    max_order: int = flag(5, "tokens of the longest n-gram", at_least=1)
+    split: Literal["test", "validation"] = flag("test", "split to score")
 
 
 # Tokens.
@@ -227,6 +228,7 @@ def main(argv: list[str]) -> None:
       ValueError: the music is neither tokens nor rolls of frames.
     """
     (flags,) = parse(argv, __doc__ or "", Flags)
+    print(machine())
     train, held_out = (load(flags.data_dir, split) for split in ("train", flags.split))
     spec = train.spec
     planes = [name for name, _, _ in spec.blocks]

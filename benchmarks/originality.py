@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 from rapidfuzz.distance import LCSseq
 
 from crnn_gan.metrics.bands import number
@@ -31,7 +32,7 @@ from crnn_gan.originality.originality import FIGURES, VERDICTS, SetOriginality
 from pipelines.command_line import parse, run_command
 from pipelines.formats.midi import read_score
 from pipelines.score import Score
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 from pipelines.split import unit_hash
 
 LIMIT_SECONDS = 90
@@ -41,12 +42,12 @@ SAME_WORK = {"Piano_Sonatas/664-1": "D664", "_D664_": "D664"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """How much."""
 
-    path: str = flag("../shared/data", help="folder with scores/, performances/, piece_groups.tsv")
-    pieces: int = flag(1000, help="generated pieces, and known pieces, at most")
-    notes: int = flag(300, help="notes of a generated piece")
+    path: str = flag("../shared/data", "folder with scores/, performances/, piece_groups.tsv")
+    pieces: int = flag(1000, "generated pieces, and reference pieces at most", at_least=1)
+    notes: int = flag(300, "notes per generated piece", at_least=8)
 
 
 def music(path: Path, pieces: int) -> tuple[list[tuple[str, Score]], list[Score]]:
@@ -148,13 +149,14 @@ def main(argv: list[str]) -> None:
     Raises:
       ValueError: a limit is passed, or a verdict is not as expected.
     """
-    [settings] = parse(argv, __doc__ or "", Settings)
+    [flags] = parse(argv, __doc__ or "", Flags)
+    print(machine())
     draw = np.random.default_rng(0)
-    named, held_out = music(Path(settings.path), settings.pieces)
+    named, held_out = music(Path(flags.path), flags.pieces)
     names, known_scores = zip(*named, strict=True)
     middle = len(held_out) // 2  # One half is judged, the other is the yardstick.
     judged, yardstick = held_out[:middle], held_out[middle:]
-    generated = windows(judged, settings.pieces, settings.notes, draw)
+    generated = windows(judged, flags.pieces, flags.notes, draw)
     started = time.perf_counter()
     known = Known.of(names, known_scores)
     made = time.perf_counter() - started
@@ -162,12 +164,12 @@ def main(argv: list[str]) -> None:
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{len(generated)} pieces of {settings.notes} notes against {len(names)} known pieces of "
+        f"{len(generated)} pieces of {flags.notes} notes against {len(names)} known pieces of "
         f"{known.notes} notes: {seconds:.0f} s, limit {LIMIT_SECONDS}; of that {made:.1f} s for "
         f"the known pieces; peak memory {peak:.0f} MB with the music"
     )
     print_ratio(generated, known_scores)
-    few = windows(known_scores, 200, settings.notes, draw)
+    few = windows(known_scores, 200, flags.notes, draw)
     sets = {
         "copied": few,
         "transposed": [score.transpose(int(draw.integers(-6, 7))) for score in few],

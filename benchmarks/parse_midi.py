@@ -31,23 +31,24 @@ from typing import Any
 import mido
 import music21
 import symusic
+from machine import machine
 
 from pipelines.codecs import note_tuples
 from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 
 EVERY = {"ours": 1, "ours and encoding": 1, "symusic": 1}
 EVERY |= {"mido": 10, "merged": 10, "music21": 100}
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What to read."""
 
-    path: str = flag("../shared/data", help="folder with MIDI files, searched to any depth")
-    files: int = flag(500, help="how many of them to read, drawn evenly from all")
-    seed: int = flag(0, help="of the order in which the readers take turns")
+    path: str = flag("../shared/data", "folder of MIDI files, searched to any depth")
+    files: int = flag(500, "files to read, evenly spaced among all", at_least=1)
+    seed: int = flag(0, "random seed of the order of turns", at_least=0)
 
 
 def read_symusic(path: Path) -> Any:
@@ -136,12 +137,13 @@ def readable(folder: Path, count: int) -> list[Path]:
 
 def main(argv: list[str]) -> None:
     """Runs the comparison and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    paths = readable(Path(settings.path), settings.files)
-    seconds = measure(paths, settings.seed)
+    (flags,) = parse(argv, __doc__ or "", Flags)
+    print(machine())
+    paths = readable(Path(flags.path), flags.files)
+    seconds = measure(paths, flags.seed)
     notes = sum(len(midi.read_score(path).notes) for path in paths)
     versions = ", ".join(f"{n} {metadata.version(n)}" for n in ("symusic", "mido", "music21"))
-    print(f"{len(paths)} files, {notes} notes, seed {settings.seed}; {versions}")
+    print(f"{len(paths)} files, {notes} notes, seed {flags.seed}; {versions}")
     print(f"{'':12}{'files':>6}  {'ours is faster':>15}  {'ours with encoding is faster':>29}")
     for rival in ("symusic", "mido", "merged", "music21"):
         times = [ratio(seconds, rival, name) for name in ("ours", "ours and encoding")]

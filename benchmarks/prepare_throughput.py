@@ -22,29 +22,33 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+from machine import machine
+
 from pipelines import prepare
 from pipelines.codecs.codec import Codec, codec_class
 from pipelines.command_line import parse, run_command
 from pipelines.preparation import pool
 from pipelines.records import PIECES, SKIPPED
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 from pipelines.sources import folder
 
 DATA = "../shared/data"
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What to prepare, and how often."""
 
     paths: tuple[str, ...] = flag(
-        (f"{DATA}/scores", f"{DATA}/performances"), help="folders of MIDI files, with commas"
+        (f"{DATA}/scores", f"{DATA}/performances"), "folders of MIDI files, separated by commas"
     )
-    codec: str = flag("events", help="of the records")
-    workers: tuple[str, ...] = flag(("1", "2"), help="numbers of worker processes, with commas")
-    runs: int = flag(5, help="runs of each number of workers")
-    card: bool = flag(False, help="draws the data card too")
-    copies: int = flag(1, help="how often each file is in the collection; more show long runs")
+    codec: str = flag("events", "codec of the records")
+    workers: tuple[int, ...] = flag((1, 2), "numbers of worker processes to compare", at_least=1)
+    runs: int = flag(5, "runs per number of workers", at_least=1)
+    card: bool = flag(False, "also write the data card")
+    copies: int = flag(
+        1, "how often each file is in the collection; more show long runs", at_least=1
+    )
 
 
 def collect(paths: tuple[str, ...], copies: int, into: Path) -> int:
@@ -82,8 +86,9 @@ def prepare_once(
 
 def main(argv: list[str]) -> None:
     """Runs the benchmark and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    numbers = [int(number) for number in settings.workers]
+    (settings,) = parse(argv, __doc__ or "", Flags)
+    print(machine())
+    numbers = settings.workers
     codec = codec_class(settings.codec)()
     seconds: dict[int, list[float]] = {number: [] for number in numbers}
     digests = set()

@@ -42,7 +42,7 @@ from pipelines.command_line import parse, run_command
 from pipelines.formats import abc_notation, midi
 from pipelines.grid import one_at_a_time
 from pipelines.score import NOTE, SUSTAIN, TEMPO, Score
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 
 # Beside the defaults of every codec.
 MORE_SETTINGS: tuple[dict[str, Any], ...] = (
@@ -56,10 +56,10 @@ MORE_SETTINGS: tuple[dict[str, Any], ...] = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What to read."""
 
-    data: str = flag("../shared/data", help="folder that holds the collections")
+    data: str = flag("../shared/data", "folder that holds the collections")
     collections: tuple[str, ...] = flag(
         (
             "performances",
@@ -67,10 +67,10 @@ class Settings:
             "scores/asap_midi_scores",
             "scores/bach_chorales_jsbchorales.net",
         ),
-        help="folders of MIDI files in it",
+        "folders of MIDI files in it",
     )
-    abc: str = flag("abc", help="folder of ABC files in it")
-    files: int = flag(0, help="how many of each collection, drawn evenly; 0: all")
+    abc: str = flag("abc", "folder of ABC files in it")
+    files: int = flag(0, "files per collection, evenly spaced; 0: all", at_least=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -327,17 +327,17 @@ def measure_texts(folder: Path, count: int) -> None:
 
 def main(argv: list[str]) -> None:
     """Runs the comparison and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
+    (flags,) = parse(argv, __doc__ or "", Flags)
     codecs = [codec_class(name)() for name in codec_names()]
     codecs += [codec_from_json(values) for values in MORE_SETTINGS]
     codecs.sort(key=lambda codec: (codec.name, json.dumps(codec.to_json())))
     with_notes = [codec for codec in codecs if isinstance(codec, NoteCodec)]
     without = sorted({codec.name for codec in codecs if not isinstance(codec, NoteCodec)})
     print(f"give no notes, and are not in the tables: {', '.join(without) or 'none'}")
-    for name in settings.collections:
-        measure(Path(settings.data) / name, settings.files, with_notes)
+    for name in flags.collections:
+        measure(Path(flags.data) / name, flags.files, with_notes)
     if "abc_text" in codec_names():
-        measure_texts(Path(settings.data) / settings.abc, settings.files)
+        measure_texts(Path(flags.data) / flags.abc, flags.files)
 
 
 def run() -> int:

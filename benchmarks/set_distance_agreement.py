@@ -24,12 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nltk.translate.bleu_score import SmoothingFunction
-from nltk.translate.bleu_score import sentence_bleu as nltk_bleu
+from machine import machine
 from scipy import integrate, linalg, stats
 from scipy.spatial.distance import cdist, pdist
-from sklearn.covariance import ledoit_wolf
-from sklearn.neighbors import NearestNeighbors
 
 from crnn_gan.metrics import STATISTICS, statistics
 from crnn_gan.metrics.bleu import (
@@ -47,21 +44,29 @@ from crnn_gan.metrics.neighbours import NEIGHBOURS, neighbour_figures
 from pipelines.command_line import parse, run_command
 from pipelines.formats.midi import read_score
 from pipelines.score import Score
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
+
+try:
+    from nltk.translate.bleu_score import SmoothingFunction
+    from nltk.translate.bleu_score import sentence_bleu as nltk_bleu
+    from sklearn.covariance import ledoit_wolf
+    from sklearn.neighbors import NearestNeighbors
+except ImportError as error:
+    sys.exit(f"error: {error}; run/setup.sh compare installs it")
 
 TONES = 100
 MANY = 1000  # Pieces of the timed sets.
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What to read."""
 
     path: str = flag(
-        "../shared/data/scores/piano-midi.de", help="folder of MIDI files, searched in depth"
+        "../shared/data/scores/piano-midi.de", "folder of MIDI files, searched to any depth"
     )
-    pieces: int = flag(200, help="how many, drawn at random")
-    seed: int = flag(0, help="of the pieces, the halves and the windows")
+    pieces: int = flag(200, "pieces, drawn at random", at_least=2 * (NEIGHBOURS + 1))
+    seed: int = flag(0, "random seed of the pieces, halves and windows", at_least=0)
 
 
 def window(score: Score, chance: np.random.Generator) -> Score:
@@ -300,29 +305,30 @@ def time_many(table: np.ndarray, seed: int) -> None:
 
 def main(argv: list[str]) -> None:
     """Runs the comparison and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    chance = np.random.default_rng(settings.seed)
-    files = sorted(Path(settings.path).rglob("*.mid"))
-    if len(files) < settings.pieces:
+    (flags,) = parse(argv, __doc__ or "", Flags)
+    print(machine())
+    chance = np.random.default_rng(flags.seed)
+    files = sorted(Path(flags.path).rglob("*.mid"))
+    if len(files) < flags.pieces:
         raise ValueError(
-            f"{settings.path} has {len(files)} MIDI files; give a folder of {settings.pieces}, or "
+            f"{flags.path} has {len(files)} MIDI files; give a folder of {flags.pieces}, or "
             "fewer --pieces"
         )
-    chosen = chance.permutation(len(files))[: settings.pieces]
+    chosen = chance.permutation(len(files))[: flags.pieces]
     scores = [window(read_score(files[i]), chance) for i in chosen]
     half = len(scores) // 2
     first, second = rows(scores[:half]), rows(scores[half:])
     packages = ("numpy", "scipy", "scikit-learn", "nltk")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
-    print(f"{len(scores)} pieces of {settings.path}, a window of {TONES} tones each, in halves")
-    print(f"seed {settings.seed}; {versions}")
+    print(f"{len(scores)} pieces of {flags.path}, a window of {TONES} tones each, in halves")
+    print(f"seed {flags.seed}; {versions}")
     compare_overlaps(first, second)
     compare_neighbours(first, second)
-    compare_frechet(first, second, settings.seed)
+    compare_frechet(first, second, flags.seed)
     tokens = [pitch_tokens(score) for score in scores]
     compare_bleu(tokens[:half], tokens[half:])
-    compare_sizes(np.concatenate([first, second]), tokens, settings.seed)
-    time_many(np.concatenate([first, second]), settings.seed)
+    compare_sizes(np.concatenate([first, second]), tokens, flags.seed)
+    time_many(np.concatenate([first, second]), flags.seed)
 
 
 def run() -> int:
