@@ -1,20 +1,20 @@
-"""What it takes that a seed gives the same piece in any batch, and what it costs.
+"""Batch independence: whether a seed gives the same piece in any batch, and what that costs.
 
-A model samples the same seeds one by one and all at once. Rounding in the last bit, which
-depends on the shapes of a matrix product and of what follows it, makes other notes now and
-then; `crnn_gan/generation/saved_model.py` makes rows in multiples of 16 to prevent it. This
-prints, with and without that, how many pieces differ, and the ratio of the times.
+A model samples the same seeds one by one and all at once. Rounding in the last bit depends on
+the shapes of matrix products, and now and then gives other notes;
+`crnn_gan/generation/saved_model.py` pads batches to multiples of 16 rows to prevent it. Prints
+with and without padding how many pieces differ, and the ratio of the times.
 
     python benchmarks/batch_independence.py [--hidden_size=350] [--pieces=100] [--length=256]
     python benchmarks/batch_independence.py --model=char_rnn --hidden_size=512 --pieces=20
 
-Weights are random, half as large again as new ones, so that the pieces are lively. With the
+Weights are random, 1.5 times their initial values, so that the pieces vary. With the
 defaults, 350 units as in the paper, on 2 busy cores with AVX-512 and TensorFlow 2.21: 5 of 100
 pieces differ without padding and none with it; a piece alone takes 2.3 times as long, 100 at
 once 1.2 times. With 96 units none differs either way, and it takes 2.4 and 1.1 times as long.
 
-char_rnn has 3 LSTMs over events, whose products are laid out so that rows need no others beside
-them: "as they come" is what it does. Its pieces are compared in batches of 2, 16 and 33, too.
+char_rnn has 3 LSTMs over events, whose matrix products do not depend on the batch size: it needs
+no padding. Its pieces are compared in batches of 2, 16 and 33, too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pipelines.command_line import parse, run_command
 from pipelines.settings import Settings, flag
 
 ROUNDS = 5
-SIZES = (2, 16, 33)  # Of other batches.
+SIZES = (2, 16, 33)  # Further batch sizes.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
     print(machine())
     os.environ["KERAS_BACKEND"] = "tensorflow"
 
-    samplers = {"as they come": build(flags, 1), "padded": build(flags, 16)}
+    samplers = {"unpadded": build(flags, 1), "padded": build(flags, 16)}
     seconds: dict[str, list[list[float]]] = {name: [[], []] for name in samplers}
     alone: dict[str, list[bytes]] = {name: [] for name in samplers}
     for sampler in samplers.values():  # The first call of each size prepares buffers.
@@ -76,11 +76,11 @@ def main(argv: list[str]) -> None:
             print(f"rows {name}: {different} of {most} pieces differ in a batch of {size}")
     for index, what in enumerate(("one piece alone", f"{flags.pieces} pieces at once")):
         plain, padded = (statistics.median(both[index]) for both in seconds.values())
-        print(f"time of {what}: {padded / plain:.2f} times that of rows as they come")
+        print(f"time of {what}: {padded / plain:.2f} times that of unpadded rows")
 
 
 def build(flags: Flags, rows: int) -> Any:
-    """Gives a sampler that makes rows in multiples of `rows`."""
+    """Builds a sampler that pads batches to multiples of `rows`."""
     import keras
 
     from crnn_gan.generation import saved_model
@@ -104,7 +104,7 @@ def build(flags: Flags, rows: int) -> Any:
 
 
 def make(sampler: Any, seed: int, count: int) -> tuple[list[bytes], float]:
-    """Gives the files of `count` pieces, and the seconds that they took."""
+    """Samples `count` pieces; gives their MIDI files and the seconds that took."""
     start = time.perf_counter()
     files = sampler.generate(seed=seed, count=count)["midi_bytes"].numpy().tolist()
     return files, time.perf_counter() - start

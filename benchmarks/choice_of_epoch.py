@@ -1,10 +1,10 @@
-"""How much of the choice of the best epoch is chance, for so many pieces an epoch.
+"""How reliable the choice of the best epoch is, by the number of samples per epoch.
 
-Composes many pieces with each of a run's two newest checkpoints, from the same seeds, as
-training does, and cuts them into groups of as many as training might compose after an epoch.
-Prints for each size the standard deviation of the newest one's band distance from group to
-group, and in what share of the groups that checkpoint is nearer to real music which is nearer
-over all pieces; and what the row of statistics costs beside composing.
+Samples many pieces with each of a run's two newest checkpoints, from the same seeds, and splits
+them into groups of as many as training might sample after an epoch. Prints for each group size
+the standard deviation of the newest checkpoint's band distance over the groups, and the share of
+groups in which the checkpoint with the smaller distance over all pieces has the smaller one; and
+the time of the statistics beside that of sampling.
 
     python benchmarks/choice_of_epoch.py --run_dir=DIR [--pieces=2048]
 """
@@ -34,7 +34,7 @@ SIZES = (4, 16, 64, 256)
 
 @dataclasses.dataclass(frozen=True)
 class Flags(Settings):
-    """Of which run, and from how many pieces."""
+    """Which run, and how many pieces."""
 
     run_dir: str = flag(help="a run with two checkpoints or more")
     pieces: int = flag(2048, "pieces sampled per checkpoint", at_least=2 * SIZES[-1])
@@ -42,18 +42,17 @@ class Flags(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class Composed:
-    """What a checkpoint composed: pieces, their rows, and milliseconds a piece for both."""
+class Sampled:
+    """Pieces of a checkpoint, their statistics, and processor milliseconds per piece for both."""
 
     scores: Sequence[Score]
     rows: Sequence[Mapping[str, float]]
-    composing: float
+    sampling: float
     measuring: float
 
 
-def compose(run_dir: Path, epoch: int, flags: Flags) -> Composed:
-    """Composes and measures the pieces of one checkpoint."""
-    from crnn_gan.runs.epoch_pieces import score_generator
+def sample(run_dir: Path, epoch: int, flags: Flags) -> Sampled:
+    """Samples and measures the pieces of one checkpoint."""
     from crnn_gan.runs.run import load_run
 
     run = load_run(run_dir, str(epoch))
@@ -62,16 +61,16 @@ def compose(run_dir: Path, epoch: int, flags: Flags) -> Composed:
     make(epoch)  # Traces.
     begun = time.process_time()
     scores = make(epoch)
-    composed = time.process_time()
+    sampled = time.process_time()
     rows = [metrics.statistics(score) for score in scores]
     measured = time.process_time()
     milliseconds = 1000 / len(scores)
-    spent = (composed - begun) * milliseconds, (measured - composed) * milliseconds
-    return Composed(scores, rows, *spent)
+    spent = (sampled - begun) * milliseconds, (measured - sampled) * milliseconds
+    return Sampled(scores, rows, *spent)
 
 
 def main(argv: list[str]) -> None:
-    """Composes and prints all."""
+    """Samples, measures and prints."""
     (flags,) = parse(argv, __doc__ or "", Flags)
     print(machine())
     run_dir = Path(flags.run_dir)
@@ -81,9 +80,9 @@ def main(argv: list[str]) -> None:
     epochs = checkpoint.epochs(run_dir)[-2:]
     if len(epochs) < 2:
         raise ValueError(f"{run_dir} has {len(epochs)} checkpoints; train it for two epochs")
-    made = [compose(run_dir, epoch, flags) for epoch in epochs]
+    made = [sample(run_dir, epoch, flags) for epoch in epochs]
 
-    def distances(of: Composed, size: int) -> np.ndarray:
+    def distances(of: Sampled, size: int) -> np.ndarray:
         found = []
         for first in range(0, flags.pieces - size + 1, size):
             scores = of.scores[first : first + size]
@@ -92,9 +91,9 @@ def main(argv: list[str]) -> None:
         return np.array(found)
 
     older, newer = (distances(of, flags.pieces)[0] for of in made)
-    cost = f"{made[-1].measuring:.2f} ms of a processor a piece, composing {made[-1].composing:.2f}"
+    cost = f"{made[-1].measuring:.2f} ms of a processor per piece, sampling {made[-1].sampling:.2f}"
     print(f"epochs {epochs[0]} and {epochs[1]}, {flags.pieces} pieces: {older:.3f} and {newer:.3f}")
-    print(f"the row of statistics takes {cost}")
+    print(f"the statistics take {cost}")
     for size in SIZES:
         one, other = distances(made[0], size), distances(made[1], size)
         right = np.mean((one < other) == (older < newer))

@@ -1,19 +1,18 @@
 """How fast codecs encode and decode, beside libraries that do the same.
 
-All work on the same pieces in memory, at 120 quarters a minute and 480 ticks a quarter, one
+All work on the same pieces in memory, at 120 quarters per minute and 480 ticks per quarter, one
 track of piano without drums, in one process, taking turns in a shuffled order. Printed is
 the median over the rounds, and the range, of the ratio of processor times:
 
-  events      MidiTok's MIDILike on symusic Scores: steps of 10 ms (50 a beat), time shifts up
+  events      MidiTok's MIDILike on symusic Scores: steps of 10 ms (50 per beat), time shifts up
               to a second, 32 velocities, a piano's 88 pitches (ours 128). Its encode rounds
               to this grid itself, as that of events does. Both decode their own tokens.
   piano_roll  symusic's own piano roll (C++) of the Score, resampled to 16ths in it: onset and
               frame of 88 pitches. Encode only: symusic has no way back.
 
-Then the notes a second of processor time of every codec there is, with its defaults, on as
-many of the pieces as it manages in some seconds; for codecs that give text or sound encode
-alone. Those that keep nothing of such pieces (abc_text) are left out. The pieces are drawn
-evenly from those of a folder.
+Then the notes per second of processor time of every codec, with its defaults, on as many of the
+pieces as `--seconds` allows; for codecs that give text or sound, of encoding alone. Codecs that
+keep nothing of such pieces (abc_text) are skipped. Files are evenly spaced among those of a folder.
 
     python benchmarks/codecs.py --path=DIR [--files=60]
 """
@@ -53,7 +52,7 @@ PIANO = (21, 109)
 
 @dataclasses.dataclass(frozen=True)
 class Flags(Settings):
-    """What to encode."""
+    """Which files, and how often."""
 
     path: str = flag("../shared/data/performances", "folder of MIDI files, searched to any depth")
     files: int = flag(60, "files to read, evenly spaced among all", at_least=1)
@@ -163,7 +162,7 @@ def compare(pieces: list[Piece], flags: Flags) -> None:
 
 
 def rate(pieces: list[Piece], work: Callable[[Piece], Any], limit: float) -> float:
-    """Gives notes a second of processor time, on as many pieces as the limit in seconds allows."""
+    """Gives notes per second of processor time, on as many pieces as `limit` seconds allow."""
     work(pieces[0])
     notes, passed = 0, 0.0
     for piece in pieces:
@@ -175,8 +174,8 @@ def rate(pieces: list[Piece], work: Callable[[Piece], Any], limit: float) -> flo
 
 
 def list_codecs(pieces: list[Piece], limit: float) -> None:
-    """Prints the notes a second of every codec."""
-    print(f"\n{'notes a second':18} {'encode':>12} {'decode':>12}")
+    """Prints the notes per second of every codec."""
+    print(f"\n{'notes per second':18} {'encode':>12} {'decode':>12}")
     for name in codec_names():
         codec: Codec = codec_class(name)()
         if codec.encode(pieces[0].ours).size == 0:

@@ -1,12 +1,12 @@
 """Whether each fault of a set of pieces shows in the figure that is meant for it.
 
-Deals the piano scores of the shared data into two halves by piece, takes windows of 100 notes of
-the first, spoils them in one way each, and evaluates every set against the second half:
+Splits the piano scores of the shared data into two halves by piece, takes windows of 100 notes of
+the first, introduces one fault into each set of them, and evaluates it against the second half:
 
     real         the windows as they are
     shuffled     the pitches of a piece in another order, its rhythm kept
-    noise        each note moved by -6 to 6 half tones
-    transposed   each piece moved by -24 to 24 half tones
+    noise        each note transposed by -6 to 6 semitones
+    transposed   each piece transposed by -24 to 24 semitones
     mechanical   every note as long and as loud as every other, at equal distances
     collapsed    one window, over and over, one note changed
     one note     the pitch of every note is the same
@@ -15,7 +15,7 @@ the first, spoils them in one way each, and evaluates every set against the seco
 
     python benchmarks/evaluation_faults.py --path=../shared/data/scores/piano-midi.de
 
-Prints a row a set: means beside the band, overlap areas, distances, BLEU, and verdicts of
+Prints a row per set: means beside the band, overlap areas, distances, BLEU, and classes of
 originality; a figure that shows a fault is marked by *. Ends with status 1 when the real windows
 are not clean, or a fault does not show in the figure that is meant for it.
 """
@@ -183,7 +183,7 @@ def figure(beginning: str) -> Callable[[Evaluation], float]:
 
 
 def not_original(found: Evaluation) -> float:
-    """The share of pieces that are not called original."""
+    """The share of pieces that are not classified as original."""
     assert found.originality
     return 1 - found.originality.verdicts["original"] / len(found.pieces)
 
@@ -241,7 +241,7 @@ def main(argv: list[str]) -> None:
     first, second = halves(pieces)
     reference = Reference("second half", second, second, second, knows_held_out=True)
     sets = sets_of(flags, first, second)
-    print(f"{len(pieces)} pieces ({len(left_out)} left out), {flags.pieces} windows a set\n")
+    print(f"{len(pieces)} pieces ({len(left_out)} skipped), {flags.pieces} windows per set\n")
     print("  ".join(["set".ljust(12), *(column.name for column in COLUMNS)]))
     rows: dict[str, dict[str, float]] = {}
     for name, made in sets.items():
@@ -255,7 +255,7 @@ def main(argv: list[str]) -> None:
     if real["mean overlap"] < 0.9:
         hidden.append(f"two halves of real music have a mean overlap of {real['mean overlap']:.2f}")
     if real["not original"] > 0.05:
-        hidden.append(f"{real['not original']:.0%} of real windows are not called original")
+        hidden.append(f"{real['not original']:.0%} of real windows are not classified as original")
     if hidden:
         raise ValueError(f"does not show: {'; '.join(hidden)}")
     print("\nreal music is clean, and every fault shows in the figure meant for it")

@@ -1,4 +1,4 @@
-"""How long it takes to evaluate 1,000 pieces against 1,000, and what the report weighs.
+"""How long it takes to evaluate 1,000 pieces against 1,000, and how large the report is.
 
 Writes windows of 300 notes of the shared performances and scores as generated pieces, links
 1,000 of the files as the reference, and runs the command as a user would: reading, statistics,
@@ -50,7 +50,7 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def link_files(root: Path, folder: Path, count: int) -> None:
-    """Links some of the MIDI files below `root`, drawn by chance."""
+    """Links some of the MIDI files below `root`, drawn at random."""
     paths = sorted(p for name in ("scores", "performances") for p in (root / name).rglob("*.mid"))
     if len(paths) < count:
         raise ValueError(f"{root} has {len(paths)} MIDI files in scores and performances")

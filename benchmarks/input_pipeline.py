@@ -3,21 +3,21 @@
 Makes pieces of random music, some 64 MB of arrays, once in the cells that run/job1.sh trains
 on and once as events, and batches of them:
 
-  note_tuples   4 tones a cell, windows of 32 cells, batches of 32, spread over the grid, by
-                transposition up to 3 half tones, stretched up to 5 %
-  events        windows of 512 tokens, batches of 64, moved and stretched alike, with all
-                three conditions from a look-ahead of 256 tokens
+  note_tuples   4 notes per cell, windows of 32 cells, batches of 32, spread over the grid,
+                augmented by transposition up to 3 semitones and stretching up to 5 %
+  events        windows of 512 tokens, batches of 64, with the same augmentation and
+                all three conditions, look-ahead 256 tokens
 
 each from memory, and from disk with a budget of a quarter of the music, over several groups of
 shards. Prints for each
 
   alone         milliseconds and processor milliseconds of a batch when nothing else runs
   of a step     the first of them over the milliseconds of a training step of the default
-                C-RNN-GAN on a batch that is there, measured before and after in the same run
+                C-RNN-GAN on a batch already in memory, measured before and after in the same run
   waiting       share of its time that a training loop spends in next(batch): it trains the
                 default C-RNN-GAN on the cells; on events, for which it has no use, it takes
-                each batch and trains on cells that are there; "there already" is what next
-                costs when it has nothing to make
+                each batch and trains on cells in memory; "in memory" is the cost of next
+                where there is nothing to compute
 
     python benchmarks/input_pipeline.py [--megabytes=64] [--batches=300]
 """
@@ -217,7 +217,7 @@ def main(argv: list[str]) -> None:
     median = statistics.median(step_seconds)
     print(f"a training step of the default C-RNN-GAN: {1e3 * median:.1f} ms")
     print(f"{'pipeline':22}{'alone ms':>10}{'CPU ms':>9}{'of a step':>11}{'waiting':>10}")
-    print(f"{'there already':52}{floor:10.2%}")
+    print(f"{'in memory':52}{floor:10.2%}")
     for name, (seconds, processor, share) in rows.items():
         print(
             f"{name:22}{1e3 * seconds:10.2f}{1e3 * processor:9.2f}{seconds / median:11.1%}"

@@ -39,7 +39,7 @@ CALLS = {"ours": 100, "music21": 1}
 
 @dataclasses.dataclass(frozen=True)
 class Flags(Settings):
-    """What to read."""
+    """How many chorales."""
 
     chorales: int = flag(100, "chorales to analyse", at_least=1)
     seed: int = flag(0, "random seed of the order of turns", at_least=0)

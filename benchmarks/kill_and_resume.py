@@ -1,11 +1,11 @@
 """Whether a run that is killed again and again ends as if nothing had happened.
 
 Trains a tiny C-RNN-GAN (pretraining, a growing length, dropout, Adam, averaged weights)
-without a break. Then the same in another directory with `kill -9` at random moments: while
-it starts (imports, drawing, tracing), within an epoch, and while it saves a checkpoint;
+without interruption. Then the same in another directory with `kill -9` at random moments: while
+it starts (imports, initialisation, tracing), within an epoch, and while it saves a checkpoint;
 started again each time. Half way the newest checkpoint is damaged as well. Prints each
 kill, and EQUAL if all arrays of the last checkpoint and of the best (weights, optimizers, seeds,
-guards) and everything in generated_data are bitwise those of the run without a break; else
+guards) and everything in generated_data are bitwise those of the uninterrupted run; else
 DIFFERENT, what differs, and exit status 1.
 
     python benchmarks/kill_and_resume.py [--kills=10]     (KERAS_BACKEND=jax: on JAX)
@@ -86,7 +86,7 @@ def plan(kills: int, seed: int) -> list[Kill]:
 
 
 def write_collection(path: Path, pieces: int, notes: int, seed: int = 0) -> None:
-    """Writes MIDI files of random walks over the white keys, in eighths, one a piece."""
+    """Writes MIDI files of random walks over the white keys, in eighths, one per piece."""
     path.mkdir(parents=True)
     chance = np.random.default_rng(seed)
     white = np.array([pitch for pitch in range(36, 97) if pitch % 12 in (0, 2, 4, 5, 7, 9, 11)])
@@ -219,7 +219,7 @@ def compare(place: Path, settings: Flags) -> list[str]:
     start_seconds = time.monotonic() - begun
     wait_for_end(process)
     epoch_seconds = (time.monotonic() - begun - start_seconds) / (settings.epochs - 1)
-    print(f"without a break: start {start_seconds:.1f} s, an epoch {epoch_seconds:.2f} s")
+    print(f"uninterrupted: start {start_seconds:.1f} s, an epoch {epoch_seconds:.2f} s")
     run_dir = place / "killed"
     for number, kill in enumerate(plan(settings.kills, settings.seed), 1):
         process = start_training(place / "data", run_dir, flags)
@@ -235,7 +235,7 @@ def compare(place: Path, settings: Flags) -> list[str]:
             print(f"damaged: {damage_newest(run_dir) or 'no checkpoint yet'}")
     wait_for_end(start_training(place / "data", run_dir, flags))
     aside = [path.name for path in run_dir.glob("checkpoints/.bad-*")]
-    print(f"put aside as damaged: {', '.join(aside) or 'none'}")
+    print(f"quarantined as damaged: {', '.join(aside) or 'none'}")
     print(f"best: {best_checkpoint(place / 'whole').name}, {best_checkpoint(run_dir).name}")
     return differences(place / "whole", run_dir)
 

@@ -1,18 +1,18 @@
-"""Held-out likelihood of trained runs, each beside the floor of counting and published figures.
+"""Held-out likelihood of trained runs, each beside baselines that count and published figures.
 
 Every step of every held-out piece is scored, given all before it in its piece, with the weights
 of the epoch that the run's own validation chose. Of rolls that is also done as the published
 protocol has it (Bai et al. 2018, arXiv 1803.01271, and its code): the sum over the 88 keys,
-frames 2 to the last of all pieces together, the first frame heard and not scored, and the frames
-of long pieces weigh as much as those of short ones. Papers of RNN-NADE and of deep Markov models
+frames 2 to the last of all pieces together (the first frame is input only), each frame weighted
+equally. Papers of RNN-NADE and of deep Markov models
 score the first frame too: that is the column "frames 1..T".
 
     python benchmarks/likelihood.py --run_dirs=train/a,train/b [--max_order=6]
 
-Prints, for each run, parameters, epoch, and nats a step of the validation and the test split;
-perplexity of tokens; bits a second of events; density, precision and recall of rolls whose keys
-are independent; and with conditions hidden, where it has some.
-Floors: Witten-Bell n-grams of tokens, marginal and Markov chains of keys, on the same split.
+Prints, for each run, parameters, epoch, and nats per step of the validation and the test split;
+perplexity of tokens; bits per second of events; density, precision and recall of rolls whose keys
+are independent; and with conditions masked, where it has some.
+Baselines: Witten-Bell n-grams of tokens, marginal and Markov chains of keys, on the same split.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pipelines.settings import Settings, UsageError, flag
 SPLITS = ("validation", "test")
 BATCH = 32  # Pieces that are scored at once.
 
-# Nats a frame of the test split; see the papers. Independent keys, then keys told of each other.
+# Nats per frame of the test split; see the papers. Independent keys, then joint distributions.
 PUBLISHED = {
     "jsb_chorales": (
         ("TCN, 0.3 M (Bai et al. 2018)", "frames 2..T", 8.10),
@@ -81,12 +81,12 @@ def main(argv: list[str]) -> None:
         run = score(run_dir, flags.checkpoint)
         data_dir = run.config.training["data_dir"]
         if data_dir not in seen:
-            print_floors(run.config, data_dir, flags.max_order)
+            print_baselines(run.config, data_dir, flags.max_order)
             seen.add(data_dir)
 
 
 def score(run_dir: Path, checkpoint: str) -> Any:
-    """Prints what a run reaches; gives the run."""
+    """Prints the likelihood of a run; gives the run."""
     from crnn_gan.autoregressive.held_out import held_out_likelihood
     from crnn_gan.autoregressive.output_distributions import Keys
     from crnn_gan.autoregressive.predictions import held_out_predictions
@@ -96,11 +96,11 @@ def score(run_dir: Path, checkpoint: str) -> Any:
     model, data_dir = run.model, run.config.training["data_dir"]
     weights = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     print(f"{run_dir}: {run.config.model}, {weights:,} weights, epoch {run.epoch} ({run.chosen})")
-    told = model.conditions_of(run.codec)
+    given = model.conditions_of(run.codec)
     for split in SPLITS:
         pieces = load(data_dir, split)
-        for words, conditions in {"": told, ", conditions hidden": None}.items():
-            if words and told is None:
+        for words, conditions in {"": given, ", conditions masked": None}.items():
+            if words and given is None:
                 continue
             found = held_out_likelihood(model, pieces, conditions, batch_size=BATCH)
             print(f"  {split}{words}: {described(found, data_dir, pieces)}", flush=True)
@@ -110,43 +110,43 @@ def score(run_dir: Path, checkpoint: str) -> Any:
 
 
 def described(found: Any, data_dir: str, pieces: Any) -> str:
-    """Says a likelihood in words."""
+    """Writes a likelihood in words."""
     if pieces.spec.kind == "roll":
         return (
-            f"{found.per_later_step:.4f} nats a frame, frames 2..T; {found.per_step:.4f}, "
+            f"{found.per_later_step:.4f} nats per frame, frames 2..T; {found.per_step:.4f}, "
             f"frames 1..T ({found.steps:,} frames of {found.pieces} pieces)"
         )
     parts = [
-        f"{found.per_step:.4f} nats a step, {found.per_step / np.log(2):.4f} bits",
+        f"{found.per_step:.4f} nats per step, {found.per_step / np.log(2):.4f} bits",
         f"perplexity {found.perplexity:.2f} ({found.steps:,} steps of {found.pieces} pieces)",
     ]
     if pieces.spec.kind == "tokens" and (seconds := ngrams.music_seconds(data_dir, pieces)):
-        parts.append(f"{found.nats / np.log(2) / seconds:.1f} bits a second")
+        parts.append(f"{found.nats / np.log(2) / seconds:.1f} bits per second")
     return ", ".join(parts)
 
 
 def of_notes(found: Any) -> str:
-    """Says predictions in words."""
+    """Writes predictions in words."""
     return (
-        f"density {found.density:.3f} notes a frame (true {found.true_density:.3f}), precision "
-        f"{found.precision:.3f}, recall {found.recall:.3f} of notes more probable than a half"
+        f"density {found.density:.3f} notes per frame (true {found.true_density:.3f}), precision "
+        f"{found.precision:.3f}, recall {found.recall:.3f} of notes of probability above 0.5"
     )
 
 
-def print_floors(config: Any, data_dir: str, max_order: int) -> None:
-    """Prints what counting reaches on the same pieces, and what was published."""
+def print_baselines(config: Any, data_dir: str, max_order: int) -> None:
+    """Prints the baselines on the same pieces, and published figures."""
     train = load(data_dir, "train")
     for split in SPLITS:
         held_out = load(data_dir, split)
-        for words, nats in floors(train, held_out, max_order):
-            print(f"  floor, {split}: {words}: {nats:.4f} nats a step")
+        for words, nats in baselines(train, held_out, max_order):
+            print(f"  baseline, {split}: {words}: {nats:.4f} nats per step")
     name = config.data.get("flags", {}).get("dataset", "")
     for words, protocol, nats in PUBLISHED.get(name, ()):
-        print(f"  published, test: {words}: {nats:g} nats a frame, {protocol}")
+        print(f"  published, test: {words}: {nats:g} nats per frame, {protocol}")
 
 
-def floors(train: Any, held_out: Any, max_order: int) -> Sequence[tuple[str, float]]:
-    """Gives (what it is, nats a step) of what counting reaches; of sound none."""
+def baselines(train: Any, held_out: Any, max_order: int) -> Sequence[tuple[str, float]]:
+    """Gives (name, nats per step) of each baseline; of sound none."""
     spec = train.spec
     if spec.kind == "tokens":
         found = ngrams.nats_per_token(train.arrays, held_out.arrays, spec.size, max_order)

@@ -1,10 +1,10 @@
 """Whether a long run keeps to its memory, and how many training graphs it traces.
 
-Trains a tiny C-RNN-GAN (pretraining, then adversarial, on windows that grow by 4 events an
+Trains a tiny C-RNN-GAN (pretraining, then adversarial, on windows that grow by 4 events per
 epoch) for 300 epochs in a process of its own, with all that the trainer does in an epoch:
-composing, MIDI, piano roll, statistics, TensorBoard, alarm, checkpoint. Prints its resident
+sampling, MIDI, piano roll, statistics, TensorBoard, alarm, checkpoint. Prints its resident
 memory (Linux) every 25 epochs; how much it grew over the last 100, between the means of the
-10 epochs at either end; and how often a training graph was traced: once a stage, although
+10 epochs at either end; and how often a training graph was traced: once per stage, although
 the length changes.
 
     python benchmarks/memory.py [--epochs=300]     (KERAS_BACKEND=jax: on JAX)
@@ -37,10 +37,10 @@ TRACES = "training graphs traced: "
 
 @dataclasses.dataclass(frozen=True)
 class Flags(Settings):
-    """How long."""
+    """How many epochs."""
 
     epochs: int = flag(300, "epochs of the run", at_least=LAST + AVERAGED + 1)
-    worker: tuple[str, ...] = flag((), "flags of the trainer; the benchmark sets it itself")
+    worker: tuple[str, ...] = flag((), "flags of the trainer; set by the benchmark itself")
 
 
 def worker(argv: list[str]) -> None:

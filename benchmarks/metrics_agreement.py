@@ -1,8 +1,8 @@
 """Whether our statistics agree with muspy's, and what each difference comes from.
 
 On scores and performances drawn from the shared data, as many of each. muspy measures a Music made
-of the very notes of our Score, so that only the definitions differ. Where they do, the row below,
-set in, measures the two again under one convention: theirs in ours, or ours in theirs. So each
+of the very notes of our Score, so that only the definitions differ. Where they do, the indented row
+below measures the two again under one convention: theirs in ours, or ours in theirs. So each
 reason is checked. Prints for each statistic how many pieces are equal to 1e-6, the largest
 difference, and why they differ.
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from crnn_gan import metrics
 from crnn_gan.metrics.measures import Measures, measures
-from crnn_gan.metrics.rhythm import STEPS_A_QUARTER
+from crnn_gan.metrics.rhythm import STEPS_PER_QUARTER
 from crnn_gan.metrics.scale import MEMBERS
 from crnn_gan.metrics.tones import tones
 from pipelines.command_line import parse, run_command
@@ -64,8 +64,8 @@ class Case:
 
     @functools.cached_property
     def music_on_grid(self) -> muspy.Music:
-        """The same notes, rounded to 24 steps a quarter."""
-        return as_music(self.score.quantized(STEPS_A_QUARTER))
+        """The same notes, rounded to 24 steps per quarter."""
+        return as_music(self.score.quantized(STEPS_PER_QUARTER))
 
     @functools.cached_property
     def bars(self) -> Measures:
@@ -83,7 +83,7 @@ class Comparison:
     """Two figures that should be equal.
 
     Attributes:
-      name: of our statistic; set in where it is measured again under one convention.
+      name: of our statistic; indented where it is measured again under one convention.
       ours, theirs: the figures of a piece.
       where: which pieces are compared.
       why: what differs, "" where nothing does.
@@ -97,7 +97,7 @@ class Comparison:
 
 
 def as_music(score: Score) -> muspy.Music:
-    """Makes muspy's object of the notes of a Score, a track a voice and program."""
+    """Makes muspy's object of the notes of a Score, a track per voice and program."""
     tracks: dict[tuple[int, int, bool], list[muspy.Note]] = {}
     for onset, duration, pitch, velocity, track, program, is_drum in score.notes.tolist():
         notes = tracks.setdefault((track, program, is_drum), [])
@@ -120,7 +120,7 @@ def longer(score: Score) -> Score:
 
 def longer_on_grid(case: Case) -> Score:
     """The same on the grid of `groove_consistency`."""
-    return longer(case.score.quantized(STEPS_A_QUARTER))
+    return longer(case.score.quantized(STEPS_PER_QUARTER))
 
 
 def consistency_of_two_modes(case: Case) -> float:
@@ -163,7 +163,7 @@ def empty_measures(case: Case) -> float:
 
 def groove(case: Case) -> float:
     """muspy's groove for the meter of the piece, on our grid."""
-    return muspy.groove_consistency(case.music_on_grid, case.bar_length(STEPS_A_QUARTER))
+    return muspy.groove_consistency(case.music_on_grid, case.bar_length(STEPS_PER_QUARTER))
 
 
 SAME = {
@@ -174,7 +174,7 @@ SAME = {
     "pitch_class_entropy": muspy.pitch_class_entropy,
     "mean_polyphony": muspy.polyphony,
 }
-LATER = "theirs counts a tone in what begins at its end, and one more at the end of the piece"
+LATER = "theirs extends a note into what begins at its end, and adds one at the end of the piece"
 COMPARISONS = (
     *(
         Comparison(name, on_score(getattr(metrics, name)), on_music(theirs))
@@ -202,7 +202,7 @@ COMPARISONS = (
         "polyphony_rate",
         on_score(metrics.polyphony_rate),
         on_music(muspy.polyphony_rate),
-        "theirs asks for more than 2 pitches, though its text says multiple",
+        "theirs asks for more than 2 pitches, though its documentation says multiple",
     ),
     Comparison(
         "  theirs with threshold=1",
@@ -262,7 +262,7 @@ class Tally:
         self.largest = max(self.largest, difference)
 
 
-def draw(folder: Path, pieces: int, chance: np.random.Generator) -> Iterable[Case]:
+def drawn(folder: Path, pieces: int, chance: np.random.Generator) -> Iterable[Case]:
     """Draws MIDI files below a folder, in the order of their names.
 
     Raises:
@@ -286,7 +286,7 @@ def main(argv: list[str]) -> None:
     tallies = [Tally() for _ in COMPARISONS]
     notes, with_drums = 0, 0
     for folder in ("scores", "performances"):
-        for case in draw(Path(flags.path) / folder, flags.pieces // 2, chance):
+        for case in drawn(Path(flags.path) / folder, flags.pieces // 2, chance):
             notes += len(case.score.notes)
             with_drums += bool(case.score.notes["is_drum"].any())
             for comparison, tally in zip(COMPARISONS, tallies, strict=True):
@@ -305,7 +305,7 @@ def main(argv: list[str]) -> None:
 
 
 def print_table(tallies: list[Tally]) -> None:
-    """Prints a row a comparison."""
+    """Prints a row per comparison."""
     print(f"{HEADER[0]:34}{HEADER[1]:>6}{HEADER[2]:>5}{HEADER[3]:>20}  {HEADER[4]}")
     for comparison, tally in zip(COMPARISONS, tallies, strict=True):
         figures = f"{tally.equal:6}{tally.compared:5}{tally.largest:20.2g}"

@@ -3,7 +3,7 @@
 Writes small MIDI files of random notes, no two alike, to a temporary directory; prepares a
 fifth of them, then all, with the command. While that runs it reads from /proc what the main
 process and the largest worker hold in memory. Prints both at each tenth of the reading, while
-the records are written, and at their peak; the files a second; and what a million would
+the records are written, and at their peak; files per second; and what a million would
 take: time in proportion, memory of the main process by the line through the two runs.
 
     python benchmarks/million_files.py [--files=50000] [--workers=2] [--codec=events]
@@ -179,7 +179,7 @@ def main(argv: list[str]) -> None:
         many = prepare_and_look(root / "all", root / "data of all", flags)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "symusic"))
     print(
-        f"{many.files} made-up MIDI files of {flags.notes} notes in the mean, seed "
+        f"{many.files} made-up MIDI files of {flags.notes} notes on average, seed "
         f"{flags.seed}; codec {flags.codec}, {flags.workers} workers, "
         f"{pool.cpu_cores()} CPU cores; source {folder.Source.name}; {versions}"
     )
@@ -193,7 +193,7 @@ def main(argv: list[str]) -> None:
     peak = many.main_peak + slope * (MILLION - many.files)
     print(
         f"a million: {MILLION / rates[1] / 60:.0f} minutes, {peak:.0f} MB in the main process "
-        f"({slope * 2**20:.0f} bytes a file), {many.worker_peak:.0f} MB in a worker, "
+        f"({slope * 2**20:.0f} bytes per file), {many.worker_peak:.0f} MB in a worker, "
         f"{many.prepared_megabytes / many.files * MILLION / 1000:.1f} GB of records and rows and "
         "as much again while they are made"
     )

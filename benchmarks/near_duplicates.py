@@ -3,7 +3,8 @@
 Prints, for thresholds around that of pipelines.preparation.duplicates, how many of the pairs of
 near_duplicate_scores.tsv lie above it (recall), and how many pairs drawn from the scores of
 different groups of piece_groups.tsv, and how many of all pairs of performances of one group
-(false positives); which pieces are then left out; and what a million random sketches take.
+(false positives); which pieces are then skipped; and the time and memory of a million random
+sketches.
 
     python benchmarks/near_duplicates.py --path=../shared/data [--pieces=1000000]
 """
@@ -107,7 +108,9 @@ def main(argv: list[str]) -> None:
     sketches = {path: sketch(score) for path, score in pieces.items()}
     milliseconds = 1e3 * (time.process_time() - begin)
     notes = sum(len(score.notes) for score in pieces.values())
-    print(f"{len(pieces)} files; a sketch takes {2000 * milliseconds / notes:.2f} ms a 2,000 notes")
+    print(
+        f"{len(pieces)} files; a sketch takes {2000 * milliseconds / notes:.2f} ms per 2,000 notes"
+    )
     hashes = {path: np.frombuffer(content, "<u2") for path, content in sketches.items()}
     scores, performances = (
         [path for path in pieces if path.startswith(folder)] for folder in ("scores/", "perf")
@@ -129,7 +132,7 @@ def main(argv: list[str]) -> None:
         found = copies(paths, digests, content, "near")
         other = [pair for pair in found.items() if group[pair[0]] != group[pair[1]]]
         exact = len(copies(paths, digests, content, "exact"))
-        print(f"of {len(paths)} {name} {len(found)} are left out as near copies, {exact} as exact")
+        print(f"of {len(paths)} {name} {len(found)} are near copies, {exact} as exact")
         print("".join(f"  in another group: {a} as {b}\n" for a, b in other), end="")
     if flags.pieces:
         search(flags.pieces, flags.seed)

@@ -1,4 +1,4 @@
-"""What counting reaches: the likelihood of held-out music, which a trained model should beat.
+"""Baselines that count: held-out likelihood that a trained model should beat.
 
 Of tokens, interpolated Witten-Bell n-gram models of orders 1 to `max_order` (I. H. Witten and
 T. C. Bell, The zero-frequency problem, 1991, method C; interpolated as in S. F. Chen and
@@ -8,18 +8,18 @@ J. Goodman, An empirical study of smoothing techniques for language modeling, 19
 
 where c counts in the training pieces, T(h) is how many distinct tokens follow the context h of
 n - 1 tokens, h' is h without its oldest token, and P_0 is uniform over the vocabulary. A context
-that was never seen gives P_{n-1}. Before a piece stand start symbols, which are never predicted;
-all tokens of a piece are scored, the first too.
+that was never seen gives P_{n-1}. Each piece is preceded by start symbols, which are never
+predicted; all tokens of a piece are scored, the first included.
 
-Of rolls of one plane, frame: each key on its own, by how often it is on (marginal), and by how
-often it is on after the frame before had it on, or off (Markov). Half an observation is added to
-each count. Frames 2 to the last are scored, all pieces' together; the marginal counts all frames
-of training. A roll ends with its last note: silent frames after it are not there.
+Of piano rolls of one plane, `frame`: independent keys, each by its marginal probability, and each
+by a first-order Markov chain over frames. Half an observation is added to each count. Frames 2 to
+the last of all pieces are scored; the marginal counts all training frames. A roll ends with its
+last note: it has no trailing silence.
 
     python benchmarks/ngrams.py --data_dir=DIR [--max_order=5] [--split=test]
 
-Prints for each order nats and bits a token, of codec events also bits a second of music; for
-rolls nats and bits a frame. Choose the order on --split=validation.
+Prints for each order nats and bits per token, of codec events also bits per second of music; for
+rolls nats and bits per frame. Choose the order on --split=validation.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ UNSEEN = -1  # The number of all contexts that training does not have.
 
 @dataclasses.dataclass(frozen=True)
 class Flags(Settings):
-    """Of which music, and how long the contexts are."""
+    """Which music, and how long the contexts are."""
 
     data_dir: str = flag(help="directory that pipelines.prepare wrote, of tokens or piano rolls")
     max_order: int = flag(5, "tokens of the longest n-gram", at_least=1)
@@ -54,7 +54,7 @@ class Flags(Settings):
 # Tokens.
 
 
-class Laid(NamedTuple):
+class Concatenated(NamedTuple):
     """Sequences end to end, int64 [token]: the tokens, and the place of each in its sequence."""
 
     tokens: np.ndarray
@@ -86,8 +86,8 @@ def probabilities(
     """
     if max_order < 1:
         raise ValueError(f"max_order is {max_order}; give 1 or more")
-    seen, new = _laid(train, size, "training"), _laid(held_out, size, "held-out")
-    seen_contexts, new_contexts = (np.zeros(len(laid.tokens), np.int64) for laid in (seen, new))
+    seen, new = _concatenated(train, size, "training"), _concatenated(held_out, size, "held-out")
+    seen_contexts, new_contexts = (np.zeros(len(part.tokens), np.int64) for part in (seen, new))
     shorter = np.full(len(new.tokens), 1 / size)
     found = np.empty((max_order, len(new.tokens)))
     for order in range(1, max_order + 1):
@@ -115,7 +115,7 @@ def nats_per_token(
     return -np.log(probabilities(train, held_out, size, max_order)).mean(axis=1)
 
 
-def _laid(sequences: Sequence[np.ndarray], size: int, name: str) -> Laid:
+def _concatenated(sequences: Sequence[np.ndarray], size: int, name: str) -> Concatenated:
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
     if not lengths.sum():
         raise ValueError(f"there are no {name} tokens; give a sequence or more")
@@ -126,7 +126,7 @@ def _laid(sequences: Sequence[np.ndarray], size: int, name: str) -> Laid:
             f"give integers of 0 to {size - 1}"
         )
     places = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return Laid(tokens.astype(np.int64), places)
+    return Concatenated(tokens.astype(np.int64), places)
 
 
 def _numbers(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -142,14 +142,14 @@ def _numbers(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 class FrameNats(NamedTuple):
-    """Nats a frame, the sum over its keys, of frames 2 to the last."""
+    """Nats per frame, the sum over its keys, of frames 2 to the last."""
 
     marginal: float
     markov: float
 
 
 def nats_per_frame(train: Sequence[np.ndarray], held_out: Sequence[np.ndarray]) -> FrameNats:
-    """Gives what each key's own marginal and first-order Markov chain reach.
+    """Gives the nats of each key's marginal and of its first-order Markov chain.
 
     Args:
       train, held_out: [piece] of bool [frame, key].
@@ -205,8 +205,8 @@ def print_orders(flags: Flags, train: Pieces, held_out: Pieces) -> None:
     seconds = music_seconds(flags.data_dir, held_out)
     found = nats_per_token(train.arrays, held_out.arrays, size, flags.max_order)
     print(f"vocabulary of {size}" + (f"; {seconds:,.0f} s are scored" if seconds else ""))
-    print(f"{'order':>8}{'nats a token':>16}{'bits a token':>16}", end="")
-    print(f"{'bits a second':>16}" if seconds else "")
+    print(f"{'order':>8}{'nats per token':>16}{'bits per token':>16}", end="")
+    print(f"{'bits per second':>16}" if seconds else "")
     for order, nats in enumerate(found, 1):
         bits = nats / np.log(2)
         last = f"{bits * tokens / seconds:16.2f}" if seconds else ""
@@ -215,7 +215,7 @@ def print_orders(flags: Flags, train: Pieces, held_out: Pieces) -> None:
 
 def print_chains(train: Pieces, held_out: Pieces) -> None:
     """Prints a row for each model of the keys."""
-    print(f"{'keys':>8}{'nats a frame':>16}{'bits a frame':>16}")
+    print(f"{'keys':>8}{'nats per frame':>16}{'bits per frame':>16}")
     rolls = ([roll[:, :, 0] > 0 for roll in pieces.arrays] for pieces in (train, held_out))
     for name, nats in nats_per_frame(*rolls)._asdict().items():
         print(f"{name:>8}{nats:16.4f}{nats / np.log(2):16.4f}")

@@ -89,7 +89,7 @@ def with_pitches(score: Score, pitches: np.ndarray) -> Score:
 
 
 def changed(score: Score, share: float, draw: np.random.Generator) -> Score:
-    """Moves a share of the notes by up to five half tones."""
+    """Moves a share of the notes by up to five semitones."""
     moved = draw.integers(1, 6, len(score.notes)) * draw.choice([-1, 1], len(score.notes))
     moved *= draw.random(len(score.notes)) < share
     return with_pitches(score, score.notes["pitch"] + moved)

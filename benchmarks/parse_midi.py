@@ -44,7 +44,7 @@ EVERY |= {"mido": 10, "merged": 10, "music21": 100}
 
 @dataclasses.dataclass(frozen=True)
 class Flags(Settings):
-    """What to read."""
+    """Which files."""
 
     path: str = flag("../shared/data", "folder of MIDI files, searched to any depth")
     files: int = flag(500, "files to read, evenly spaced among all", at_least=1)
@@ -128,7 +128,7 @@ def ratio(seconds: dict[str, dict[Path, float]], rival: str, name: str) -> float
 
 
 def readable(folder: Path, count: int) -> list[Path]:
-    """Draws files evenly from those of a folder that every reader should manage."""
+    """Gives evenly spaced files of a folder that every reader should manage."""
     found = [path for path in sorted(folder.rglob("*.mid")) if "nasty_midi" not in path.parts]
     if not found:
         raise ValueError(f"there is no .mid file in {folder}; give --path=DIR")

@@ -1,11 +1,11 @@
-"""How many files a second `pipelines.prepare` makes records of, and what a second worker adds.
+"""Files per second of `pipelines.prepare`, and the speed-up by a second worker.
 
 Prepares the MIDI files of some folders as one collection with 1, 2, ... workers, in turns,
 so that a machine which slows down meanwhile slows all of them. A run counts from the listing
 of the files, each of which is read and hashed, to the manifest: the start of the worker
 processes, hashes, CRCs and flushes to disk included, the import of the main process not; nor,
-without --card, the drawing of the data card, which takes as long for two files as for all.
-Prints for each number of workers the files a second of the median and of the best run and
+without --card, the writing of the data card, which takes as long for two files as for all.
+Prints for each number of workers the files per second of the median and of the best run and
 their ratio to one worker, and whether all runs wrote the same bytes.
 
     python benchmarks/prepare_throughput.py [--codec=events] [--copies=4]

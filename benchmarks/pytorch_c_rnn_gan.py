@@ -9,12 +9,12 @@ from torch import nn
 
 
 class Generator(nn.Module):
-    """Noise [batch, time, features] -> music of the same shape, each step hearing the last."""
+    """Noise [batch, time, features] -> music of that shape; a step sees the output of the last."""
 
     def __init__(self, features: int, hidden: int, layers: int, dropout: float):
         super().__init__()
         self.features, self.layers = features, layers
-        self.hear = nn.Linear(2 * features, hidden)
+        self.input_layer = nn.Linear(2 * features, hidden)
         self.cells = nn.ModuleList(nn.LSTMCell(hidden, hidden) for _ in range(layers))
         self.out = nn.Linear(hidden, features)
         self.dropout = nn.Dropout(dropout)
@@ -25,7 +25,7 @@ class Generator(nn.Module):
         states: list[Any] = [None] * self.layers
         steps = []
         for x in noise.unbind(1):
-            x = torch.relu(self.hear(torch.cat([x, y], 1)))
+            x = torch.relu(self.input_layer(torch.cat([x, y], 1)))
             for k, cell in enumerate(self.cells):
                 states[k] = cell(x, states[k])
                 x = self.dropout(states[k][0])
@@ -37,7 +37,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Music [batch, time, features] -> probabilities [batch] that it is real.
 
-    Two stacks, one in each direction; or, with `bidirectional`, one whose upper layers hear
+    Two stacks, one in each direction; or, with `bidirectional`, one whose upper layers read
     both directions of the layer below.
     """
 

@@ -1,7 +1,7 @@
 """What every codec gives back of real music: notes, times, velocities, pedal, texts.
 
-Each file is encoded and decoded. Drums are left out, and a key holds one note at a time: of a
-unison the longest, and one that is struck again while it sounds ends there. Then a note is
+Each file is encoded and decoded. Drums are ignored, and a pitch holds one note at a time: of
+a unison the longest, and a note ends where its pitch has a new onset. Then a note is
 back where a decoded one of its pitch is the nearest to it, it is the nearest to that one, and
 they begin within half a second or, where the codec counts in note values, a quarter.
 
@@ -16,7 +16,7 @@ they begin within half a second or, where the codec counts in note values, a qua
 
 Note values are compared at the tempo of the piece, because such a codec keeps none. For them
 a second table says of how many files, rounded to the codec's grid beforehand, all notes come
-back exactly (onset, length and pitch; one note at a time a key; within the codec's pitches),
+back exactly (onset, length and pitch; one note at a time per pitch; within the codec's pitches),
 and of how many notes.
 
 A third says of how many tunes of ABC `abc_text --headers=whole` gives back each character.
@@ -57,7 +57,7 @@ MORE_SETTINGS: tuple[dict[str, Any], ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Flags(Settings):
-    """What to read."""
+    """Which collections."""
 
     data: str = flag("../shared/data", "folder that holds the collections")
     collections: tuple[str, ...] = flag(
@@ -117,8 +117,8 @@ class Tally:
         return np.concatenate([np.zeros(0), *self.errors[name]])
 
 
-def strikes(score: Score) -> np.ndarray:
-    """Gives [note] without drums, one at a time a key."""
+def monophonic_by_pitch(score: Score) -> np.ndarray:
+    """Gives [note] without drums, one at a time per pitch."""
     notes = score.notes[~score.notes["is_drum"]]
     order, length = one_at_a_time(
         notes["onset"], notes["onset"] + notes["duration"], notes["pitch"]
@@ -152,7 +152,7 @@ def matched(
 
 def compare(score: Score, back: Score, grid: Grid, tally: Tally) -> None:
     """Adds what came back of one piece."""
-    notes, notes_back = strikes(score), strikes(back)
+    notes, notes_back = monophonic_by_pitch(score), monophonic_by_pitch(back)
     onset, end = notes["onset"], notes["onset"] + notes["duration"]
     onset_back = notes_back["onset"].astype(np.float64)
     end_back = onset_back + notes_back["duration"]
@@ -199,7 +199,7 @@ def compare_pedal(score: Score, back: Score, tally: Tally) -> None:
 
 def on_keys(score: Score, codec: Codec) -> list[tuple[int, int, int]]:
     """Gives (onset from the first, duration, pitch) of the notes within the codec's pitches."""
-    notes, low = strikes(score), getattr(codec, "lowest_pitch", 0)
+    notes, low = monophonic_by_pitch(score), getattr(codec, "lowest_pitch", 0)
     pitch = notes["pitch"].astype(np.int64)
     notes = notes[(pitch >= low) & (pitch < low + getattr(codec, "pitches", 128))]
     onset = notes["onset"] - notes["onset"].min(initial=2**40)
@@ -260,7 +260,7 @@ HEAD += f"{'veloc':>6}{'most':>6}{'pedal':>7}"
 
 
 def readable(folder: Path, count: int) -> Iterable[Score]:
-    """Reads files drawn evenly from those of a folder."""
+    """Reads evenly spaced files of a folder."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".mid", ".midi"))
     if not found:
         raise ValueError(f"there is no MIDI file in {folder}; give --data=DIR --collections=DIR")
@@ -333,7 +333,7 @@ def main(argv: list[str]) -> None:
     codecs.sort(key=lambda codec: (codec.name, json.dumps(codec.to_json())))
     with_notes = [codec for codec in codecs if isinstance(codec, NoteCodec)]
     without = sorted({codec.name for codec in codecs if not isinstance(codec, NoteCodec)})
-    print(f"give no notes, and are not in the tables: {', '.join(without) or 'none'}")
+    print(f"skipped, since they give no notes: {', '.join(without) or 'none'}")
     for name in flags.collections:
         measure(Path(flags.data) / name, flags.files, with_notes)
     if "abc_text" in codec_names():

@@ -1,13 +1,13 @@
 """How exactly and how much faster figures about two sets are those of well-kept libraries.
 
-On windows of 100 tones of real pieces, split into two halves by a seed, on all statistics. Prints:
+On windows of 100 notes of real pieces, split into two halves by a seed, on all statistics. Prints:
 overlap of distances against scipy's gaussian_kde integrated by quad, and the figures of MGEval's
 own code (area from the smallest to the largest distance; entropy of two densities that are read on
 two grids); precision, recall, density and coverage against scikit-learn's NearestNeighbors;
 Fréchet distance against scipy's sqrtm; BLEU and Self-BLEU against NLTK; for the first and the
-last the ratios of processor time. Then how real music stands to real music with fewer and fewer
-pieces, what Ledoit-Wolf shrinkage would make of the Fréchet distance of those, and the seconds
-that all figures of 1,000 against 1,000 pieces take.
+last the ratios of processor time. Then the figures of real music against real music for fewer and
+fewer pieces, the Fréchet distance of those with Ledoit-Wolf shrinkage, and the seconds that all
+figures of 1,000 against 1,000 pieces take.
 
     python benchmarks/set_distance_agreement.py --path=../shared/data/scores/piano-midi.de
 """
@@ -54,13 +54,13 @@ try:
 except ImportError as error:
     sys.exit(f"error: {error}; run/setup.sh compare installs it")
 
-TONES = 100
+NOTES = 100
 MANY = 1000  # Pieces of the timed sets.
 
 
 @dataclasses.dataclass(frozen=True)
 class Flags(Settings):
-    """What to read."""
+    """Which files."""
 
     path: str = flag(
         "../shared/data/scores/piano-midi.de", "folder of MIDI files, searched to any depth"
@@ -70,10 +70,10 @@ class Flags(Settings):
 
 
 def window(score: Score, chance: np.random.Generator) -> Score:
-    """Gives a window of about 100 tones of a piece: chords stay whole."""
+    """Gives a window of about 100 notes of a piece: chords stay whole."""
     onset = np.append(score.notes["onset"], score.length_ticks)
-    first = int(chance.integers(max(len(score.notes) - TONES, 0) + 1))
-    last = min(first + TONES, len(score.notes))
+    first = int(chance.integers(max(len(score.notes) - NOTES, 0) + 1))
+    last = min(first + NOTES, len(score.notes))
     return score.crop(int(onset[first]), max(int(onset[last]), int(onset[first]) + 1))
 
 
@@ -115,7 +115,7 @@ def overlap_of_mgeval(intra: np.ndarray, inter: np.ndarray) -> tuple[float, floa
 
 
 def compare_overlaps(first: np.ndarray, second: np.ndarray) -> None:
-    """Prints a line a statistic: ours, by quad, MGEval's code; and the largest differences."""
+    """Prints a line per statistic: ours, by quad, MGEval's code; and the largest differences."""
     print("\noverlap of distances        area: ours  by quad   MGEval    KL: ours  by sum   MGEval")
     ours_seconds = mgeval_seconds = 0.0
     differences = []
@@ -126,9 +126,7 @@ def compare_overlaps(first: np.ndarray, second: np.ndarray) -> None:
         ours_seconds += seconds
         intra, inter = np.repeat(pdist(generated), 2), cdist(generated, real).ravel()
         if found.area is None or found.divergence is None or np.ptp(intra) * np.ptp(inter) == 0:
-            print(
-                f"{statistic.name:28} {found.area} {found.divergence} {found.reason}; not for scipy"
-            )
+            print(f"{statistic.name:28} {found.area} {found.divergence} {found.reason}; skipped")
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # quad warns where a density is narrow.
@@ -320,7 +318,7 @@ def main(argv: list[str]) -> None:
     first, second = rows(scores[:half]), rows(scores[half:])
     packages = ("numpy", "scipy", "scikit-learn", "nltk")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
-    print(f"{len(scores)} pieces of {flags.path}, a window of {TONES} tones each, in halves")
+    print(f"{len(scores)} pieces of {flags.path}, a window of {NOTES} notes each, in halves")
     print(f"seed {flags.seed}; {versions}")
     compare_overlaps(first, second)
     compare_neighbours(first, second)

@@ -13,7 +13,7 @@ from crnn_gan.metrics.measures import Measures, measures
 from crnn_gan.metrics.tones import end_tick, tones
 from pipelines.score import Score
 
-STEPS_A_QUARTER = 24  # muspy's default resolution.
+STEPS_PER_QUARTER = 24  # muspy's default resolution.
 
 
 def note_count(score: Score) -> float:
@@ -104,7 +104,7 @@ def groove_consistency(score: Score) -> float:
     end = max(int(_steps(end_tick(played), score.ticks_per_quarter)), int(onsets[-1]) + 1)
     meters = score.meters.copy()
     meters["tick"] = _steps(meters["tick"], score.ticks_per_quarter)
-    bars = Measures.of(meters, STEPS_A_QUARTER)
+    bars = Measures.of(meters, STEPS_PER_QUARTER)
     section = bars.section(onsets)
     steps = -(-bars.numerators // bars.denominators)  # Of a bar, rounded up.
     # Where each section begins, and where the music ends: numbers of bars.
@@ -131,5 +131,5 @@ def _sounding(score: Score) -> tuple[np.ndarray, np.ndarray]:
 
 def _steps(ticks: np.ndarray | int, ticks_per_quarter: int) -> np.ndarray:
     """Rounds ticks to the grid, halves up."""
-    doubled = 2 * np.asarray(ticks) * STEPS_A_QUARTER
+    doubled = 2 * np.asarray(ticks) * STEPS_PER_QUARTER
     return (doubled + ticks_per_quarter) // (2 * ticks_per_quarter)
