@@ -1,4 +1,7 @@
-"""Statistics of a Score, one function each, and the row of them that is used everywhere."""
+"""Statistics of a Score, one function each, and the table of all of them.
+
+A tone is a note with a pitch: drums have none.
+"""
 
 from __future__ import annotations
 
@@ -37,18 +40,17 @@ from crnn_gan.metrics.scale import scale_consistency
 from crnn_gan.metrics.texture import mean_polyphony, polyphony_rate
 from pipelines.score import Score
 
-THE_PAPERS = "the paper's"  # The group that C-RNN-GAN's paper and its reference code have.
+THE_PAPERS = "the paper's"  # Group: those that C-RNN-GAN's paper and its reference code compute.
 
 
 @dataclasses.dataclass(frozen=True)
 class Statistic(Documented):
-    """A statistic of a piece.
+    """A statistic of a piece, one number.
 
     Attributes:
-      function: Score -> float; total: no piece gives NaN or infinity. Those of the paper take
-        `as_coded` too.
-      group: what it is about: "the paper's", "pitch", "rhythm", "texture", "expression".
-      unit: in words, "" for a plain number.
+      function: Score -> float, finite for every Score. Those of the paper take `as_coded` too.
+      group: "the paper's", "pitch", "rhythm", "texture", "expression".
+      unit: unit in words, "" where it has none.
     """
 
     group: str
@@ -59,19 +61,19 @@ STATISTICS: tuple[Statistic, ...] = (  # In the order of every row, table and ch
     Statistic(polyphony, THE_PAPERS, "share"),
     Statistic(scale_consistency, THE_PAPERS, "share"),
     Statistic(repetitions, THE_PAPERS, "pairs"),
-    Statistic(tone_span, THE_PAPERS, "half tones"),
+    Statistic(tone_span, THE_PAPERS, "semitones"),
     Statistic(unique_tones, THE_PAPERS, "pitches"),
     Statistic(intensity_span, THE_PAPERS, "velocity"),
     Statistic(pitch_classes_used, "pitch", "pitch classes"),
     Statistic(pitch_entropy, "pitch", "bits"),
     Statistic(pitch_class_entropy, "pitch", "bits"),
     Statistic(mean_pitch, "pitch", "MIDI key number"),
-    Statistic(mean_pitch_interval, "pitch", "half tones"),
+    Statistic(mean_pitch_interval, "pitch", "semitones"),
     Statistic(key_obedience, "pitch", "share"),
     Statistic(key_clarity, "pitch", "correlation"),
     Statistic(note_count, "rhythm", "tones"),
-    Statistic(notes_per_second, "rhythm", "tones a second"),
-    Statistic(notes_per_quarter, "rhythm", "tones a quarter"),
+    Statistic(notes_per_second, "rhythm", "tones per second"),
+    Statistic(notes_per_quarter, "rhythm", "tones per quarter"),
     Statistic(mean_inter_onset_interval, "rhythm", "seconds"),
     Statistic(mean_note_length, "rhythm", "quarters"),
     Statistic(empty_beat_rate, "rhythm", "share"),
@@ -82,17 +84,17 @@ STATISTICS: tuple[Statistic, ...] = (  # In the order of every row, table and ch
     Statistic(mean_velocity, "expression", "velocity"),
     Statistic(velocity_standard_deviation, "expression", "velocity"),
     Statistic(pedal_share, "expression", "share"),
-    Statistic(pedal_changes_per_second, "expression", "changes a second"),
+    Statistic(pedal_changes_per_second, "expression", "changes per second"),
 )
 
 
 def statistics(score: Score, as_coded: bool = False) -> dict[str, float]:
-    """Gives the row of statistics of a piece: {name: value}, in the order of `STATISTICS`.
+    """Computes all statistics of a piece: {name: value}, in the order of `STATISTICS`.
 
     Args:
-      score: any piece; an empty one has 0 everywhere, none ever has NaN.
-      as_coded: what the reference code of C-RNN-GAN computes, not what its paper says; it has
-        the paper's statistics alone.
+      score: any piece; all statistics of an empty one are 0.
+      as_coded: compute the paper's statistics alone, as the reference code of C-RNN-GAN does,
+        which differs from its paper.
     """
     if not as_coded:
         return {statistic.name: statistic.function(score) for statistic in STATISTICS}

@@ -1,7 +1,7 @@
-"""Bands: where real music lies in each statistic, and whether generated music does too.
+"""Bands: the range of each statistic in real music, its 5th to 95th percentile.
 
-Repetitions, unique tones and both spans grow with a piece: make the bands from real windows
-of as many tones as the generated pieces have, on the same grid (through the same codec).
+Repetitions, unique tones and both spans grow with the length of a piece: compute the bands over
+real windows of as many tones as the generated pieces have, on the same grid (the same codec).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HEADER = ("statistic", "generated", "real", "real 5 % .. 95 %", "")
 
 @dataclasses.dataclass(frozen=True)
 class Band:
-    """Where real windows lie in one statistic, in its unit.
+    """Distribution of one statistic over real windows, in its unit.
 
     Attributes:
       mean: the mean.
@@ -40,7 +40,7 @@ def bands(scores: Sequence[Score], as_coded: bool = False) -> dict[str, Band]:
       ValueError: there is no window.
     """
     if not scores:
-        raise ValueError("bands need real windows to be made from; none was given")
+        raise ValueError("bands are computed over real windows; none was given")
     rows = [statistics(score, as_coded) for score in scores]
     return {name: band([row[name] for row in rows]) for name in rows[0]}
 
@@ -52,29 +52,32 @@ def band(values: Sequence[float]) -> Band:
 
 
 def to_json(bands: Mapping[str, Band]) -> dict[str, dict[str, float]]:
-    """Gives the bands as plain JSON values, as they stand in a run's bands.json."""
+    """Converts bands to plain JSON values, the content of a run's bands.json."""
     return {name: dataclasses.asdict(band) for name, band in bands.items()}
 
 
 def from_json(values: Mapping[str, Any]) -> dict[str, Band]:
-    """Reads what `to_json` gave.
+    """Converts the values of `to_json` back.
 
     Raises:
-      ValueError: it is something else.
+      ValueError: they are not bands.
     """
     try:
         return {name: Band(**fields) for name, fields in values.items()}
     except (TypeError, AttributeError) as error:
         raise ValueError(
-            f"these are no bands ({error}); each is a name with mean, low, median and high"
+            f"not bands ({error}); give an object with mean, low, median and high per statistic"
         ) from None
 
 
 def mean_statistics(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Gives the mean of each statistic over the rows of some pieces.
+    """Averages each statistic over pieces.
+
+    Args:
+      rows: {name: value} of each piece.
 
     Raises:
-      ValueError: there is no row.
+      ValueError: there is no piece.
     """
     if not rows:
         raise ValueError("the mean of statistics needs pieces; none was given")
@@ -84,15 +87,15 @@ def mean_statistics(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def outside(
     statistics: Mapping[str, float], bands: Mapping[str, Band], factor: float = 1.0
 ) -> list[str]:
-    """Says in words which statistics lie outside the band of real music.
+    """Describes the statistics that lie outside the band of real music.
 
     Args:
-      statistics: {name: value}; names without a band are passed over.
+      statistics: {name: value}; names without a band are ignored.
       bands: the bands of real music.
-      factor: how far outside still passes: from low / factor to high * factor. 1 is the band.
+      factor: widens the band to low / factor .. high * factor.
 
     Returns:
-      One sentence a statistic, without a full stop, in the order of `statistics`.
+      One sentence per statistic, without a full stop, in the order of `statistics`.
     """
     sentences = []
     for name, value in statistics.items():
@@ -108,21 +111,21 @@ def outside(
 
 
 def side(value: float, band: Band, factor: float = 1.0) -> str:
-    """Gives "below" or "above" a band that is widened by a factor, "" within it."""
+    """Gives "below" or "above" the band, widened by a factor; "" inside it."""
     if value < band.low / factor:
         return "below"
     return "above" if value > band.high * factor else ""
 
 
 def table(rows: Sequence[Mapping[str, float]], bands: Mapping[str, Band]) -> str:
-    """Lays the means of generated pieces beside the bands, as aligned plain text.
+    """Compares the means of generated pieces with the bands, as aligned plain text.
 
     Args:
       rows: the statistics of each generated piece.
       bands: the bands of real music.
 
     Returns:
-      A line of headings and one a statistic: generated mean, real mean, band, inside or not.
+      A header line and one per statistic: generated mean, real mean, band, inside or not.
 
     Raises:
       ValueError: there is no row.
@@ -132,8 +135,9 @@ def table(rows: Sequence[Mapping[str, float]], bands: Mapping[str, Band]) -> str
     for name, band in bands.items():
         where = side(means[name], band)
         span = f"{number(band.low)} .. {number(band.high)}"
-        verdict = where or "inside"
-        lines.append((in_words(name), number(means[name]), number(band.mean), span, verdict))
+        lines.append(
+            (in_words(name), number(means[name]), number(band.mean), span, where or "inside")
+        )
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
     return "\n".join(_aligned(line, widths).rstrip() for line in lines)
 
@@ -145,12 +149,12 @@ def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def in_words(name: str) -> str:
-    """Gives the name of a statistic as people read it."""
+    """Gives the name of a statistic with spaces for underscores."""
     return name.replace("_", " ")
 
 
 def number(value: float) -> str:
-    """Writes a number with as many decimals as it needs beside its neighbours: 0.71, 21.3, 107."""
+    """Formats a number with about three significant digits: 0.71, 21.3, 107."""
     decimals = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     text = f"{value:.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

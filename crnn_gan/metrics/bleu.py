@@ -2,11 +2,11 @@
 
 BLEU: Papineni et al. 2002, "BLEU: a method for automatic evaluation of machine translation".
 Self-BLEU: Zhu et al. 2018, "Texygen" (arXiv 1802.01886): each piece against all others of its
-set, high where there is little variety. A BLEU says nothing without its conventions: print
+set, high where diversity is low. A BLEU cannot be compared without its conventions: print
 `bleu_name` or `self_bleu_name` with it.
 
-All n-grams of all pieces are numbered and counted together; what a piece is allowed of an
-n-gram, its largest count in another piece, comes from the two largest counts of each n-gram.
+All n-grams of all pieces are numbered and counted together; the clipped count of an n-gram in
+Self-BLEU, its largest count in another piece, comes from the two largest counts of each n-gram.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from crnn_gan.metrics.tones import tones
 from pipelines.score import Score
 
 Smoothing = Literal["none", "method1", "method4"]
-PITCHES = "pitches in order of onset"  # What `pitch_tokens` gives, in the name of a figure.
+PITCHES = "pitches in order of onset"  # The tokens of `pitch_tokens`, for `bleu_name`.
 NO_LENGTH = 2**60  # Further from any length than any other.
 
 
 def pitch_tokens(score: Score) -> np.ndarray:
-    """Gives int64 [tone], the pitches in order of onset, low to high in a chord, no drums."""
+    """Gives the pitches in order of onset, low to high in a chord, no drums: int64 [tone]."""
     return tones(score)["pitch"].astype(np.int64)
 
 
@@ -36,7 +36,7 @@ def bleu(
     n: int = 4,
     smoothing: Smoothing = "method1",
 ) -> Value:
-    """Gives the mean of `sentence_bleu`, 0..1, or the reason why there is none."""
+    """Gives the mean of `sentence_bleu`, 0..1, or the reason why it is undefined."""
     if min(len(generated), len(references)) == 0:
         return Value(
             None,
@@ -47,7 +47,7 @@ def bleu(
 
 
 def self_bleu(pieces: Sequence[Any], n: int = 4, smoothing: Smoothing = "method1") -> Value:
-    """Gives the mean of `sentence_self_bleu`, 0..1, or the reason why there is none."""
+    """Gives the mean of `sentence_self_bleu`, 0..1, or the reason why it is undefined."""
     if len(pieces) < 2:
         return Value(None, f"too few pieces: {len(pieces)}, needs 2 or more")
     return Value(float(sentence_self_bleu(pieces, n, smoothing).mean()))
@@ -59,18 +59,18 @@ def bleu_name(
     """Gives the full name of `bleu`: every convention it depends on.
 
     Args:
-      references: how many there are, the same for each piece.
+      references: number of references per piece.
       n: tokens of the longest n-gram.
-      smoothing: of `sentence_bleu`.
+      smoothing: as in `sentence_bleu`.
       tokens: what a token is, in words.
     """
-    return f"BLEU-{n} ({tokens}, {references} references a piece, {_conventions(smoothing)})"
+    return f"BLEU-{n} ({tokens}, {references} references per piece, {_conventions(smoothing)})"
 
 
 def self_bleu_name(
     pieces: int, n: int = 4, smoothing: Smoothing = "method1", tokens: str = PITCHES
 ) -> str:
-    """Gives the full name of `self_bleu` of as many pieces; the rest as `bleu_name`."""
+    """Gives the full name of `self_bleu` of a set of pieces; other arguments as `bleu_name`."""
     others = f"each piece against the {pieces - 1} others"
     return f"Self-BLEU-{n} ({tokens}, {others}, {_conventions(smoothing)})"
 
@@ -88,19 +88,19 @@ def sentence_bleu(
     shorter; 0 for a piece that shares no token with any reference, and for one of no token. An
     order without a match counts 0 with "none" (NLTK: 2e-308), a match of 0.1 with "method1",
     ln(tokens) / (5 * 2^i) matches with "method4", for the i-th such order (Chen & Cherry
-    2014; NLTK's code). With "method4" such orders of a piece of one token are left out.
+    2014; NLTK's code). With "method4" such orders of a piece of one token are skipped.
 
     Args:
-      generated: integers [token], a sequence a piece; an empty one is allowed.
+      generated: integers [token] per piece; an empty one is allowed.
       references: integers [token] each, at least one.
       n: tokens of the longest n-gram, at least 1.
-      smoothing: what an order without a match counts.
+      smoothing: count of an order without a match.
 
     Returns:
       float64 [piece], 0..1.
 
     Raises:
-      ValueError: a sequence is no row of integers, there is no reference, or n or smoothing is
+      ValueError: a sequence is not [token] of integers, there is no reference, or n or smoothing is
         out of range.
     """
     _check(n, smoothing)
@@ -124,7 +124,7 @@ def sentence_self_bleu(
     """Gives the BLEU of each piece against all others of the set.
 
     Args:
-      pieces: integers [token], a sequence a piece, at least two.
+      pieces: integers [token] per piece, at least two.
       n, smoothing: as in `sentence_bleu`.
 
     Returns:
@@ -158,10 +158,10 @@ def _conventions(smoothing: Smoothing) -> str:
 
 def _check(n: int, smoothing: str) -> None:
     if n < 1:
-        raise ValueError(f"BLEU-{n} is not known; give n of 1 or more")
+        raise ValueError(f"BLEU-{n} is undefined; give n of 1 or more")
     if smoothing not in get_args(Smoothing):
         raise ValueError(
-            f"smoothing {smoothing!r} is not known; give one of {', '.join(get_args(Smoothing))}"
+            f"smoothing {smoothing!r} is unknown; give one of {', '.join(get_args(Smoothing))}"
         )
 
 
@@ -172,7 +172,7 @@ def _sequences(sequences: Sequence[Any]) -> tuple[list[np.ndarray], np.ndarray]:
         if array.ndim != 1 or not (np.issubdtype(array.dtype, np.integer) or array.size == 0):
             raise ValueError(
                 f"tokens of shape {array.shape} and dtype {array.dtype} cannot be counted; "
-                "give a row of integers a piece"
+                "give integers [token] per piece"
             )
     lengths = np.array([len(array) for array in arrays], np.int64)
     return [array.astype(np.int64) for array in arrays], lengths
@@ -184,8 +184,8 @@ def _counted_ngrams(
     """Counts the n-grams of each order from 1 to n.
 
     Yields:
-      For each order int64 [pair] thrice, a row for each n-gram in each sequence that has it,
-      sorted by n-gram: the sequence, the n-gram (numbered from 0 without gaps), how often.
+      Per order three arrays int64 [pair], one pair per n-gram and sequence that has it, sorted by
+      n-gram: the sequence, the n-gram (numbered from 0 without gaps), its count.
     """
     _, token = np.unique(np.concatenate(sequences), return_inverse=True)
     sequence = np.repeat(np.arange(len(sequences)), lengths)
@@ -231,13 +231,13 @@ def _closer(lengths: np.ndarray, below: np.ndarray, above: np.ndarray) -> np.nda
 def _scores(
     matches: np.ndarray, lengths: np.ndarray, closest: np.ndarray, smoothing: Smoothing
 ) -> np.ndarray:
-    """Makes BLEU of what was counted.
+    """Computes BLEU from the counts of matches.
 
     Args:
       matches: float64 [order, piece].
       lengths: int64 [piece], tokens.
       closest: int64 [piece], tokens of the reference of the closest length.
-      smoothing: of `sentence_bleu`.
+      smoothing: as in `sentence_bleu`.
 
     Returns:
       float64 [piece].
@@ -250,7 +250,7 @@ def _scores(
         matches = np.where(is_zero, 0.1, matches)
     elif smoothing == "method4":
         smoothed = np.log(tokens) / (5 * 2.0 ** np.cumsum(is_zero, axis=0))
-        # One token has ln(1) = 0: NLTK leaves such orders out of the sum, which is a 1 here.
+        # One token has ln(1) = 0: NLTK skips such orders in the sum, which is a 1 here.
         matches = np.where(is_zero, np.where(tokens > 1, smoothed, ngrams), matches)
     with np.errstate(divide="ignore"):  # The logarithm of 0, which makes the BLEU 0.
         mean_log = np.log(matches / ngrams).mean(axis=0)

@@ -1,4 +1,4 @@
-"""Distances within and between two sets of pieces, and how far their densities overlap (MGEval).
+"""Overlap of the intra-set and inter-set distances of two sets of pieces (MGEval).
 
 Yang & Lerch 2018, "On the evaluation of generative models in music" (Neural Computing and
 Applications): for each feature the Euclidean distances from each generated piece to each other
@@ -25,12 +25,12 @@ ROUNDING = 1e-12  # Distances of features up to 1 that differ by less are equal.
 
 @dataclasses.dataclass(frozen=True)
 class Overlap:
-    """How far two densities of distances agree (Yang & Lerch 2018).
+    """Agreement of the intra-set and inter-set densities of distances (Yang & Lerch 2018).
 
     Attributes:
-      area: overlap area, 0 (nothing in common) to 1 (equal); None where it has no meaning.
-      divergence: KL(intra || inter), nats; None where it has no meaning or is infinite.
-      reason: why a figure is None, in words; "" where both are there.
+      area: overlap area, 0 (disjoint) to 1 (equal); None where it is undefined.
+      divergence: KL(intra || inter), nats; None where it is undefined or infinite.
+      reason: why a value is None; "" where neither is.
     """
 
     area: float | None
@@ -41,12 +41,12 @@ class Overlap:
 def overlap(generated: Any, real: Any) -> Overlap:
     """Compares the distances among generated pieces with those from generated to real ones.
 
-    The kernels are scipy's gaussian_kde (Scott's rule; each intra-set distance counts twice,
-    as in the protocol). Both densities stand on one grid: 32,768 points from the smallest to
-    the largest distance of both sets and 5 of the larger bandwidth beyond; a bandwidth is
-    at least 2 steps of it. The area is the sum of the smaller density. In the divergence the
-    inter-set density is (1 - 1e-6) times itself plus 1e-6 spread evenly over the grid, so that
-    it is finite where no inter-set distance lies.
+    The kernels are scipy's gaussian_kde (Scott's rule; each intra-set distance counts twice, as in
+    the protocol). Both densities are evaluated on one grid: 32,768 points from the smallest to the
+    largest distance of both sets and 5 of the larger bandwidth beyond; a bandwidth is at least 2
+    steps of it. The area is the sum of the smaller density. In the divergence the inter-set density
+    is (1 - 1e-6) times itself plus 1e-6 spread evenly over the grid, so that it is finite where no
+    inter-set distance lies.
 
     Where the distances of a set are all equal, as those of a collapsed generator are, they are
     a point mass and have no bandwidth. Then the area is the share of the other set's
@@ -55,16 +55,16 @@ def overlap(generated: Any, real: Any) -> Overlap:
     infinite, which is None with a reason.
 
     Args:
-      generated: numbers [piece, feature]; a histogram is a row of its bins.
+      generated: numbers [piece, feature]; of a histogram, its bins.
       real: numbers [window, feature].
 
     Returns:
       None twice and the reason for fewer than 3 generated pieces (two have one distance, which
-      is no density), no real window, or numbers that are not finite. Memory: 8 bytes a
-      pair of pieces, a few times.
+      is no density), no real window, or numbers that are not finite. Memory: a few times 8
+      bytes per pair of pieces.
 
     Raises:
-      ValueError: the two are no tables of the same features.
+      ValueError: they are not two tables of the same features.
     """
     generated, real = as_feature_sets(generated, real)
     reason = reason_against(generated, real, least_generated=3, least_real=1)
@@ -91,18 +91,18 @@ def overlap(generated: Any, real: Any) -> Overlap:
 
 
 def scott_bandwidth(distances: np.ndarray, count: int) -> float:
-    """Gives the bandwidth that scipy's gaussian_kde has for as many distances.
+    """Gives the bandwidth of Scott's rule, as scipy's gaussian_kde computes it.
 
     Args:
       distances: float64 [distance].
-      count: how many they stand for, at least 2.
+      count: number of distances that they represent, at least 2.
     """
     deviation = float(distances.std()) * (count / (count - 1)) ** 0.5
     return deviation * count**-0.2
 
 
 def density_on_grid(distances: np.ndarray, grid: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Gives a Gaussian kernel density of distances as probabilities that sum to 1.
+    """Computes a Gaussian kernel density of distances as probabilities that sum to 1.
 
     Each distance is shared between its two neighbours on the grid, and the kernels are added
     by a Fourier transform: time grows with the distances, not with distances times grid.
@@ -122,7 +122,7 @@ def density_on_grid(distances: np.ndarray, grid: np.ndarray, bandwidth: float) -
     upper = np.bincount(left, places - left, points)
     masses = np.bincount(left, minlength=points) - upper
     masses[1:] += upper[:-1]
-    frequencies = 2 * np.pi * np.fft.rfftfreq(points)  # Radians a step.
+    frequencies = 2 * np.pi * np.fft.rfftfreq(points)  # Radians per step.
     kernel = np.exp(-0.5 * (frequencies * max(bandwidth / step, 2.0)) ** 2)
     density = np.fft.irfft(np.fft.rfft(masses) * kernel, points).clip(min=0)
     return density / density.sum()

@@ -1,4 +1,4 @@
-"""What statistics and histograms have in common: a function that says what it is."""
+"""Documented: a function of a Score whose docstring is its description in reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Documented:
-    """A function of a Score, with its own words.
+    """A function of a Score and its description.
 
     Attributes:
       function: Score -> a number or an array.

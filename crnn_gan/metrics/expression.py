@@ -1,7 +1,7 @@
-"""How a piece is played: loudness and the sustain pedal.
+"""Statistics of expression: velocity and the sustain pedal.
 
-Drums are left out; a piece lasts from tick 0 to the end of its last tone, and what the pedal
-does later is not looked at. An empty piece gives 0.
+Drums are ignored; a piece lasts from tick 0 to the end of its last tone, and later pedal events
+are ignored. An empty piece gives 0.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ def mean_velocity(score: Score) -> float:
 def velocity_standard_deviation(score: Score) -> float:
     """Gives the standard deviation of the velocities of the tones, 0..63.
 
-    Of the tones themselves (division by their number). 0 where all are equally loud.
+    The population standard deviation (division by n). 0 where all velocities are equal.
     """
     velocities = tones(score)["velocity"]
     return float(velocities.std()) if len(velocities) else 0.0
 
 
 def pedal_share(score: Score) -> float:
-    """Gives the part of the time, in seconds, in which the sustain pedal is down, 0..1.
+    """Gives the share of the time, in seconds, in which the sustain pedal is down, 0..1.
 
     Down is a value of 64 or more, as in `pipelines.score`. A piece without pedal gives 0.
     """
@@ -40,7 +40,7 @@ def pedal_share(score: Score) -> float:
 
 
 def pedal_changes_per_second(score: Score) -> float:
-    """Gives how often a second the sustain pedal goes down or up.
+    """Gives how often per second the sustain pedal goes down or up.
 
     Down is a value of 64 or more; movements on one side of that do not count. A piece without
     pedal gives 0.

@@ -1,4 +1,4 @@
-"""How far a piece goes in pitch and velocity. Empty pieces give 0."""
+"""Statistics of range, in pitch and velocity. Empty pieces give 0."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipelines.score import Score
 
 
 def tone_span(score: Score, as_coded: bool = False) -> float:
-    """Gives the half tones from the lowest to the highest tone, 0..127.
+    """Gives the semitones from the lowest to the highest tone, 0..127.
 
     Mogren 2016 (arXiv 1611.09904, section 3.1). As coded: the same, with the drums.
     """

@@ -1,4 +1,4 @@
-"""Two sets of pieces as rows of features: what is asked of them, and one scale for both."""
+"""Two sets of pieces as tables [piece, feature]: checks, and standardisation by the real set."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """A figure, or why there is none.
+    """A number, or the reason why it is undefined.
 
     Attributes:
       value: a finite number, or None.
-      reason: why it is None, in words, without a full stop; "" where there is a number.
+      reason: why it is None, without a full stop; "" where there is a number.
     """
 
     value: float | None
@@ -22,14 +22,14 @@ class Value:
 
 
 def as_feature_sets(generated: Any, real: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Gives two sets as float64 [piece, feature].
+    """Converts two sets to float64 [piece, feature].
 
     Args:
       generated: numbers [piece, feature]; a set of no piece may have any shape that holds none.
       real: numbers [window, feature], the same features.
 
     Raises:
-      ValueError: they are no two tables of the same features.
+      ValueError: they are not two tables of the same features.
     """
     tables = [np.asarray(table, np.float64) for table in (generated, real)]
     widths = {table.shape[1] for table in tables if table.ndim == 2 and table.size}
@@ -47,7 +47,7 @@ def as_feature_sets(generated: Any, real: Any) -> tuple[np.ndarray, np.ndarray]:
 def reason_against(
     generated: np.ndarray, real: np.ndarray, least_generated: int, least_real: int
 ) -> str:
-    """Says why a figure about two sets cannot be had; "" where it can.
+    """Explains why a figure about two sets is undefined; "" where it is defined.
 
     Args:
       generated: float64 [piece, feature].
@@ -67,10 +67,10 @@ def reason_against(
 
 
 def standardized(generated: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Moves and scales each feature so that the real set has mean 0 and standard deviation 1.
+    """Standardises each feature by the mean and standard deviation of the real set.
 
     A feature that is constant in the real set is divided by the standard deviation of both
-    sets together, so that a generator that varies it is found out and nothing is infinite;
+    sets together, so that a generator that varies it shows and nothing is infinite;
     one that is constant and equal in both becomes 0.
 
     Args:

@@ -1,16 +1,16 @@
-"""Fréchet distance of two sets of pieces, on features of our own.
+"""Fréchet distance of two sets of pieces, on statistics of the notes.
 
 The formula of the Fréchet inception distance (Heusel et al. 2017, arXiv 1706.08500) and of the
 Fréchet music distance (Retkowski et al. 2024, arXiv 2412.07948): both sets are taken as
-Gaussian. Those have the embeddings of a network, here are statistics of the notes: the
-figures cannot be compared with theirs.
+Gaussian. Those use the embeddings of a network, this one statistics of the notes: the values
+cannot be compared with theirs.
 
-The covariances are the maximum likelihood estimates. They make the distance of small sets of
-one distribution larger than 0, the more the fewer pieces there are: it can only be compared
-with that of real music of as many pieces, and `frechet_name` says how many. Shrinkage
-(Ledoit-Wolf) was tried and is left out: it lowers that floor, but hides what the figure is for.
-With 20 pieces, real music whose features were shuffled among the pieces then comes out nearer
-to real music than real music does (benchmarks/set_distance_agreement.py).
+The covariances are the maximum likelihood estimates. They bias the distance of small sets
+upwards: it can only be compared with that of as many pieces of real music, and `frechet_name`
+states how many. Shrinkage (Ledoit-Wolf) was tried and rejected: it lowers that bias, but hides
+dependence between features. With 20 pieces, real music whose features were shuffled among the
+pieces then comes out nearer to real music than real music does
+(benchmarks/set_distance_agreement.py).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def frechet_distance(generated: Any, real: Any) -> Value:
       real: numbers [window, feature].
 
     Returns:
-      A number of at least 0, or the reason for less than 2 pieces in a set, or for numbers
+      A number of at least 0, or the reason for fewer than 2 pieces in a set, or for numbers
       that are not finite.
 
     Raises:
-      ValueError: the two are no tables of the same features.
+      ValueError: they are not two tables of the same features.
     """
     generated, real = as_feature_sets(generated, real)
     reason = reason_against(generated, real, least_generated=2, least_real=2)
@@ -55,7 +55,7 @@ def frechet_name(generated: int, real: int, features: int) -> str:
     Args:
       generated: pieces.
       real: windows.
-      features: how many.
+      features: number of features.
     """
     return (
         f"Fréchet distance ({features} features standardised by the real set, maximum likelihood "

@@ -1,8 +1,8 @@
-"""Histograms of a Score and what follows what: how often each kind of tone comes.
+"""Histograms and transition matrices of a Score.
 
 Each is float64 and sums to 1, or to 0 where there is nothing to count: in an empty piece, and
-with a single tone where neighbours are counted. Drums are left out, as in `tones`; tones follow
-each other in time, from the lowest up within a chord. Those named after MGEval are the features
+for transitions in one of a single tone. Drums are ignored, as in `tones`; tones are ordered by
+onset, from the lowest up within a chord. Those named after MGEval are the features
 of Yang & Lerch 2018 (On the evaluation of generative models in music).
 """
 
@@ -32,10 +32,10 @@ NOTE_LENGTHS = {  # MGEval's, in its order; 96 is a whole note.
     "triplet quarter": 16,
     "triplet 8th": 8,
 }
-VELOCITIES_A_BIN = 8
-VELOCITY_BINS = ("1-7", *(f"{low}-{low + 7}" for low in range(8, 128, VELOCITIES_A_BIN)))
+VELOCITIES_PER_BIN = 8
+VELOCITY_BINS = ("1-7", *(f"{low}-{low + 7}" for low in range(8, 128, VELOCITIES_PER_BIN)))
 # Halfway, by ratio, between powers of 2: those are the 8ths and 16ths of the usual 120 quarters
-# a minute, which would fall to either side of an edge by rounding.
+# per minute, which would fall to either side of an edge by rounding.
 INTERVAL_EDGES_SECONDS = 2.0 ** np.arange(-5.5, 2)
 INTERVAL_BINS = (
     *("together", "1/32 s", "1/16 s", "1/8 s", "1/4 s", "1/2 s"),
@@ -44,9 +44,9 @@ INTERVAL_BINS = (
 
 
 def pitch_class_histogram(score: Score) -> np.ndarray:
-    """Gives the share of each pitch class in what sounds, by the lengths of the tones.
+    """Gives the share of each pitch class, weighted by the lengths of the tones.
 
-    The pitch class histogram (PCH) of MGEval by its text; its program also weighs by velocity.
+    The pitch class histogram (PCH) of MGEval by its paper; its code also weights by velocity.
     Lengths are counted in ticks, so the tempo does not matter.
 
     Returns:
@@ -92,20 +92,20 @@ def note_length_transitions(score: Score) -> np.ndarray:
 
 
 def velocity_histogram(score: Score) -> np.ndarray:
-    """Gives the share of the tones of each loudness, 8 velocities a bin.
+    """Gives the share of the tones of each loudness, 8 velocities per bin.
 
     Returns:
       float64 [16], from the softest up; the first bin has velocities 1 to 7.
     """
-    bins = tones(score)["velocity"] // VELOCITIES_A_BIN
+    bins = tones(score)["velocity"] // VELOCITIES_PER_BIN
     return _shares(np.bincount(bins, minlength=len(VELOCITY_BINS)))
 
 
 def inter_onset_histogram(score: Score) -> np.ndarray:
-    """Gives the share of each time from the onset of a tone to that of the next.
+    """Gives the share of each inter-onset interval, from a tone to the next.
 
-    Below 1/45 s (2 ** -5.5) is together; then each bin reaches from 0.71 to 1.41 of its name;
-    from 2.83 s on it is longer.
+    "together" is below 1/45 s (2 ** -5.5); each further bin reaches from 0.71 to 1.41 times its
+    name; "longer" begins at 2.83 s.
 
     Returns:
       float64 [9], in the order of `INTERVAL_BINS`.
@@ -120,8 +120,8 @@ class Histogram(Documented):
     """A histogram or transition matrix of a piece.
 
     Attributes:
-      function: Score -> float64 of `shape`; total, and it sums to 1 or 0.
-      bins: what each bin is called; of a matrix, each row and each column.
+      function: Score -> float64 of `shape`, defined for every Score; it sums to 1 or 0.
+      bins: names of the bins; of a matrix, of rows and columns alike.
       shape: (bins,) or (rows, columns).
     """
 

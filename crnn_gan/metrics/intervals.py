@@ -1,4 +1,4 @@
-"""Stretches of time: their union, and the cells of a grid that they reach."""
+"""Intervals of time: their union, and the cells of a grid that they reach."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 
 def union(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gives the union of stretches as stretches that neither overlap nor touch.
+    """Gives the union of intervals as intervals that neither overlap nor touch.
 
     Args:
-      starts, ends: int64 [stretch], in any order, each end after its start.
+      starts, ends: int64 [interval], in any order, each end after its start.
 
     Returns:
-      Starts and ends, int64 [stretch], in the order of time.
+      Starts and ends, int64 [interval], in the order of time.
     """
     order = np.argsort(starts, kind="stable")
     starts, reached = starts[order], np.maximum.accumulate(ends[order])
@@ -22,10 +22,10 @@ def union(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def cells_reached(first: np.ndarray, last: np.ndarray) -> int:
-    """Counts the cells that at least one stretch reaches.
+    """Counts the cells that at least one interval reaches.
 
     Args:
-      first, last: int64 [stretch], index of the first and last cell of each; neither decreases.
+      first, last: int64 [interval], index of the first and last cell of each; neither decreases.
     """
     unseen = np.maximum(first, np.concatenate([[-1], last[:-1]]) + 1)
     return int(np.maximum(last - unseen + 1, 0).sum())

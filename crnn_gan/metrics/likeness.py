@@ -1,4 +1,4 @@
-"""How alike the pieces of a set are, note by note."""
+"""Likeness: similarity of the pieces of a set, note by note."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from crnn_gan.metrics.feature_sets import Value
 from crnn_gan.metrics.tones import tones
 from pipelines.score import Score
 
-PARTS_OF_A_QUARTER = 4  # Notes whose onsets are nearest to the same sixteenth begin together.
+STEPS_PER_QUARTER = 4  # Onsets are rounded to sixteenths.
 SHARED_NOTES_NAME = "shared notes (of two pieces; same pitch, begun at the same sixteenth)"
 
 
 def shared_notes(scores: Sequence[Score]) -> Value:
-    """Gives the chance that a note of one piece stands in another piece too.
+    """Gives the probability that a random note of one piece also occurs in another piece.
 
-    The note is any of all pieces, the other piece any but its own; it stands there if a note of
-    the same pitch begins there at the same sixteenth from the beginning, each onset rounded to the
-    nearest. 1 where all pieces are equal, 0 where none shares a note. Unlike Self-BLEU it does not
-    grow with the number of pieces. Lengths and velocities are not compared, drums have no pitch,
-    and a piece that comes again later, higher or slower counts as another.
+    The note is uniform over the distinct notes of all pieces, the other piece uniform over the
+    rest. Two notes are the same if their pitch and their onset, rounded to the nearest sixteenth
+    from the beginning, are equal. 1 where all pieces are equal, 0 where none shares a note.
+    Unlike Self-BLEU it does not grow with the number of pieces. Lengths and velocities are not
+    compared, drums are ignored, and a piece that is shifted, transposed or slowed down counts as
+    another.
 
     Args:
       scores: [piece].
@@ -40,8 +41,8 @@ def shared_notes(scores: Sequence[Score]) -> Value:
 
 
 def _notes(score: Score) -> np.ndarray:
-    """Gives a piece's notes, each once: int64 [note, (sixteenth, pitch)]."""
+    """Gives the distinct notes of a piece: int64 [note, (sixteenth, pitch)]."""
     notes = tones(score)
     ticks = score.ticks_per_quarter
-    part = (notes["onset"].astype(np.int64) * PARTS_OF_A_QUARTER + ticks // 2) // ticks
-    return np.unique(np.stack([part, notes["pitch"].astype(np.int64)], axis=1), axis=0)
+    step = (notes["onset"].astype(np.int64) * STEPS_PER_QUARTER + ticks // 2) // ticks
+    return np.unique(np.stack([step, notes["pitch"].astype(np.int64)], axis=1), axis=0)

@@ -1,4 +1,4 @@
-"""Measures: which bar a time lies in, by the meters of a piece."""
+"""Measures: the bars of a piece by its time signatures."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ COMMON_TIME = np.array([(0, 4, 4)], METER)  # In force until the first meter.
 
 @dataclasses.dataclass(frozen=True)
 class Measures:
-    """The bars of a piece, in sections of one meter. A meter begins a new bar where it stands.
+    """The bars of a piece, in sections of one meter. A meter event begins a new bar.
 
-    The same meter stated again on a bar line goes on with its section.
+    A repeated event of the same meter on a bar line continues its section.
 
     Attributes:
       starts: int64 [section], ticks.
       numerators: int64 [section]. Bar n of a section begins numerators * n / denominators
         ticks after the section.
       denominators: int64 [section].
-      first: int64 [section], number of the first bar; the first of all is 0.
+      first: int64 [section], index of the first bar; 0 is the first of the piece.
     """
 
     starts: np.ndarray
@@ -32,7 +32,7 @@ class Measures:
 
     @classmethod
     def of(cls, meters: np.ndarray, ticks_per_quarter: int) -> Measures:
-        """Makes them of [event] of `METER`; 4/4 where there is none."""
+        """Computes them from [event] of `METER`; 4/4 where there is none."""
         if len(meters) == 0 or meters["tick"][0] > 0:
             meters = np.concatenate([COMMON_TIME, meters])
         tick = meters["tick"].copy()
@@ -52,14 +52,14 @@ class Measures:
         return np.searchsorted(self.starts, ticks, side="right") - 1
 
     def bar_and_position(self, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Gives the bar of each of int64 [time], and the whole ticks since that began."""
+        """Gives the bar of each of int64 [time], and the whole ticks since it began."""
         section = self.section(ticks)
         passed = (ticks - self.starts[section]) * self.denominators[section]
         bars, rest = np.divmod(passed, self.numerators[section])
         return self.first[section] + bars, rest // self.denominators[section]
 
     def begins(self, last: int, most: int) -> np.ndarray:
-        """Gives where bars begin, float64 [bar] ticks, before a tick; the first `most`."""
+        """Gives the onsets of the bars before tick `last`, at most `most`: float64 [bar], ticks."""
         ends = [*self.starts[1:].tolist(), last]
         found, count = [], 0
         for start, above, below, end in zip(

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: whose neighbours are among whom.
+"""Precision, recall, density and coverage of two sets, by k nearest neighbours.
 
 Precision and recall: Kynkäänniemi et al. 2019, "Improved precision and recall metric for
 assessing generative models" (arXiv 1904.06991). Density and coverage: Naeem et al. 2020,
@@ -16,18 +16,21 @@ from scipy.spatial.distance import cdist
 from crnn_gan.metrics.feature_sets import Value, as_feature_sets, reason_against, standardized
 
 NEIGHBOURS = 5
-ROWS_AT_ONCE = 1024  # Rows of distances in memory.
+BATCH_ROWS = 1024  # Rows of distances in memory at once.
 
 
 @dataclasses.dataclass(frozen=True)
 class NeighbourFigures:
-    """What of each set lies near the other; near is within a piece's k-th neighbour of its set.
+    """Precision, recall, density and coverage.
+
+    A piece is near another if it lies within the distance of the other's k-th nearest neighbour in
+    the other's own set.
 
     Attributes:
       precision: share of generated pieces that are near a real one, 0..1.
       recall: share of real windows that are near a generated one, 0..1.
-      density: real windows that a generated piece is near, over k, mean; about 1 for a set of
-        the same distribution, more where the generated crowd in the thick of the real ones.
+      density: mean number of real windows that a generated piece is near, divided by k; about 1
+        for equal distributions, more where generated pieces concentrate in dense regions.
       coverage: share of real windows that have a generated piece near them, 0..1.
     """
 
@@ -40,9 +43,9 @@ class NeighbourFigures:
 def neighbour_figures(generated: Any, real: Any, neighbours: int = NEIGHBOURS) -> NeighbourFigures:
     """Gives precision, recall, density and coverage on features standardised by the real set.
 
-    A piece is near another if its distance is at most that of the other's k-th nearest neighbour
-    in its own set, itself not counted; at most, as Kynkäänniemi et al. write, so that copies of
-    copies (a distance of 0) are near.
+    A piece is near another if its distance is at most that of the other's k-th nearest neighbour in
+    its own set, itself not counted. "At most" (Kynkäänniemi et al., equation 1), so that pieces at
+    distance 0 are near.
 
     Args:
       generated: numbers [piece, feature].
@@ -50,14 +53,14 @@ def neighbour_figures(generated: Any, real: Any, neighbours: int = NEIGHBOURS) -
       neighbours: k, at least 1.
 
     Returns:
-      A reason in place of each figure that lacks pieces: those of one set need k + 1 of it
-      (recall: generated, the others: real) and 1 of the other.
+      Each with a reason instead where pieces are too few: k + 1 are needed of the set whose
+      radii are used (recall: generated, the others: real), and 1 of the other.
 
     Raises:
-      ValueError: the two are no tables of the same features, or k is below 1.
+      ValueError: they are not two tables of the same features, or k is below 1.
     """
     if neighbours < 1:
-        raise ValueError(f"figures of {neighbours} neighbours cannot be had; give 1 or more")
+        raise ValueError(f"neighbours is {neighbours}; give 1 or more")
     generated, real = as_feature_sets(generated, real)
     of_real = reason_against(generated, real, 1, neighbours + 1)
     of_generated = reason_against(generated, real, neighbours + 1, 1)
@@ -77,7 +80,7 @@ def neighbour_figures(generated: Any, real: Any, neighbours: int = NEIGHBOURS) -
 
 
 def neighbours_name(figure: str, features: int, neighbours: int = NEIGHBOURS) -> str:
-    """Gives the full name of a figure, such as "precision"."""
+    """Gives the full name of a figure, its conventions included, such as of "precision"."""
     return f"{figure} (k = {neighbours}, {features} features standardised by the real set)"
 
 
@@ -93,8 +96,8 @@ def radii(pieces: np.ndarray, neighbours: int) -> np.ndarray:
     """
     found = [
         # The nearest, in place 0, is the piece itself, or an equal one.
-        np.partition(cdist(pieces[first : first + ROWS_AT_ONCE], pieces), neighbours)[:, neighbours]
-        for first in range(0, len(pieces), ROWS_AT_ONCE)
+        np.partition(cdist(pieces[first : first + BATCH_ROWS], pieces), neighbours)[:, neighbours]
+        for first in range(0, len(pieces), BATCH_ROWS)
     ]
     return np.concatenate(found)
 
@@ -102,15 +105,15 @@ def radii(pieces: np.ndarray, neighbours: int) -> np.ndarray:
 def _near(
     pieces: np.ndarray, others: np.ndarray, radii: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Counts for each piece the others it is near, and tells which others have one near.
+    """Counts the others that each piece is near, and finds the others that have a piece near them.
 
     Returns:
       int64 [piece] and bool [other].
     """
     counts = []
     has_one = np.zeros(len(others), bool)
-    for first in range(0, len(pieces), ROWS_AT_ONCE):
-        is_near = cdist(pieces[first : first + ROWS_AT_ONCE], others) <= radii
+    for first in range(0, len(pieces), BATCH_ROWS):
+        is_near = cdist(pieces[first : first + BATCH_ROWS], others) <= radii
         counts.append(is_near.sum(axis=1))
         has_one |= is_near.any(axis=0)
     return np.concatenate(counts), has_one

@@ -1,4 +1,4 @@
-"""What a piece does with its pitches and keys. Drums have none; empty pieces give 0."""
+"""Statistics of pitch and key. Drums are ignored; empty pieces give 0."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def mean_pitch(score: Score) -> float:
 
 
 def mean_pitch_interval(score: Score) -> float:
-    """Gives the mean step from a tone to the next, up or down, half tones.
+    """Gives the mean absolute interval from a tone to the next, semitones.
 
     The average pitch interval (PI) of MGEval (Yang & Lerch 2018). The order is that of time,
-    from the lowest up within a chord, so chords count as steps too. A single tone gives 0.
+    from the lowest up within a chord, so intervals within chords count. A single tone gives 0.
     """
     pitches = tones(score)["pitch"].astype(np.int64)
     return float(np.abs(np.diff(pitches)).mean()) if len(pitches) > 1 else 0.0
 
 
 def key_obedience(score: Score) -> float:
-    """Gives the part of the tones that lie in the scale of the key that is found, 0..1.
+    """Gives the share of the tones that lie in the scale of the estimated key, 0..1.
 
-    The key is that of `pipelines.keys`: by how long the pitch classes sound. A major key has
-    its scale, a minor key the better of natural and harmonic minor; of keys that fit equally
-    well, the one obeyed most counts. So it never exceeds `scale_consistency`, which takes the
+    The key is that of `pipelines.keys`: by the durations of the pitch classes. Of a minor
+    key, the better of natural and harmonic minor counts; of keys that fit equally well, the one
+    with most tones in its scale. So it never exceeds `scale_consistency`, which takes the
     scale that holds most tones, whatever its tonic. A piece without a key (no tone, or all
     twelve pitch classes equally long) gives 0.
     """
@@ -71,12 +71,11 @@ def key_obedience(score: Score) -> float:
 
 
 def key_clarity(score: Score) -> float:
-    """Gives how well the pitch classes fit the profile of the key that is found, 0..1.
+    """Gives the correlation of the pitch classes with the profile of the estimated key, 0..1.
 
-    The correlation, over the twelve pitch classes, of how long each sounds with the profile of
-    Aarden (2003) for that key: the maximum key correlation of Krumhansl (1990). The mean of
-    the twelve transpositions of a profile is 0, so the best is never below. A piece without a
-    key, as for `key_obedience`, gives 0.
+    Of the durations of the twelve pitch classes with the profile of Aarden (2003) for that key: the
+    maximum key correlation of Krumhansl (1990). The mean of the twelve transpositions of a profile
+    is 0, so the best is never below. A piece without a key, as for `key_obedience`, gives 0.
     """
     keys = _keys(score)
     if not keys:

@@ -1,4 +1,4 @@
-"""Repeated pieces: those that a model made more than once."""
+"""Repeated pieces: exact duplicates within a set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pipelines.score import Score
 
 
 def repeated_pieces(scores: Sequence[Score]) -> int:
-    """Counts the pieces that repeat an earlier one of the list note for note.
+    """Counts the pieces that equal an earlier one of the list, note for note.
 
     Onset, length, pitch and velocity of all notes are compared; tempo and names are not.
     """
@@ -16,6 +16,6 @@ def repeated_pieces(scores: Sequence[Score]) -> int:
 
 
 def _notes(score: Score) -> bytes:
-    heard = ["onset", "duration", "pitch", "velocity"]
+    fields = ["onset", "duration", "pitch", "velocity"]
     ticks = score.ticks_per_quarter.to_bytes(2, "big")
-    return ticks + b"".join(score.notes[field].tobytes() for field in heard)
+    return ticks + b"".join(score.notes[field].tobytes() for field in fields)

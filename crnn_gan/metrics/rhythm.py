@@ -1,6 +1,6 @@
-"""How many tones a piece has, how they follow each other, and which beats stay empty.
+"""Statistics of rhythm: number and spacing of tones, empty beats and bars.
 
-Drums are left out, as in `tones`; a piece lasts from tick 0 to the end of its last tone. An
+Drums are ignored, as in `tones`; a piece lasts from tick 0 to the end of its last tone. An
 empty piece gives 0 everywhere.
 """
 
@@ -25,16 +25,16 @@ def note_count(score: Score) -> float:
 
 
 def notes_per_second(score: Score) -> float:
-    """Gives the tones a second, through the tempo map.
+    """Gives the tones per second, through the tempo map.
 
-    Silence before the first tone is time too; the piece ends with its last tone.
+    Silence before the first tone counts; the piece ends with its last tone.
     """
     played = tones(score)
     return len(played) / float(score.seconds_at(end_tick(played))) if len(played) else 0.0
 
 
 def notes_per_quarter(score: Score) -> float:
-    """Gives the tones a quarter note, whatever the tempo."""
+    """Gives the tones per quarter note, independent of tempo."""
     played = tones(score)
     return len(played) * score.ticks_per_quarter / end_tick(played) if len(played) else 0.0
 
@@ -54,15 +54,15 @@ def mean_inter_onset_interval(score: Score) -> float:
 
 
 def mean_note_length(score: Score) -> float:
-    """Gives the mean length of the tones, quarter notes, the pedal not counted."""
+    """Gives the mean length of the tones, quarter notes, the pedal ignored."""
     played = tones(score)
     return float(played["duration"].mean()) / score.ticks_per_quarter if len(played) else 0.0
 
 
 def empty_beat_rate(score: Score) -> float:
-    """Gives the part of the beats, each a quarter note, in which no tone sounds, 0..1.
+    """Gives the share of the beats, each a quarter note, in which no tone sounds, 0..1.
 
-    `empty_beat_rate` of muspy by its text. Its program lets a tone that ends on a beat
+    `empty_beat_rate` of muspy by its documentation. Its code lets a tone that ends on a beat
     reach into that beat, and counts one more beat where the piece ends on one.
     """
     starts, ends = _sounding(score)
@@ -74,10 +74,10 @@ def empty_beat_rate(score: Score) -> float:
 
 
 def empty_measure_rate(score: Score) -> float:
-    """Gives the part of the bars in which no tone sounds, 0..1.
+    """Gives the share of the bars in which no tone sounds, 0..1.
 
-    `empty_measure_rate` of muspy by its text, for any meters: the Score's own, 4/4 where there
-    is none. The program of muspy counts as it does for `empty_beat_rate`.
+    `empty_measure_rate` of muspy by its documentation, for any meters: the Score's own, 4/4 where
+    there is none. The code of muspy counts as it does for `empty_beat_rate`.
     """
     starts, ends = _sounding(score)
     if not len(starts):
@@ -88,14 +88,14 @@ def empty_measure_rate(score: Score) -> float:
 
 
 def groove_consistency(score: Score) -> float:
-    """Gives how alike the onsets of neighbouring bars are, 0..1; 1 is equal.
+    """Gives the similarity of the onsets of neighbouring bars, 0..1; 1 is equal.
 
-    1 - the mean of the Hamming distances of the onsets of each bar and the next, on a grid of
-    24 steps a quarter, divided by the steps of a bar (Wu & Yang 2020; muspy divides too,
-    though its text does not). Most steps are empty in both, so real music is near 1. Bars go
-    by the Score's meters, 4/4 where there is none; bars of different meters are not compared.
-    Less than two bars give 0. muspy counts one more, empty bar where a piece ends on a bar
-    line, and has one meter for all.
+    1 - the mean of the Hamming distances of the onsets of each bar and the next, on a grid of 24
+    steps per quarter, divided by the steps of a bar (Wu & Yang 2020; muspy divides too, though its
+    documentation does not). Most steps are empty in both, so real music is near 1. Bars go by the
+    Score's meters, 4/4 where there is none; bars of different meters are not compared. Fewer than
+    two bars give 0. muspy counts one more, empty bar where a piece ends on a bar line, and has one
+    meter for all.
     """
     played = tones(score)
     onsets = _steps(played["onset"], score.ticks_per_quarter)
@@ -124,7 +124,7 @@ def groove_consistency(score: Score) -> float:
 
 
 def _sounding(score: Score) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and ends of the stretches in which a tone sounds, ticks."""
+    """Starts and ends of the intervals in which a tone sounds, ticks."""
     played = tones(score)
     return union(played["onset"], played["onset"] + played["duration"])
 

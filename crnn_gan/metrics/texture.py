@@ -1,7 +1,7 @@
-"""How many pitches of a piece sound at once, and for how long.
+"""Statistics of texture: number of pitches that sound at once.
 
-Every tick is a step of time, so the figures do not depend on a grid. A pitch that several
-tones hold at once counts once. Drums are left out; an empty piece gives 0.
+Time is counted in ticks, so the values do not depend on a grid. A pitch that several
+tones hold at once counts once. Drums are ignored; an empty piece gives 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pipelines.score import LAST_TICK, Score
 
 
 def mean_polyphony(score: Score) -> float:
-    """Gives how many pitches sound at once, the mean over the time in which any does.
+    """Gives the mean number of pitches that sound at once, over the time in which any does.
 
     `polyphony` of muspy. A single tone gives 1.
     """
@@ -24,10 +24,10 @@ def mean_polyphony(score: Score) -> float:
 
 
 def polyphony_rate(score: Score) -> float:
-    """Gives the part of the time in which two pitches or more sound, 0..1.
+    """Gives the share of the time in which two pitches or more sound, 0..1.
 
-    Of the time from tick 0 to the end of the last tone. `polyphony_rate` of muspy by its text;
-    its program, by default, asks for three pitches or more: ours is its `threshold=1`.
+    Of the time from tick 0 to the end of the last tone. `polyphony_rate` of muspy by its
+    documentation; its code, by default, asks for three pitches or more: ours is its `threshold=1`.
     """
     lengths, pitches = _layers(score)
     end = end_tick(tones(score))
@@ -35,13 +35,13 @@ def polyphony_rate(score: Score) -> float:
 
 
 def _layers(score: Score) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a piece wherever a pitch comes or goes.
+    """Splits a piece wherever a pitch begins or ends.
 
     Returns:
-      Length, ticks, and how many pitches sound, both int64 [stretch].
+      Lengths in ticks, and numbers of pitches that sound, both int64 [segment].
     """
     played = tones(score)
-    # Each pitch far from the others in time, so that one union serves all.
+    # Each pitch is moved far from the others in time, so that one union serves all.
     onsets = played["onset"] + played["pitch"].astype(np.int64) * (LAST_TICK + 1)
     starts, ends = union(onsets, onsets + played["duration"])
     ticks = np.concatenate([starts, ends]) % (LAST_TICK + 1)

@@ -1,4 +1,4 @@
-"""The tones that the statistics look at, in their order, and how long they go on."""
+"""Tones: the notes that statistics count, all but drums, in order of onset."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def tones(score: Score, as_coded: bool = False) -> np.ndarray:
 
     Args:
       score: any piece, empty ones included.
-      as_coded: what the reference code of C-RNN-GAN looks at (`get_tones` of
-        midi_statistics.py): every track, the drums too, one track after the other. Otherwise
-        the tones in the order of time; drums have no pitch, so they are left out.
+      as_coded: those of the reference code of C-RNN-GAN (`get_tones` of midi_statistics.py): every
+        track, drums included, one track after the other. Otherwise in order of onset without
+        drums, which have no pitch.
 
     Returns:
       [tone] of `pipelines.score.NOTE`, sorted by (onset, pitch, track), or by

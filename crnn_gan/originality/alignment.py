@@ -28,7 +28,7 @@ class Votes(NamedTuple):
       note: int64 [vote], of which note, counted through all pieces.
       known: int64 [vote], the known piece.
       known_note: int64 [vote], its note.
-      transposition: int64 [vote], half tones from the known piece to this one.
+      transposition: int64 [vote], semitones from the known piece to this one.
       weight: float64 [vote].
     """
 
@@ -45,7 +45,7 @@ class Aligned(NamedTuple):
     Attributes:
       common: notes of the longest common subsequence.
       known: the known piece, -1 where nothing voted.
-      transposition: half tones from it to the stretch.
+      transposition: semitones from it to the stretch.
     """
 
     common: int

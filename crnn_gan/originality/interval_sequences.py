@@ -1,6 +1,6 @@
 """Rows: a piece as one row of notes, and as the steps between them that do not know the key.
 
-A step says by how many half tones the next note is higher and how the time to it compares with
+A step says by how many semitones the next note is higher and how the time to it compares with
 the time before. So a passage is found again in any key and tempo. Struck within
 `CHORD_SECONDS` notes are a chord, which goes from the lowest up: who plays strikes them in any
 order. A pitch that two voices strike at once is one note; drums are left out.

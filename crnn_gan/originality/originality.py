@@ -32,7 +32,7 @@ class Match:
       piece_notes, known_notes: where it is, in notes.
       piece_quarters, known_quarters: the same in quarters.
       piece_bars, known_bars: the same in bars.
-      transposition: half tones from the known piece to this one.
+      transposition: semitones from the known piece to this one.
     """
 
     known: str
@@ -53,7 +53,7 @@ class PieceOriginality:
     Attributes:
       notes: of the piece, drums left out.
       nearest: name of the known piece that it shares most with, "" where it shares nothing.
-      transposition: half tones from the nearest known piece to this one.
+      transposition: semitones from the nearest known piece to this one.
       common_subsequence: share of the piece's notes that are in the nearest known piece in the
         same order, others in between allowed; 0..1.
       longest_row: notes of the longest unbroken row that is in any known piece.

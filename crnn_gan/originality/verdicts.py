@@ -87,10 +87,10 @@ def _said(piece: PieceOriginality, name: str, limits: Mapping[str, float]) -> st
 
 
 def place_in_words(match: Match) -> str:
-    """Says where a known row is: "bar 4 as in bars 9-12 of X, 5 half tones higher (24 notes)"."""
+    """Says where a known row is: "bar 4 as in bars 9-12 of X, 5 semitones higher (24 notes)"."""
     moved = match.transposition
-    half_tones = "half tone" if abs(moved) == 1 else "half tones"
-    key = f", {abs(moved)} {half_tones} {'higher' if moved > 0 else 'lower'}" if moved else ""
+    semitones = "semitone" if abs(moved) == 1 else "semitones"
+    key = f", {abs(moved)} {semitones} {'higher' if moved > 0 else 'lower'}" if moved else ""
     places = f"{_bars(match.piece_bars)} as in {_bars(match.known_bars)} of {match.known}"
     return f"{places}{key} ({match.notes} notes)"
 

@@ -26,11 +26,11 @@ from pipelines.score import Score
 WIDTH = 1600  # Pixels.
 LEFT, RIGHT, TOP, BOTTOM, GAP = 64, 24, 60, 58, 34  # Pixels around and between the rows.
 TICK, PAD = 3 / 72 * 100, 3.5 / 72 * 100  # Pixels of a tick, and from there to its label.
-HALF_TONE = 8  # Pixels, unless many rows or a wide span need less.
+SEMITONE = 8  # Pixels, unless many rows or a wide span need less.
 TALLEST = 1800  # Pixels for all rows together.
 SHORTEST = 3.5  # Pixels, so that the shortest notes are seen too.
 QUARTERS_A_ROW, MOST_ROWS = 64, 8  # Longer pieces get longer rows.
-FEWEST_HALF_TONES = 25
+FEWEST_SEMITONES = 25
 
 INK, FAINT, BLACK_KEY, DRUM = "#2b2f36", "#d9dce1", "#f3f4f6", "#9aa0a8"
 SOFT_TO_LOUD = LinearSegmentedColormap.from_list("soft_to_loud", velocity_colours.SOFT_TO_LOUD)
@@ -50,14 +50,14 @@ def draw(score: Score, title: str = "") -> np.ndarray:
     """
     rows, quarters = _rows(score)
     lowest, highest = _pitches(score)
-    half_tone = min(HALF_TONE, TALLEST / (rows * (highest - lowest)))
-    row_height = half_tone * (highest - lowest)
+    semitone = min(SEMITONE, TALLEST / (rows * (highest - lowest)))
+    row_height = semitone * (highest - lowest)
     height = round(TOP + rows * row_height + (rows - 1) * GAP + BOTTOM)
     figure = Figure(figsize=(WIDTH / 100, height / 100), dpi=100, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     for row in range(rows):
         bottom = height - TOP - (row + 1) * row_height - row * GAP
-        place = _Row(row * quarters, (row + 1) * quarters, lowest, half_tone, bottom, row_height)
+        place = _Row(row * quarters, (row + 1) * quarters, lowest, semitone, bottom, row_height)
         _frame(figure, place)
         _notes(figure, place, score)
     _write(figure, (LEFT + WIDTH - RIGHT) / 2, bottom - 27, "quarters", 10, ha="center", va="top")
@@ -89,7 +89,7 @@ class _Row(NamedTuple):
     first_quarter: int
     last_quarter: int
     lowest: float
-    half_tone: float
+    semitone: float
     bottom: float
     height: float
 
@@ -105,7 +105,7 @@ class _Row(NamedTuple):
 
     def y(self, pitches: Any) -> Any:
         """Gives the pixels of pitches."""
-        return self.bottom + (pitches - self.lowest) * self.half_tone
+        return self.bottom + (pitches - self.lowest) * self.semitone
 
 
 def _add(figure: Figure, artist: Collection) -> Collection:
@@ -133,19 +133,19 @@ def _rows(score: Score) -> tuple[int, int]:
 
 
 def _pitches(score: Score) -> tuple[float, float]:
-    """Gives the lowest and highest edge of a row, half tones: two octaves or more."""
+    """Gives the lowest and highest edge of a row, semitones: two octaves or more."""
     pitches = score.notes["pitch"].astype(int)
     low, high = (pitches.min(), pitches.max()) if len(pitches) else (60, 60)
-    room = max(0, FEWEST_HALF_TONES - (high - low + 3)) / 2
+    room = max(0, FEWEST_SEMITONES - (high - low + 3)) / 2
     return float(low - 1.5 - np.ceil(room)), float(high + 1.5 + np.floor(room))
 
 
 def _frame(figure: Figure, row: _Row) -> None:
     """Sets up a row: stripes for the black keys, a line an octave, a tick every few quarters."""
-    right, highest = WIDTH - RIGHT, row.lowest + row.height / row.half_tone
+    right, highest = WIDTH - RIGHT, row.lowest + row.height / row.semitone
     keys = np.arange(np.ceil(row.lowest), np.floor(highest) + 1)
     black = row.y(keys[np.isin(keys % 12, [1, 3, 6, 8, 10])])
-    stripes = [_corners(LEFT, y - row.half_tone / 2, right, y + row.half_tone / 2) for y in black]
+    stripes = [_corners(LEFT, y - row.semitone / 2, right, y + row.semitone / 2) for y in black]
     _add(figure, PolyCollection(stripes, facecolors=BLACK_KEY, linewidths=0, zorder=0))
     octaves = [key for key in range(0, 128, 12) if row.lowest < key < highest]
     span = row.last_quarter - row.first_quarter
@@ -178,7 +178,7 @@ def _notes(figure: Figure, row: _Row, score: Score) -> None:
     bars = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
     colours = SOFT_TO_LOUD(VELOCITY(notes["velocity"]))
     colours[notes["is_drum"]] = to_rgba(DRUM)
-    edge = row.half_tone / 16  # White, tells repeated notes apart.
+    edge = row.semitone / 16  # White, tells repeated notes apart.
     drawn = PolyCollection(
         list(bars), facecolors=colours, edgecolors="white", linewidths=edge, zorder=2
     )

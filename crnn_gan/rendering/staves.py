@@ -19,7 +19,7 @@ from pipelines.score import Score
 
 MIDDLE_C = 60
 BORDERS = np.arange(48, 73)  # A note of at least this pitch is the right hand's.
-REACH = 16  # Half tones that a hand spans at once.
+REACH = 16  # Semitones that a hand spans at once.
 MOST_STAVES = 15  # A MIDI channel each, beside that of drums.
 
 # What the border of a bar costs, and what it costs to move it, all of them a note.

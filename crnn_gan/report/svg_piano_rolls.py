@@ -20,13 +20,13 @@ from crnn_gan.report.elements import Markup, element, markup
 from pipelines.score import Score
 
 UNITS_A_SECOND = 50  # Of the horizontal axis: a note is drawn to 20 ms.
-UNITS_A_HALF_TONE = 6
+UNITS_A_SEMITONE = 6
 THICKNESS = 5  # Of a note, so that neighbours do not touch.
 BUCKETS = 12  # Shades of velocity.
 DRUMS = "d"
 SECONDS_A_ROW, LONGEST_ALONE = 24, 30  # Pieces up to the second number take one row.
 MOST_SECONDS = 8 * SECONDS_A_ROW  # Drawn of a piece.
-FEWEST_HALF_TONES = 25
+FEWEST_SEMITONES = 25
 STEPS = (1, 2, 5, 10)  # Seconds between two labels.
 MOST_LABELS, MOST_BARS = 8, 2000
 BLACK_KEYS = (1, 3, 6, 8, 10)
@@ -98,9 +98,9 @@ def draw(
 
 
 def pitch_range(pitches: np.ndarray) -> tuple[int, int]:
-    """Gives the lowest and highest key of a roll: a half tone of room, two octaves or more."""
+    """Gives the lowest and highest key of a roll: a semitone of room, two octaves or more."""
     low, high = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 60)
-    room = max(0, FEWEST_HALF_TONES - (high - low + 3))
+    room = max(0, FEWEST_SEMITONES - (high - low + 3))
     return low - 1 - (room + 1) // 2, high + 1 + room // 2
 
 
@@ -120,7 +120,7 @@ def note_paths(
     """
     left = np.rint(start * UNITS_A_SECOND).astype(int)
     width = np.maximum(np.rint(end * UNITS_A_SECOND).astype(int) - left - 1, 2)
-    middle = (highest - notes["pitch"].astype(int)) * UNITS_A_HALF_TONE + UNITS_A_HALF_TONE // 2
+    middle = (highest - notes["pitch"].astype(int)) * UNITS_A_SEMITONE + UNITS_A_SEMITONE // 2
     shade = np.where(notes["is_drum"], -1, (notes["velocity"].astype(int) - 1) * BUCKETS // 127)
     paths = {}
     for bucket in np.unique(shade).tolist():
@@ -173,8 +173,8 @@ def _svg(
     first, last = time
     width, height = round((last - first) * UNITS_A_SECOND), _height(pitch)
     black = [key for key in range(pitch[0], pitch[1] + 1) if key % 12 in BLACK_KEYS]
-    stripes = "".join(f"M0 {_y(key, pitch) + UNITS_A_HALF_TONE // 2}h{width}" for key in black)
-    octaves = "".join(f"M0 {_y(key, pitch) + UNITS_A_HALF_TONE}h{width}" for key in _cs(pitch))
+    stripes = "".join(f"M0 {_y(key, pitch) + UNITS_A_SEMITONE // 2}h{width}" for key in black)
+    octaves = "".join(f"M0 {_y(key, pitch) + UNITS_A_SEMITONE}h{width}" for key in _cs(pitch))
     inside = bars[(bars > first) & (bars < last)]
     lines = "".join(f"M{round((bar - first) * UNITS_A_SECOND)} 0v{height}" for bar in inside)
     layers = [
@@ -193,7 +193,7 @@ def _svg(
         preserveAspectRatio="none",
         role="img",
         aria_label=label,
-        style=f"--half-tones:{pitch[1] - pitch[0] + 1}",
+        style=f"--semitones:{pitch[1] - pitch[0] + 1}",
     )
 
 
@@ -210,7 +210,7 @@ def _row(
     first, last = time
     height = _height(pitch)
     octaves = [
-        _label(f"C{key // 12 - 1}", "top", (_y(key, pitch) + UNITS_A_HALF_TONE / 2) / height)
+        _label(f"C{key // 12 - 1}", "top", (_y(key, pitch) + UNITS_A_SEMITONE / 2) / height)
         for key in _cs(pitch)
     ]
     visible = [(i + 1, t) for i, t in enumerate(bars.tolist()) if first <= t < last]
@@ -241,12 +241,12 @@ def _label(text: str, side: str, share: float) -> Markup:
 
 
 def _height(pitch: tuple[int, int]) -> int:
-    return (pitch[1] - pitch[0] + 1) * UNITS_A_HALF_TONE
+    return (pitch[1] - pitch[0] + 1) * UNITS_A_SEMITONE
 
 
 def _y(key: int, pitch: tuple[int, int]) -> int:
     """The upper edge of a key."""
-    return (pitch[1] - key) * UNITS_A_HALF_TONE
+    return (pitch[1] - key) * UNITS_A_SEMITONE
 
 
 def _cs(pitch: tuple[int, int]) -> range:

@@ -82,7 +82,7 @@ def test_music_of_the_same_kind_is_near_and_noise_is_far_beside_the_yardstick():
 
 
 def spoiled(named_scores):
-    """Each note of C major moved by -6 to 6 half tones."""
+    """Each note of C major moved by -6 to 6 semitones."""
     chance = np.random.default_rng(0)
     for name, score in named_scores:
         notes = score.notes.copy()

@@ -50,7 +50,7 @@ def test_bands_come_back_from_json():
 
 @pytest.mark.parametrize("values", [{"polyphony": 3}, {"polyphony": {"mean": 1}}, [1]])
 def test_what_is_no_band_is_refused(values: object):
-    with pytest.raises(ValueError, match="these are no bands"):
+    with pytest.raises(ValueError, match="not bands"):
         from_json(values)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from crnn_gan.metrics.feature_sets import Value
 from crnn_gan.metrics.neighbours import (
-    ROWS_AT_ONCE,
+    BATCH_ROWS,
     NeighbourFigures,
     neighbour_figures,
     neighbours_name,
@@ -90,7 +90,7 @@ def test_a_constant_that_real_music_does_not_have_is_near_nothing():
 
 def test_blocks_of_rows_give_what_one_block_gives():
     chance = np.random.default_rng(2)
-    generated, real = chance.normal(size=(ROWS_AT_ONCE + 5, 1)), chance.normal(size=(40, 1))
+    generated, real = chance.normal(size=(BATCH_ROWS + 5, 1)), chance.normal(size=(40, 1))
     figures = neighbour_figures(generated, real, 2)
     near = np.abs(generated - real.T) <= np.sort(np.abs(real - real.T))[:, 2]
     assert figures.density.value == pytest.approx(near.sum() / 2 / len(generated))

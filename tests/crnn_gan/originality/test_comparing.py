@@ -103,7 +103,7 @@ def test_a_place_in_words_says_bars_and_key():
     same_key = dataclasses.replace(WHERE, transposition=0)
     assert place_in_words(same_key) == "bars 1-4 as in bar 9 of NAME (20 notes)"
     higher = dataclasses.replace(WHERE, transposition=7)
-    assert place_in_words(higher) == "bars 1-4 as in bar 9 of NAME, 7 half tones higher (20 notes)"
+    assert place_in_words(higher) == "bars 1-4 as in bar 9 of NAME, 7 semitones higher (20 notes)"
 
 
 def test_copies_are_told_from_other_pieces_beside_held_out_music():

@@ -11,11 +11,11 @@ from pipelines.score import METER, TEMPO, Score
 
 
 def steps(score: Score) -> list[tuple[int, int]]:
-    """(half tones, class of time) of each step."""
+    """(semitones, class of time) of each step."""
     return [(int(step) // 8 - 128, int(step) % 8) for step in row_of(score).steps]
 
 
-def test_steps_are_half_tones_and_how_long_it_takes_beside_the_time_before():
+def test_steps_are_semitones_and_how_long_it_takes_beside_the_time_before():
     # The times between are 1, 1, 2, 1, 3, 12, 1 quarters: ratios 1, 2, 1/2, 3, 4, 1/12.
     onsets = np.cumsum([0, 1, 1, 2, 1, 3, 12, 1]) * 480
     score = piece([60, 62, 59, 59, 71, 70, 70, 72], onsets)
@@ -60,7 +60,7 @@ def test_pieces_of_no_note_and_of_one_have_no_step(notes: int):
     [
         ([60] * 8, False),
         ([60, 62] * 4, False),  # A trill: up, down.
-        ([60, 62, 64, 65, 67, 69, 71, 72], False),  # A scale: one and two half tones.
+        ([60, 62, 64, 65, 67, 69, 71, 72], False),  # A scale: one and two semitones.
         ([60, 64, 67, 64, 60, 64, 67, 64], True),  # A broken chord: 4, 3, -3, -4.
     ],
 )

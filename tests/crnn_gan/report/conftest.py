@@ -30,7 +30,7 @@ FLAGS = (
 
 
 def score_of(chords: int) -> Score:
-    """Chords of three tones, two a second, each a half tone higher, to the octave and again."""
+    """Chords of three tones, two a second, each a semitone higher, to the octave and again."""
     notes = np.zeros(3 * chords, NOTE)
     chord, tone = np.divmod(np.arange(3 * chords), 3)
     notes["onset"], notes["duration"] = chord * 480, 480  # Ticks: 960 a second.

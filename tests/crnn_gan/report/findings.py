@@ -59,8 +59,8 @@ def statistic(
     return StatisticRow(
         name=name,
         group="the paper's",
-        unit="half tones",
-        description="half tones from the lowest to the highest tone",
+        unit="semitones",
+        description="semitones from the lowest to the highest tone",
         generated=tuple(generated),
         real=(12.0, 24.0, 36.0),
         mean=float(np.mean(generated)),

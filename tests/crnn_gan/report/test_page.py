@@ -167,7 +167,7 @@ def test_a_match_is_marked_on_the_roll_and_said_in_words():
     (mark,) = find(article, "rect", class_="match")
     # Quarters 2 to 8 are seconds 1 to 4, at 50 units a second.
     assert (mark.get("x"), mark.get("width")) == ("50", "150")
-    assert "bars 3-5 as in bars 17-19 of bach.mid, 5 half tones higher" in words(article)
+    assert "bars 3-5 as in bars 17-19 of bach.mid, 5 semitones higher" in words(article)
     assert not find(other, "rect", class_="match")
     (section,) = find(root, "section", id="originality")
     assert "#piece-1" in [a.get("href") for a in section.iter("a")]

@@ -56,7 +56,7 @@ def spectrum(sound: Any) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize(("pitch", "hertz"), [(57, 220.0), (69, 440.0), (70, 466.16), (93, 1760.0)])
 def test_the_strongest_partial_near_a_tone_is_at_its_pitch(studio, pitch, hertz):
-    # Equal temperament: 440 Hz times the twelfth root of two a half tone, A4 = 69.
+    # Equal temperament: 440 Hz times the twelfth root of two a semitone, A4 = 69.
     frequency, magnitude = spectrum(render(studio, 1.0, [0, 900, pitch, 80]))
     near = (frequency > 0.75 * hertz) & (frequency < 1.5 * hertz)
     assert frequency[near][magnitude[near].argmax()] == pytest.approx(hertz, rel=0.005)

@@ -66,7 +66,7 @@ def test_a_note_over_the_end_of_a_row_goes_on_in_the_next():
 @pytest.mark.parametrize(
     ("pitches", "edges"), [([], (48, 72)), ([60], (48, 72)), ([21, 108], (20, 109))]
 )
-def test_a_roll_has_two_octaves_or_a_half_tone_of_room(pitches, edges):
+def test_a_roll_has_two_octaves_or_a_semitone_of_room(pitches, edges):
     assert svg_piano_rolls.pitch_range(np.array(pitches, np.uint8)) == edges
 
 
