@@ -53,6 +53,7 @@ class Sampled:
 
 def sample(run_dir: Path, epoch: int, flags: Flags) -> Sampled:
     """Samples and measures the pieces of one checkpoint."""
+    from crnn_gan.runs.epoch_pieces import score_generator
     from crnn_gan.runs.run import load_run
 
     run = load_run(run_dir, str(epoch))

@@ -85,10 +85,11 @@ def main(argv: list[str]) -> None:
     """
     (flags,) = parse(argv, __doc__ or "", Flags)
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    from crnn_gan.runs.run import sampler_of_run
     from pipelines import dataset
     from pipelines.formats import midi
 
-    run, sampler = build_from_run(Path(flags.run_dir), flags.checkpoint)
+    run, sampler = sampler_of_run(Path(flags.run_dir), flags.checkpoint)
     conditions = run.model.conditions_of(run.codec)
     if conditions is None:
         raise UsageError(

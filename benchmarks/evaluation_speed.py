@@ -24,6 +24,7 @@ import numpy as np
 from machine import machine
 
 from crnn_gan import evaluate
+from crnn_gan.report import findings
 from crnn_gan.evaluation.reference import read_folder, windows_of_notes
 from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
@@ -88,8 +89,8 @@ def main(argv: list[str]) -> None:
             f"--shown={flags.shown}",
         ]
         seconds, (evaluation, scores) = timed(lambda: evaluate.evaluated(words))
-        alone, _ = timed(lambda: evaluate.write(evaluation, scores, out_dir, flags.shown))
-        size = (out_dir / evaluate.REPORT).stat().st_size / 1e6
+        alone, _ = timed(lambda: findings.write_findings(evaluation, scores, out_dir, flags.shown))
+        size = (out_dir / findings.REPORT).stat().st_size / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{flags.pieces} pieces of {flags.notes} notes against {flags.pieces} files: "
