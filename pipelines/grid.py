@@ -59,6 +59,24 @@ def steps_of(first: np.ndarray, length: np.ndarray) -> np.ndarray:
     return np.arange(int(length.sum())) + np.repeat(first - before, length)
 
 
+def notes_on_grid(
+    score: Score, ticks_per_quarter: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Gives onset and length of notes in ticks of a grid, pitch and velocity, each [note].
+
+    Sorted by (onset, pitch), one note at a time a pitch, no drums.
+    """
+    grid, ticks, notes = ticks_per_quarter, score.ticks_per_quarter, score.notes
+    if notes["is_drum"].any():
+        notes = notes[~notes["is_drum"]]
+    # A copy: in the records these fields are unaligned, and slow to work on.
+    onset = notes["onset"].copy()
+    end = round_ratio(onset + notes["duration"], grid, ticks)
+    onset = round_ratio(onset, grid, ticks)
+    order, length = one_at_a_time(onset, end, notes["pitch"])
+    return onset[order], length, notes["pitch"][order], notes["velocity"][order]
+
+
 def notes_by_the_clock(
     score: Score, step_milliseconds: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -36,6 +36,7 @@ BACKEND_FILES = {
     "pipelines/midi_bytes.py": "the MIDI files of an exported graph",
     "pipelines/note_tensors.py": "what the notes side of codecs shares",
     "pipelines/records.py": "TFRecord",
+    "pipelines/tone_features.py": "what features of note_tuples mean, on the notes side",
 }
 # What crnn_gan is made of, from the ground up: an import goes down, or to another module of the
 # same folder. Modules beside the folders that are not named here are the commands, above all.

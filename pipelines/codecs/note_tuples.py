@@ -24,17 +24,12 @@ import numpy as np
 
 from pipelines.codecs.codec import Struck
 from pipelines.codecs.note_codec import NoteCodec
-from pipelines.grid import one_at_a_time, round_ratio
+from pipelines.grid import notes_on_grid
 from pipelines.note_tensors import single_voice_a_pitch, whole
 from pipelines.score import LAST_TICK, Score
 from pipelines.settings import flag
 from pipelines.spec import Spec
-
-PITCH_CENTRE, PITCH_SCALE = 64.0, 24.0  # Half tones; two octaves are one unit.
-CIRCLE_RADIUS = 0.7
-CIRCLE_NOISE = 0.18  # Half the distance between neighbours on the circle: 0.7 * sin(pi / 12).
-VELOCITY_SCALE = 64.0
-PRESENCE = 0.7  # Of a tone that sounds; its negative of an empty slot.
+from pipelines.tone_features import ToneFeatures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +96,11 @@ class Codec(NoteCodec):
         return self.presence and self.tones_per_cell > 1 and self.scaling == "unit"
 
     @functools.cached_property
+    def _features(self) -> ToneFeatures:
+        """The numbers that stand for a tone's time, length, pitch, velocity and presence."""
+        return ToneFeatures(self.longest_ticks, self.scaling, self.pitch_features)
+
+    @functools.cached_property
     def _tone_columns(self) -> dict[str, slice]:
         """The features of a tone: name -> place among them."""
         pitch = 3 if self.pitch_features == "circle_of_fifths" else 1
@@ -135,7 +135,7 @@ class Codec(NoteCodec):
 
     def encode(self, score: Score) -> np.ndarray:
         """Gives float32 [cell, feature]. Notes are taken in the order (onset, pitch)."""
-        onset, length, pitch, velocity = self._on_grid(score)
+        onset, length, pitch, velocity = notes_on_grid(score, self.ticks_per_quarter)
         time = np.concatenate([[0], onset[1:] - onset[:-1]])[: len(onset)]
         k, slot = self.tones_per_cell, self._slots(time)
         is_first = slot % k == 0
@@ -151,24 +151,9 @@ class Codec(NoteCodec):
         for name, columns in self._tone_columns.items():
             slots = np.full((cells, k), empty[name], np.int64)
             slots.reshape(-1)[slot] = values[name]
-            tones[:, :, columns] = self._features(name, slots)
-        array[:, :head] = self._features("time", time[is_first])[:, :head]
+            tones[:, :, columns] = self._features.encode(name, slots)
+        array[:, :head] = self._features.encode("time", time[is_first])[:, :head]
         return array
-
-    def _on_grid(self, score: Score) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Gives onset and length in ticks of this codec, pitch and velocity, each [note].
-
-        Sorted by (onset, pitch), one note at a time a pitch, no drums.
-        """
-        grid, ticks, notes = self.ticks_per_quarter, score.ticks_per_quarter, score.notes
-        if notes["is_drum"].any():
-            notes = notes[~notes["is_drum"]]
-        # A copy: in the records these fields are unaligned, and slow to work on.
-        onset = notes["onset"].copy()
-        end = round_ratio(onset + notes["duration"], grid, ticks)
-        onset = round_ratio(onset, grid, ticks)
-        order, length = one_at_a_time(onset, end, notes["pitch"])
-        return onset[order], length, notes["pitch"][order], notes["velocity"][order]
 
     def _slots(self, time: np.ndarray) -> np.ndarray:
         """Gives cell * tones_per_cell + place in the cell of each note, from the gap before it."""
@@ -180,38 +165,6 @@ class Codec(NoteCodec):
         # The place of each note among those of the same onset, then in its cell.
         place = (index - np.maximum.accumulate(np.where(starts, index, 0))) % k
         return (np.cumsum(place == 0) - 1) * k + place
-
-    def _features(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Gives float32 [..., feature] of whole numbers; what is above the longest is cut to it."""
-        return self._tables[name].take(values, axis=0, mode="clip")
-
-    @functools.cached_property
-    def _tables(self) -> dict[str, np.ndarray]:
-        """The features of every value, by name: float32 [value, feature]."""
-        ticks, velocity = np.arange(self.longest_ticks + 1), np.arange(128)
-        columns: dict[str, np.ndarray] = {"time": ticks, "length": ticks, "velocity": velocity}
-        if self.scaling == "unit":
-            longest = self.longest_ticks
-            columns["time"] = 2 * np.log1p(ticks) / np.log1p(longest) - 1
-            # No note lasts 0 ticks, which have no logarithm.
-            columns["length"] = 2 * np.log(np.maximum(ticks, 1)) / np.log(longest) - 1
-            columns["velocity"] = velocity / VELOCITY_SCALE - 1
-            columns["presence"] = np.array([-PRESENCE, PRESENCE])
-        tables = {name: column[:, None].astype(np.float32) for name, column in columns.items()}
-        return {**tables, "pitch": self._pitch_table}
-
-    @functools.cached_property
-    def _pitch_table(self) -> np.ndarray:
-        """The features of each of the 128 pitches: float32 [128, 1 or 3]."""
-        pitch = np.arange(128)
-        if self.scaling == "raw":
-            return (440.0 * 2.0 ** ((pitch - 69) / 12))[:, None].astype(np.float32)
-        height = (pitch - PITCH_CENTRE) / PITCH_SCALE
-        if self.pitch_features == "number":
-            return height[:, None].astype(np.float32)
-        angle = 2 * np.pi * (7 * pitch % 12) / 12
-        circle = [CIRCLE_RADIUS * np.cos(angle), CIRCLE_RADIUS * np.sin(angle)]
-        return np.stack([height, *circle], axis=1).astype(np.float32)
 
     # From cells to notes, in TensorFlow ops.
 
@@ -225,16 +178,16 @@ class Codec(NoteCodec):
         tones = []
         for t in range(self.tones_per_cell):
             if t == 0 or self.quadruplet_per_tone:
-                time = self._unscale_time(arrays[..., self._block("time", t)][..., 0])
+                time = self._features.ticks("time", arrays[..., self._block("time", t)][..., 0])
                 tones_time = whole(time, 0, self.longest_ticks)
             else:
                 tones_time = tf.zeros([batch, cells], tf.int32)
-            length = self._unscale_length(arrays[..., self._block("length", t)][..., 0])
-            velocity = self._unscale_velocity(arrays[..., self._block("velocity", t)][..., 0])
+            length = self._features.ticks("length", arrays[..., self._block("length", t)][..., 0])
+            velocity = self._features.velocity(arrays[..., self._block("velocity", t)][..., 0])
             pitch_features = arrays[..., self._block("pitch", t)]
             finite = tf.reduce_all(tf.math.is_finite(pitch_features), -1)
             finite &= tf.math.is_finite(length) & tf.math.is_finite(velocity)
-            pitch = self._nearest_pitch(tf.where(finite[..., None], pitch_features, 0.0))
+            pitch = self._features.nearest_pitch(tf.where(finite[..., None], pitch_features, 0.0))
             if self.has_presence:
                 presence = arrays[..., self._block("presence", t)][..., 0]
                 finite &= tf.math.is_finite(presence)
@@ -257,45 +210,6 @@ class Codec(NoteCodec):
         notes, count = single_voice_a_pitch(onset, length, pitch, velocity, valid)
         return notes, count, tf.reduce_sum(tf.cast(meant, tf.int32), axis=1) - count
 
-    def _unscale_time(self, feature: Any) -> Any:
-        import tensorflow as tf
-
-        if self.scaling == "raw":
-            return feature
-        feature = tf.clip_by_value(feature, -2.0, 1.0)
-        return tf.math.expm1((feature + 1) / 2 * np.log1p(self.longest_ticks))
-
-    def _unscale_length(self, feature: Any) -> Any:
-        import tensorflow as tf
-
-        if self.scaling == "raw":
-            return feature
-        return tf.exp((tf.clip_by_value(feature, -2.0, 1.0) + 1) / 2 * np.log(self.longest_ticks))
-
-    def _unscale_velocity(self, feature: Any) -> Any:
-        return feature if self.scaling == "raw" else (feature + 1) * VELOCITY_SCALE
-
-    def _nearest_pitch(self, features: Any) -> Any:
-        import tensorflow as tf
-
-        table = self._pitch_table
-        if self.scaling == "raw":  # Nearest in half tones, not in Hz.
-            table, features = np.log2(table), tf.math.log(tf.maximum(features, 1e-3)) / np.log(2.0)
-        # No matmul: a GPU may round its factors to 10 bits, more than half a tone at the top.
-        distance = sum(
-            (features[..., j, None] - tf.constant(table[:, j])) ** 2 for j in range(table.shape[1])
-        )
-        return tf.argmin(distance, axis=-1, output_type=tf.int32)
-
-    @property
-    def _spread(self) -> float:
-        """The part of what rounds to a value that `dequantize` uses.
-
-        float32 keeps a logarithmic time to about 1e-6 of itself; noise stays clear of the
-        edge by twice that, so that it never changes a note.
-        """
-        return 1 - 1e-3 - 4e-6 * self.longest_ticks
-
     def dequantize(self, arrays: Any, uniform: Any) -> Any:
         """Spreads each value evenly over what rounds to it, so that a critic cannot read the grid.
 
@@ -309,33 +223,14 @@ class Codec(NoteCodec):
         import tensorflow as tf
 
         arrays = tf.convert_to_tensor(arrays, tf.float32)
-        uniform = tf.convert_to_tensor(uniform, tf.float32) * self._spread
+        uniform = tf.convert_to_tensor(uniform, tf.float32)
         columns = []
         for name, first, size in self.blocks:
-            x, u = arrays[..., first : first + size], uniform[..., first : first + size]
-            if name.startswith("time"):
-                ticks = tf.round(self._unscale_time(x)) + u
-                columns.append(
-                    ticks
-                    if self.scaling == "raw"
-                    else 2 * tf.math.log1p(ticks) / np.log1p(self.longest_ticks) - 1
-                )
-            elif name.startswith("length"):
-                ticks = tf.round(self._unscale_length(x)) + u
-                columns.append(
-                    ticks
-                    if self.scaling == "raw"
-                    else 2 * tf.math.log(ticks) / np.log(self.longest_ticks) - 1
-                )
-            elif name.startswith("presence"):
-                columns.append(x + u * PRESENCE)
-            elif name.startswith("velocity"):
-                columns.append(x + u / (1.0 if self.scaling == "raw" else VELOCITY_SCALE))
-            elif self.scaling == "raw":
-                columns.append(x * 2.0 ** (u / 12))
-            else:
-                noise = [1 / PITCH_SCALE] + [CIRCLE_NOISE] * (size - 1)
-                columns.append(x + u * tf.constant(noise, tf.float32))
+            column = slice(first, first + size)
+            kind = name.partition(" ")[0]
+            columns.append(
+                self._features.dequantize(kind, arrays[..., column], uniform[..., column])
+            )
         return tf.concat(columns, axis=-1)
 
     # Augmentation and conditions, in TensorFlow ops.
@@ -401,20 +296,16 @@ class Codec(NoteCodec):
         import tensorflow as tf
 
         firsts = [self._block("pitch", tone).start for tone in range(self.tones_per_cell)]
-        height = tf.gather(arrays, firsts, axis=-1)
-        if self.scaling == "raw":
-            return tf.round(69 + 12 / np.log(2.0) * tf.math.log(height / 440))
-        return tf.round(height * PITCH_SCALE + PITCH_CENTRE)
+        return self._features.pitch(tf.gather(arrays, firsts, axis=-1))
 
     def _ticks(self, name: Literal["time", "length"], arrays: Any) -> Any:
         """Gap before or length of each tone: whole float32 [..., tone]."""
         import tensorflow as tf
 
-        unscale = self._unscale_time if name == "time" else self._unscale_length
         shares = name == "time" and not self.quadruplet_per_tone
         firsts = range(1 if shares else self.tones_per_cell)
         columns = [self._block(name, tone).start for tone in firsts]
-        ticks = tf.round(unscale(tf.gather(arrays, columns, axis=-1)))
+        ticks = tf.round(self._features.ticks(name, tf.gather(arrays, columns, axis=-1)))
         # The other tones of a cell begin with its first.
         silent = self.tones_per_cell - len(columns)
         return tf.pad(ticks, [[0, 0], [0, 0], [0, silent]]) if silent else ticks
@@ -426,7 +317,7 @@ class Codec(NoteCodec):
         name = "presence" if self.has_presence else "velocity"
         columns = [self._block(name, tone).start for tone in range(self.tones_per_cell)]
         values = tf.gather(arrays, columns, axis=-1)
-        return values > 0 if self.has_presence else self._unscale_velocity(values) >= 0.5
+        return values > 0 if self.has_presence else self._features.velocity(values) >= 0.5
 
     def _with_values(self, arrays: Any, values: dict[str, Any]) -> Any:
         """Puts other values, int32 [..., tone] by name, in the place of their features."""
@@ -436,7 +327,7 @@ class Codec(NoteCodec):
         for name, first, size in self.blocks:
             kind, _, tone = name.partition(" ")
             if kind in values:
-                table = tf.constant(self._tables[kind])
+                table = tf.constant(self._features.tables[kind])
                 columns.append(tf.gather(table, values[kind][..., int(tone or 1) - 1]))
             else:
                 columns.append(arrays[..., first : first + size])
