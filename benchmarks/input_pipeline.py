@@ -46,6 +46,7 @@ from pipelines.codecs.codec import Codec
 from pipelines.command_line import parse, run_command
 from pipelines.records import Manifest
 from pipelines.score import NOTE, Score
+from pipelines.score_arrays import NOTE
 from pipelines.settings import Settings, flag
 from pipelines.split import SPLITS
 from pipelines.tfrecord import array_bytes

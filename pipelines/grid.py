@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipelines.score import LAST_TICK, Score
+from pipelines.score import Score
+from pipelines.score_arrays import LAST_TICK
 
 
 def round_ratio(ticks: np.ndarray, numerator: int, denominator: int) -> np.ndarray:

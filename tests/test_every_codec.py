@@ -13,7 +13,8 @@ import pytest
 from pipelines.codecs import note_codec
 from pipelines.codecs.codec import Codec, codec_class, codec_from_json, codec_names
 from pipelines.codecs.note_codec import NoteCodec
-from pipelines.score import LAST_TICK, METER, NOTE, PEDAL, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import LAST_TICK, METER, NOTE, PEDAL, TEMPO
 from pipelines.spec import Spec
 
 KINDS = ("tokens", "vectors", "roll", "set", "audio")

@@ -183,7 +183,8 @@ def write_music(folder: Path) -> None:
     import numpy as np
 
     from pipelines.formats import midi
-    from pipelines.score import NOTE, Score
+    from pipelines.score import Score
+    from pipelines.score_arrays import NOTE
 
     for piece in range(12):
         notes = [

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from crnn_gan.metrics.tones import end_tick, tones
-from pipelines.score import PEDAL_DOWN, SUSTAIN, Score
+from pipelines.score import Score
+from pipelines.score_arrays import PEDAL_DOWN, SUSTAIN
 
 
 def mean_velocity(score: Score) -> float:

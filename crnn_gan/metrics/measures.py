@@ -6,7 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from pipelines.score import METER, Score
+from pipelines.score import Score
+from pipelines.score_arrays import METER
 
 COMMON_TIME = np.array([(0, 4, 4)], METER)  # In force until the first meter.
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from crnn_gan.metrics.intervals import union
 from crnn_gan.metrics.tones import end_tick, tones
-from pipelines.score import LAST_TICK, Score
+from pipelines.score import Score
+from pipelines.score_arrays import LAST_TICK
 
 
 def mean_polyphony(score: Score) -> float:

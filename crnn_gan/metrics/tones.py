@@ -17,7 +17,7 @@ def tones(score: Score, as_coded: bool = False) -> np.ndarray:
         drums, which have no pitch.
 
     Returns:
-      [tone] of `pipelines.score.NOTE`, sorted by (onset, pitch, track), or by
+      [tone] of `score_arrays.NOTE`, sorted by (onset, pitch, track), or by
       (track, onset, pitch) as coded.
     """
     notes = score.notes
@@ -27,5 +27,5 @@ def tones(score: Score, as_coded: bool = False) -> np.ndarray:
 
 
 def end_tick(tones: np.ndarray) -> int:
-    """Gives the end of the last of [tone] of `pipelines.score.NOTE`, ticks; 0 where none is."""
+    """Gives the end of the last of [tone] of `score_arrays.NOTE`, ticks; 0 where none is."""
     return int((tones["onset"] + tones["duration"]).max(initial=0))

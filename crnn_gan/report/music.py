@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.score import PEDAL_DOWN, SUSTAIN, Score
+from pipelines.score import Score
+from pipelines.score_arrays import PEDAL_DOWN, SUSTAIN
 
 MOST_SECONDS = 4 * 3600  # Of a piece; what begins later is left out, what sounds then ends.
 

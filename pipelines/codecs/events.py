@@ -29,7 +29,8 @@ from pipelines.codecs.codec import Struck
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import notes_by_the_clock
 from pipelines.note_tensors import in_rows
-from pipelines.score import LAST_TICK, SUSTAIN, Score
+from pipelines.score import Score
+from pipelines.score_arrays import LAST_TICK, SUSTAIN
 from pipelines.settings import flag
 from pipelines.spec import Spec
 

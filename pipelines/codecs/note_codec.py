@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipelines.codecs.codec import Decoded, File, ScoreCodec
-from pipelines.score import NOTE, PEDAL, TEMPO, Score, sorted_by_tick
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, PEDAL, TEMPO, sorted_by_tick
 
 NOTE_COLUMNS = ("onset", "duration", "pitch", "velocity")  # Of what `NoteCodec.notes` gives.
 PEDAL_COLUMNS = ("tick", "controller", "value")

@@ -26,7 +26,8 @@ from pipelines.codecs.codec import Struck
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import notes_on_grid
 from pipelines.note_tensors import single_voice_a_pitch, whole
-from pipelines.score import LAST_TICK, Score
+from pipelines.score import Score
+from pipelines.score_arrays import LAST_TICK
 from pipelines.settings import flag
 from pipelines.spec import Spec
 from pipelines.tone_features import ToneFeatures

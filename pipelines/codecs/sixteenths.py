@@ -38,7 +38,8 @@ from pipelines.codecs.codec import Decoded, Struck
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import one_at_a_time, round_ratio, steps_of
 from pipelines.note_tensors import in_rows, single_voice_a_pitch
-from pipelines.score import NOTE, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, TEMPO
 from pipelines.settings import flag
 from pipelines.spec import Spec
 

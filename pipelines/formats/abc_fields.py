@@ -10,7 +10,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from pipelines.score import SLOWEST_TEMPO
+from pipelines.score_arrays import SLOWEST_TEMPO
 
 MOST_PARTS = 1000  # Parts that the order in a P: field may play.
 MOST_DIGITS = 6  # Of any number in a tune.

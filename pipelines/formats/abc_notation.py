@@ -28,7 +28,8 @@ from pipelines.formats.abc_sounds import MEANINGLESS
 from pipelines.formats.abc_tokens import Bar, Sound, State, Voice
 from pipelines.formats.abc_tokens import Tune as ParsedTune
 from pipelines.formats.music21_stream import ticks_holding
-from pipelines.score import KEY, LAST_TICK, METER, NOTE, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import KEY, LAST_TICK, METER, NOTE, TEMPO
 
 __all__ = [
     "MEANINGLESS",

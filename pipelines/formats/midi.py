@@ -22,7 +22,8 @@ from pipelines.formats import midi_chunks, midi_events, midi_mido, midi_symusic
 from pipelines.formats.midi_chunks import LARGEST_BYTES, DamagedTrackError, MidiError
 from pipelines.formats.midi_events import Events
 from pipelines.formats.midi_writing import to_bytes, write
-from pipelines.score import DEFAULT_TEMPO, TEMPO, Score, allowed, sorted_notes
+from pipelines.score import Score
+from pipelines.score_arrays import DEFAULT_TEMPO, TEMPO, allowed, sorted_notes
 
 __all__ = ["MidiError", "Reading", "read", "read_score", "to_bytes", "write"]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.formats.midi_chunks import MidiError
-from pipelines.score import DEFAULT_TEMPO, LAST_TICK, NOTE, PEDAL, sorted_by_tick
+from pipelines.score_arrays import DEFAULT_TEMPO, LAST_TICK, NOTE, PEDAL, sorted_by_tick
 
 MOST_VOICES = int(np.iinfo(NOTE["track"]).max)
 MOST_OPEN_NOTES = 4096  # Notes of one pitch, channel and track that nothing ends.

@@ -26,7 +26,16 @@ from pipelines.formats.midi_events import (
     merged_pedals,
 )
 from pipelines.formats.midi_writing import DRUM_CHANNEL
-from pipelines.score import IS_PEDAL, KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO, sorted_by_tick
+from pipelines.score_arrays import (
+    IS_PEDAL,
+    KEY,
+    LAST_TICK,
+    METER,
+    NOTE,
+    PEDAL,
+    TEMPO,
+    sorted_by_tick,
+)
 
 LARGEST_BYTES = 2**19  # Up to 2**18 messages, for which mido takes about a second and 80 MB.
 # mido reads a delta time of any number of bytes, in time that grows with their square.

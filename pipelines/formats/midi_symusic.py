@@ -24,7 +24,7 @@ from pipelines.formats.midi_events import (
     merged_pedals,
 )
 from pipelines.formats.midi_writing import END_OF_TRACK
-from pipelines.score import IS_PEDAL, KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO
+from pipelines.score_arrays import IS_PEDAL, KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO
 
 MOST_NOTES = 1_000_000
 MARK = LAST_TICK + 1  # Ticks from the end of a track to its tail: the largest delta time.

@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.score import KEY, METER, NOTE, TEMPO, Score, allowed
+from pipelines.score import Score
+from pipelines.score_arrays import KEY, METER, NOTE, TEMPO, allowed
 
 # Ticks a quarter note. 480 holds 128ths, triplets and quintuplets of 16ths; 10,080 septuplets.
 TICKS, MOST_TICKS, FALLBACK_TICKS = 480, 32767, 10_080

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 LOWEST_PITCH, PITCHES = 21, 88
 REST = -1

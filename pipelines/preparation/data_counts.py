@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.score import SUSTAIN, Score
+from pipelines.score import Score
+from pipelines.score_arrays import SUSTAIN
 
 # Edges of bins, seconds: four to the factor of 2 from 10 ms to 41 s, and two from 1 s to 4.5 h.
 DURATION_EDGES = 0.01 * 2.0 ** (np.arange(49) / 4)

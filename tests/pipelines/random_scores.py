@@ -3,7 +3,8 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from pipelines.score import KEY, METER, NOTE, PEDAL, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import KEY, METER, NOTE, PEDAL, TEMPO
 
 ticks = st.integers(0, 2000)
 

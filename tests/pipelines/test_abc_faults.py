@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.formats import abc_fields, abc_notation
 from pipelines.formats.abc_notation import AbcError, read_tune
-from pipelines.score import LAST_TICK
+from pipelines.score_arrays import LAST_TICK
 
 ABC = Path(__file__).parents[2].parent / "shared" / "data" / "abc"
 MUTANTS = 1000

@@ -9,7 +9,8 @@ import pytest
 
 from pipelines.formats import abc_notation, abc_writing, midi
 from pipelines.formats.abc_notation import AbcError, read_tune
-from pipelines.score import KEY, METER, NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import KEY, METER, NOTE
 
 ABC = Path(__file__).parents[2].parent / "shared" / "data" / "abc"
 SETS = {  # Tunes of each, and those with an error in the notation that nobody can mend.

@@ -11,7 +11,8 @@ import pytest
 from pipelines.codecs import abc_text
 from pipelines.codecs.abc_text import Codec
 from pipelines.formats import abc_notation, midi
-from pipelines.score import LAST_TICK, NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import LAST_TICK, NOTE
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 TUNE = (

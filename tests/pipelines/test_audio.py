@@ -15,7 +15,8 @@ from pipelines.codecs import audio
 from pipelines.codecs.audio import Codec
 from pipelines.codecs.codec import codec_from_json
 from pipelines.formats import wav
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 
 def score(*notes: tuple[int, int, int, int]) -> Score:

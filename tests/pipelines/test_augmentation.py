@@ -13,7 +13,8 @@ from pipelines.batches.augmentation import Augmentation
 from pipelines.codecs import codec as codecs
 from pipelines.codecs import note_tuples
 from pipelines.dataset import Pieces, Windows, open_pieces
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 from pipelines.spec import Spec
 
 SETTINGS = [

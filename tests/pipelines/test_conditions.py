@@ -12,7 +12,8 @@ from pipelines.batches.whole_pieces import whole_pieces
 from pipelines.codecs import note_tuples
 from pipelines.codecs.codec import Struck, codec_class, codec_names
 from pipelines.dataset import Windows, open_pieces
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 CODEC = note_tuples.Codec(tones_per_cell=2)
 C, D, E, G = 0, 2, 4, 7

@@ -26,7 +26,8 @@ from pipelines.preparation.data_counts import (
     unpacked,
 )
 from pipelines.preparation.duplicates import COPY_OF
-from pipelines.score import NOTE, PEDAL, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, PEDAL, TEMPO
 from pipelines.shaping import Shaping
 from pipelines.sources import folder
 from pipelines.spec import Spec

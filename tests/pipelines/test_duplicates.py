@@ -20,7 +20,8 @@ from pipelines.preparation.duplicates import (
     digest,
     sketch,
 )
-from pipelines.score import NOTE, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, TEMPO
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 any_score = settings(deadline=None, derandomize=True, database=None)

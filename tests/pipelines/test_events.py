@@ -9,7 +9,8 @@ from random_scores import scores
 
 from pipelines.codecs.events import Codec
 from pipelines.formats import midi
-from pipelines.score import NOTE, PEDAL, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, PEDAL, TEMPO
 
 PERFORMANCES = Path(__file__).parents[2].parent / "shared" / "data" / "performances"
 

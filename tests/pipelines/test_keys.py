@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from random_scores import scores
 
 from pipelines.keys import PROFILES, Key, best_keys, find_key, pitch_class_ticks
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 from pipelines.sources import corpus
 
 C_MAJOR = [60, 62, 64, 65, 67, 69, 71, 72, 67, 64, 60]  # The scale, and down the triad.

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pipelines.formats import midi
-from pipelines.score import KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 END = b"\x00\xff\x2f\x00"

@@ -8,7 +8,7 @@ from test_midi import END, NOTE_60, file_of, real_files, rows_of, torture
 
 from pipelines.formats import midi, midi_chunks, midi_mido, midi_symusic
 from pipelines.formats.midi_events import MOST_OPEN_NOTES
-from pipelines.score import sorted_notes
+from pipelines.score_arrays import sorted_notes
 
 NASTY = Path(__file__).parents[2] / "../shared/data/nasty_midi"
 LOUD = b"\x00\x90\x48\xff"  # A velocity of 255 makes symusic refuse the track.

@@ -9,7 +9,8 @@ import pytest
 
 from pipelines.codecs import note_tuples
 from pipelines.formats import midi
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 REAL_MUSIC = Path(__file__).parents[3] / "shared/data/scores/piano-midi.de"
 PAPER = {"ticks_per_quarter": 384, "pitch_features": "number"}

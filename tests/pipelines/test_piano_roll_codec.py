@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from random_scores import scores
 
 from pipelines.codecs import piano_roll
-from pipelines.score import NOTE, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, TEMPO
 
 ALL = "onset,frame,velocity"
 PLANES = ["onset,frame", ALL, "onset,velocity", "frame,velocity", "onset", "frame", "velocity"]

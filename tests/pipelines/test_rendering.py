@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipelines import rendering
-from pipelines.score import NOTE, PEDAL, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, PEDAL, TEMPO
 
 RATE = 8000
 # A quarter of 1,000 ticks lasts a second, so that ticks are milliseconds.

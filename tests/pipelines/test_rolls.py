@@ -9,7 +9,8 @@ import scipy.io
 from rolls_of_scores import roll_of_score, voices_of_score
 
 from pipelines.formats import rolls
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "pianoroll"
 

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipelines.score import KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO
 
 
 def notes_of(*rows: tuple[int, int, int]) -> np.ndarray:

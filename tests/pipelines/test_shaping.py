@@ -11,7 +11,8 @@ from random_scores import scores
 
 from pipelines.command_line import parse
 from pipelines.keys import best_keys
-from pipelines.score import KEY, METER, NOTE, PEDAL, Score
+from pipelines.score import Score
+from pipelines.score_arrays import KEY, METER, NOTE, PEDAL
 from pipelines.shaping import (
     COMMON_TONIC,
     Shaping,

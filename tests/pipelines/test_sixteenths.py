@@ -11,7 +11,8 @@ from random_scores import scores
 from pipelines.codecs import sixteenths
 from pipelines.codecs.sixteenths import REST, SPACE
 from pipelines.formats import midi
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 CHORALES = Path(__file__).parents[3] / "shared/data/scores/bach_chorales_jsbchorales.net"
 CODEC = sixteenths.Codec(voices=2)

@@ -10,7 +10,8 @@ from random_scores import scores
 
 from pipelines.codecs.time_chunks import Codec
 from pipelines.formats import midi
-from pipelines.score import NOTE, PEDAL, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, PEDAL, TEMPO
 
 PERFORMANCES = Path(__file__).parents[2].parent / "shared" / "data" / "performances"
 SMALL = {"events_per_chunk": 3}

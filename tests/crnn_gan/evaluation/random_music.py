@@ -8,7 +8,8 @@ import numpy as np
 
 from crnn_gan.evaluation.reference import NamedScore
 from pipelines.formats import midi
-from pipelines.score import NOTE, Score, sorted_notes
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, sorted_notes
 
 MAJOR = np.array([0, 2, 4, 5, 7, 9, 11])
 

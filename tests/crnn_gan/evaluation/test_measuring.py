@@ -17,7 +17,8 @@ from crnn_gan.evaluation.measuring import _statistic_rows, find_copies, measure
 from crnn_gan.evaluation.reference import NamedScore, Reference
 from crnn_gan.metrics.distances import overlap
 from pipelines.codecs.note_tuples import Codec
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 EMPTY = NamedScore("empty", Score(480, np.zeros(0, NOTE)))
 ONE_NOTE = NamedScore("one note", Score(480, np.array([(0, 480, 60, 64, 0, 0, False)], NOTE)))

@@ -14,7 +14,8 @@ from crnn_gan.evaluation.reference import (
 )
 from pipelines import dataset, prepare
 from pipelines.codecs.note_tuples import Codec
-from pipelines.score import NOTE, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, TEMPO
 
 
 @pytest.fixture(name="data_dir", scope="module")

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from crnn_gan.originality.repeated import repeated_pieces
 
 from crnn_gan.metrics.bands import (
     Band,
@@ -19,6 +20,7 @@ from crnn_gan.metrics.bands import (
 )
 from crnn_gan.metrics.repeated import repeated_pieces
 from pipelines.score import NOTE, Score
+from pipelines.score_arrays import NOTE
 
 BANDS = {
     "polyphony": Band(0.71, 0.31, 0.75, 0.98),

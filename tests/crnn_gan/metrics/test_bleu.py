@@ -21,7 +21,8 @@ from crnn_gan.metrics.bleu import (
     sentence_bleu,
     sentence_self_bleu,
 )
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 SMOOTHINGS = get_args(Smoothing)
 PIECES = st.lists(st.lists(st.integers(0, 4), max_size=9), min_size=2, max_size=5)

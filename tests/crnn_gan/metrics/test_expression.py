@@ -12,7 +12,8 @@ from crnn_gan.metrics.expression import (
     pedal_share,
     velocity_standard_deviation,
 )
-from pipelines.score import PEDAL, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import PEDAL, TEMPO
 
 EIGHT_QUARTERS = [(0, 96, 60, 64)]  # 4 s.
 

@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given, settings
 from written_pieces import DRUMS, EMPTY, FOUR_TONES, ONE_TONE, pedal, played, scores
 
-from crnn_gan.metrics import STATISTICS, Statistic, statistics
+from crnn_gan.metrics import (
+    STATISTICS,
+    Statistic,
+    statistics,
+)
 from pipelines.score import NOTE, Score
+from pipelines.score_arrays import NOTE
 
 HOUR_QUARTERS = 7200  # At 120 quarters a minute.
 

@@ -22,7 +22,8 @@ from crnn_gan.metrics.rhythm import (
     notes_per_second,
 )
 from crnn_gan.metrics.tones import end_tick, tones
-from pipelines.score import TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import TEMPO
 
 SLOWER_FROM_THE_SECOND_BAR = np.array([(48, 1_000_000)], TEMPO)  # 60 quarters a minute.
 

@@ -10,7 +10,8 @@ from written_pieces import FOUR_TONES, ONE_TONE, played, scores
 from crnn_gan.metrics.intervals import cells_reached, union
 from crnn_gan.metrics.texture import mean_polyphony, polyphony_rate
 from crnn_gan.metrics.tones import end_tick, tones
-from pipelines.score import LAST_TICK, Score
+from pipelines.score import Score
+from pipelines.score_arrays import LAST_TICK
 
 
 def test_polyphony_is_over_the_time_that_sounds():

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from pipelines.score import METER, NOTE, PEDAL, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import METER, NOTE, PEDAL, TEMPO
 
 EMPTY = Score(12, np.zeros(0, NOTE))
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.score import METER, NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import METER, NOTE
 
 
 def piece(pitches: Sequence[int], onsets: Sequence[int] | None = None, **fields: object) -> Score:

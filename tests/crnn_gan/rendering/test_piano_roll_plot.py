@@ -14,6 +14,7 @@ from PIL import Image
 
 from crnn_gan.rendering import piano_roll_plot
 from pipelines.score import NOTE, Score
+from pipelines.score_arrays import NOTE
 
 TICKS = 12
 
@@ -122,7 +123,8 @@ from pathlib import Path
 import numpy as np
 
 from crnn_gan import piano_roll
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

@@ -15,7 +15,8 @@ from crnn_gan.rendering import sheet_music
 from crnn_gan.rendering.bars import TICKS, bars_of
 from crnn_gan.rendering.staves import staves_of
 from pipelines.formats import midi, music21_stream
-from pipelines.score import KEY, METER, NOTE, TEMPO, Score
+from pipelines.score import Score
+from pipelines.score_arrays import KEY, METER, NOTE, TEMPO
 
 SCORES = Path(__file__).parents[3].parent / "shared" / "data" / "scores"
 QUARTER = 480

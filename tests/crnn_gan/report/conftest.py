@@ -14,7 +14,8 @@ from visit import Visit
 
 from crnn_gan.evaluation.evaluation import Evaluation, PieceRow, SetFacts
 from crnn_gan.report.page import page
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 BROWSERS = "chromium", "chromium-browser", "google-chrome"
 # Root may not use the sandbox; the others keep the browser from calling home.

@@ -19,7 +19,8 @@ from crnn_gan.evaluation.evaluation import (
 from crnn_gan.metrics.bands import Band
 from crnn_gan.metrics.distances import Overlap
 from crnn_gan.originality.originality import Match, PieceOriginality, SetOriginality
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 TICKS = 480  # A quarter; at 120 quarters a minute 960 ticks are a second.
 LIMITS = {

@@ -8,7 +8,8 @@ import numpy as np
 from findings import score_of
 
 from crnn_gan.report.music import MOST_SECONDS, music_json, piece_music
-from pipelines.score import NOTE, PEDAL, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE, PEDAL
 
 
 def test_notes_are_differences_of_onsets_durations_pitches_and_velocities():

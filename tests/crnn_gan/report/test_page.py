@@ -17,7 +17,8 @@ from crnn_gan.metrics.distances import Overlap
 from crnn_gan.report import page as page_module
 from crnn_gan.report.page import page
 from pipelines.formats.midi import read_score
-from pipelines.score import METER, NOTE, PEDAL, Score
+from pipelines.score import Score
+from pipelines.score_arrays import METER, NOTE, PEDAL
 
 TWO = (random_score(40, 10, seed=1), random_score(60, 12, seed=2))
 EMPTY = Score(480, np.zeros(0, NOTE))

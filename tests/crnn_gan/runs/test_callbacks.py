@@ -22,7 +22,8 @@ from crnn_gan.runs.collapse_alarm import CollapseAlarm
 from crnn_gan.runs.progress import Progress, duration
 from crnn_gan.runs.tables import Row, read_losses, read_rows, write_rows
 from pipelines.formats.midi import read_score
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 BAND = {name: Band(2.0, 1.0, 2.0, 3.0) for name in statistics(Score(12, np.zeros(0, NOTE)))}
 WITHIN = dict.fromkeys(BAND, 2.0)
