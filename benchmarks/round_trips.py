@@ -39,7 +39,7 @@ import numpy as np
 from pipelines.codecs.codec import Codec, codec_class, codec_from_json, codec_names
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.command_line import parse, run_command
-from pipelines.formats import abc_notation, midi
+from pipelines.formats import abc_files, abc_notation, midi
 from pipelines.grid import one_at_a_time
 from pipelines.score import NOTE, SUSTAIN, TEMPO, Score
 from pipelines.score_arrays import NOTE, SUSTAIN, TEMPO
@@ -311,7 +311,7 @@ def measure_texts(folder: Path, count: int) -> None:
         tunes = [
             tune.text
             for path in paths
-            for tune in abc_notation.tunes(abc_notation.decoded(path.read_bytes()))
+            for tune in abc_files.tunes(abc_files.decoded(path.read_bytes()))
         ]
         tunes = tunes[:: max(1, len(tunes) // count)] if count else tunes
         counts: collections.Counter[str] = collections.Counter()

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from pipelines.codecs import codec
-from pipelines.formats import abc_notation, abc_writing
+from pipelines.formats import abc_files, abc_notation, abc_writing
 from pipelines.formats.abc_tokens import FIELD_LINE, lines_outside_blocks, spread_said
 from pipelines.score import Score
 from pipelines.settings import flag
@@ -86,7 +86,7 @@ class Codec(codec.ScoreCodec):
             data = file.read(abc_notation.LARGEST_TUNE + 1)
         if len(data) > abc_notation.LARGEST_TUNE:
             raise ValueError(f"{path} is larger than {abc_notation.LARGEST_TUNE} bytes")
-        text = abc_notation.decoded(data).replace("\r\n", "\n").replace("\r", "\n")
+        text = abc_files.decoded(data).replace("\r\n", "\n").replace("\r", "\n")
         return tokens(self.stripped(text))
 
     def without_end(self, array: np.ndarray) -> np.ndarray:

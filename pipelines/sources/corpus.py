@@ -24,7 +24,7 @@ import numpy as np
 
 from pipelines.atomic_file import write_atomically
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
-from pipelines.formats import abc_notation, music21_stream
+from pipelines.formats import abc_files, abc_notation, music21_stream
 from pipelines.records import seal, unseal
 from pipelines.score import Score
 from pipelines.settings import flag
@@ -278,7 +278,7 @@ def _tunes(path: Path) -> list[int | None]:
     """The tune numbers of an ABC file of several; [None] for a file that is one score."""
     if path.suffix != ".abc":
         return [None]
-    numbers = abc_notation.tune_numbers(path)
+    numbers = abc_files.tune_numbers(path)
     return [*numbers] if len(numbers) > 1 else [None]
 
 

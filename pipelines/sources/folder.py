@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipelines.formats import abc_notation, reading
+from pipelines.formats import abc_files, reading
 from pipelines.music_files import file_sha256, printable
 from pipelines.score import Score
 from pipelines.settings import flag
@@ -175,8 +175,8 @@ def _size_and_digest(path: str) -> tuple[int, str]:
         return 0, ""
 
 
-def _tunes(path: str) -> list[abc_notation.Tune]:
+def _tunes(path: str) -> list[abc_files.TuneText]:
     try:
-        return abc_notation.tunes_of_file(path)
+        return abc_files.tunes_of_file(path)
     except (ValueError, OSError):
         return []

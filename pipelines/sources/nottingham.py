@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pipelines.collection import Archive, Collection, Place
-from pipelines.formats import abc_notation
+from pipelines.formats import abc_files, abc_notation
 from pipelines.music_files import files_below, printable
 from pipelines.score import Score
 from pipelines.settings import flag
@@ -80,7 +80,7 @@ class Source(Collection):
         for path in files_below(here.path, self.suffixes):
             if self.copy != "shlien" and path.parent.name != f"ABC_{self.copy}":
                 continue
-            for number in abc_notation.tune_numbers(path):
+            for number in abc_files.tune_numbers(path):
                 yield self.piece(
                     here,
                     path,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.formats import abc_fields, abc_notation
+from pipelines.formats import abc_fields, abc_files, abc_notation, abc_scores
 from pipelines.formats.abc_notation import AbcError, read_tune
 from pipelines.score_arrays import LAST_TICK
 
@@ -97,7 +97,7 @@ def test_a_number_of_parts_in_brackets_is_bounded_at_every_depth():
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(abc_notation, "LARGEST_BYTES", 100)
+    monkeypatch.setattr(abc_files, "LARGEST_BYTES", 100)
     path = tmp_path / "large.abc"
     path.write_text("X:1\nK:C\n" + "A" * 100)
     with pytest.raises(AbcError, match=r"large\.abc: is larger than 100 bytes"):
@@ -108,7 +108,7 @@ def tunes():
     if not ABC.is_dir():
         return TUNES
     paths = sorted(ABC.rglob("*.abc"))
-    return [t.text for path in paths for t in abc_notation.tunes_of_file(path)[::20]] + TUNES
+    return [t.text for path in paths for t in abc_files.tunes_of_file(path)[::20]] + TUNES
 
 
 def mutant(texts, chance):
@@ -124,7 +124,7 @@ def mutant(texts, chance):
         data = bytearray(text.encode())
         for _ in range(chance.choice([1, 3, 30])):
             data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-        return abc_notation.decoded(bytes(data))
+        return abc_files.decoded(bytes(data))
     if kind == 3:
         signs = "|:[]()/\"{}-<>0123456789,'^_=zZ\n&%!+VPKMLQX~ \\" + "\x00é\u2019"
         made = "".join(chance.choice(signs) for _ in range(chance.choice([1, 5, 60])))
@@ -151,7 +151,7 @@ def read_mutants():
         faulthandler.cancel_dump_traceback_later()
         for score in scores:  # A Score checks all else itself.
             assert score.length_ticks <= LAST_TICK
-            assert len(score.notes) <= 2 * abc_notation.MOST_NOTES
+            assert len(score.notes) <= 2 * abc_scores.MOST_NOTES
     print(accepted)
 
 
@@ -166,7 +166,7 @@ def test_mutants_of_files_are_taken_apart():
     chance = random.Random(6)
     whole = "\n\n".join(TUNES)
     for _ in range(300):
-        found = abc_notation.tunes(mutant([whole], chance))
+        found = abc_files.tunes(mutant([whole], chance))
         numbers = [tune.number for tune in found]
         assert len(set(numbers)) == len(numbers)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.formats import abc_notation, abc_writing, midi
+from pipelines.formats import abc_files, abc_notation, abc_writing, midi
 from pipelines.formats.abc_notation import AbcError, read_tune
 from pipelines.score import Score
 from pipelines.score_arrays import KEY, METER, NOTE
@@ -389,7 +389,7 @@ def test_a_file_of_tunes_is_taken_apart():
         "%abc-2.1\nM:3/4\nL:1/4\n\nfree text\n\nX:1\nT:One\nK:C\nA\n\nA stray line.\n\n\n"
         "X:2\nT:Two\nK:C\nB\nX:5\nT:Five\nK:C\nc\n"
     )
-    found = abc_notation.tunes(text)
+    found = abc_files.tunes(text)
     assert [(t.number, t.title, t.line) for t in found] == [
         (1, "One", 7),
         (2, "Two", 15),
@@ -401,7 +401,7 @@ def test_a_file_of_tunes_is_taken_apart():
 
 def test_tunes_without_a_number_or_with_one_that_was_used_get_the_next_free_one():
     text = "X:3\nK:C\nA\n\nX:3\nK:C\nB\n\nX:\nK:C\nc\n\nT:none\nK:C\nd\n"
-    assert [t.number for t in abc_notation.tunes(text)] == [3, 4, 5, 6]
+    assert [t.number for t in abc_files.tunes(text)] == [3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("ends", ["\r\n", "\r", "\n"])
@@ -410,7 +410,7 @@ def test_any_line_end_and_latin_1_are_read(tmp_path, ends):
     lines = ["X:1", "T:Fête", "K:C", "A", "", "X:2", "T:Two", "K:C", "B", ""]
     for encoding in ("latin-1", "utf-8", "utf-8-sig"):
         path.write_bytes(ends.join(lines).encode(encoding))
-        assert abc_notation.tune_numbers(path) == [1, 2]
+        assert abc_files.tune_numbers(path) == [1, 2]
         reading = abc_notation.read(path, 1)
         assert reading.score.title == "Fête"
         assert reading.score.abc == "X:1\nT:Fête\nK:C\nA"
@@ -419,7 +419,7 @@ def test_any_line_end_and_latin_1_are_read(tmp_path, ends):
 def test_a_rest_before_a_repeat_at_the_beginning_of_a_file_s_line_begins_no_tune(tmp_path):
     path = tmp_path / "one.abc"
     path.write_text("X:1\nM:1/4\nL:1/4\nK:C\nC|\nX:|\nE|\n")
-    assert abc_notation.tune_numbers(path) == [1]
+    assert abc_files.tune_numbers(path) == [1]
     assert abc_notation.read(path).score.notes["pitch"].tolist() == [60, 60, 64]
 
 
@@ -540,7 +540,7 @@ def real_tunes(name):
     if not folder.is_dir():
         pytest.skip("../shared/data is not here")
     for path in sorted(folder.glob("*.abc")):
-        for found in abc_notation.tunes_of_file(path):
+        for found in abc_files.tunes_of_file(path):
             yield path.stem, found
 
 

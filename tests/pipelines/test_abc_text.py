@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.codecs import abc_text
 from pipelines.codecs.abc_text import Codec
-from pipelines.formats import abc_notation, midi
+from pipelines.formats import abc_files, abc_notation, midi
 from pipelines.score import Score
 from pipelines.score_arrays import LAST_TICK, NOTE
 
@@ -208,7 +208,7 @@ def real_tunes():
     paths = sorted((DATA / "abc").rglob("*.abc"))
     if not paths:
         pytest.skip("../shared/data is not here")
-    return [tune.text for path in paths for tune in abc_notation.tunes_of_file(path)]
+    return [tune.text for path in paths for tune in abc_files.tunes_of_file(path)]
 
 
 def test_all_tunes_of_the_collections_come_back_to_the_character():
