@@ -16,55 +16,12 @@ from typing import Any, ClassVar
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
 from pipelines.downloads import download, unpacking
 from pipelines.formats import midi, reading
+from pipelines.music_archives import UNPACKED_HERE, Archive, Place, is_packed, root_of, stem
 from pipelines.music_files import file_sha256, files_below, printable
 from pipelines.score import Score
 from pipelines.settings import flag
 from pipelines.sources import source
 from pipelines.sources.source import UNKNOWN, Piece, with_notes
-
-UNPACKED_HERE = (".zip", ".tar.gz", ".tgz", ".tar")  # By `unpacking`.
-
-
-@dataclasses.dataclass(frozen=True)
-class Archive:
-    """A file to get, and how to tell that it is the right one.
-
-    Attributes:
-      name: what the file is called; one that can be unpacked is.
-      urls: where it is, in the order to try; () where it can only be got by hand.
-      sha256, size_bytes: of the file; "" and None where nobody has said.
-      edition: which value of the collection's flag it belongs to; "" where there is no such flag.
-      root: folder inside it that holds the music, where all is in one.
-      pieces: how many it holds; None where nobody has said.
-    """
-
-    name: str
-    urls: tuple[str, ...] = ()
-    sha256: str = ""
-    size_bytes: int | None = None
-    edition: str = ""
-    root: str = ""
-    pieces: int | None = None
-
-    @property
-    def is_packed(self) -> bool:
-        """Whether it is unpacked before it is read."""
-        return not self.name or is_packed(self.name)
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Music that is here: a folder or a file, and what it came out of.
-
-    Attributes:
-      path: a folder, or a file where the archive is not packed.
-      archive: as the collection describes it.
-      fingerprint: of all that is in it; "" where only each file can tell.
-    """
-
-    path: Path
-    archive: Archive
-    fingerprint: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +130,7 @@ class Collection(source.Source):
 
     def piece(self, here: Place, path: Path, **fields: Any) -> Piece:
         """Describes a file: what `described` says of its place, then `fields`."""
-        place = path.relative_to(_root(here)).as_posix()
+        place = path.relative_to(root_of(here)).as_posix()
         there = path.is_file()
         values = {
             "key": printable(place),
@@ -316,24 +273,3 @@ class Collection(source.Source):
                 f"note: {self.name} is known to hold {expected} pieces; {found} are here",
                 file=sys.stderr,
             )
-
-
-def _root(here: Place) -> Path:
-    """The folder that keys are relative to, so that they are the same on every machine."""
-    if here.path.is_file():
-        return here.path.parent
-    inside = here.path / here.archive.root
-    return inside if here.archive.root and inside.is_dir() else here.path
-
-
-def is_packed(name: str) -> bool:
-    """Tells whether a file of that name is an archive that can be unpacked here."""
-    return name.lower().endswith(UNPACKED_HERE)
-
-
-def stem(name: str) -> str:
-    """The name of an archive without its suffix."""
-    for suffix in UNPACKED_HERE:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name

@@ -26,6 +26,7 @@ from pipelines.batches import streaming
 from pipelines.batches.augmentation import Augmentation
 from pipelines.batches.conditions import Conditions
 from pipelines.batches.pieces import Pieces, Shards, load, open_pieces
+from pipelines.batches.real_windows import long_enough, real_windows
 from pipelines.batches.windows import (
     STRETCH,
     TRANSPOSITION,
@@ -106,7 +107,7 @@ class Windows:
         ):
             if value < 1:
                 raise ValueError(f"{name} is {value}; give 1 or more")
-        long_enough = np.arange(len(pieces)) if padded else _long_enough(pieces, length)
+        chosen = np.arange(len(pieces)) if padded else long_enough(pieces, length)
         look_ahead, lead = conditions.look_ahead_steps if conditions else 0, length if padded else 0
         self.sampling = Sampling(
             length,
@@ -118,10 +119,10 @@ class Windows:
             by_length=padded,
             stride=stride,
         )
-        visits = int(self.sampling.visits(pieces.sizes[long_enough]).sum()) * windows_per_piece
+        visits = int(self.sampling.visits(pieces.sizes[chosen]).sum()) * windows_per_piece
         if batch_size > visits:
             raise ValueError(
-                f"a batch of {batch_size} is larger than the data: {len(long_enough)} pieces"
+                f"a batch of {batch_size} is larger than the data: {len(chosen)} pieces"
                 f"{'' if padded else f' of {length} steps or more'}, {windows_per_piece} windows "
                 f"each; lower batch_size to "
                 f"{visits}, raise windows_per_piece or prepare more music"
@@ -129,18 +130,19 @@ class Windows:
         self.transform, self.augmentation, self.conditions = transform, augmentation, conditions
         self.padded, self._visits = padded, visits
         self.summary = Summary(
-            pieces=len(long_enough),
-            too_short=len(pieces) - len(long_enough),
+            pieces=len(chosen),
+            too_short=len(pieces) - len(chosen),
             longest_steps=int(pieces.sizes.max()),
             steps_per_epoch=visits // batch_size,
         )
         self._class_names = list(pieces.spec.classes)
         self._music = self._plan = None
         if isinstance(pieces, Shards):
-            chosen = pieces.subset(long_enough)
-            self._plan = streaming.Plan(chosen, self.sampling, self.summary.steps_per_epoch)
+            self._plan = streaming.Plan(
+                pieces.subset(chosen), self.sampling, self.summary.steps_per_epoch
+            )
         else:
-            self._music = _music(pieces, long_enough)
+            self._music = _music(pieces, chosen)
 
     @property
     def in_memory(self) -> bool:
@@ -268,60 +270,3 @@ def _music(pieces: Pieces, chosen: np.ndarray) -> Music:
         classes = {n: tf.constant(v[chosen], tf.int32) for n, v in pieces.classes.items()}
         starts, sizes = (tf.constant(v[chosen]) for v in (pieces.starts, pieces.sizes))
         return Music(pieces.tensor(), starts, sizes, classes)
-
-
-def real_windows(
-    pieces: Pieces | Shards,
-    count: int,
-    length: int,
-    seed: int,
-    padded: bool = False,
-    anywhere: bool = True,
-) -> list[np.ndarray]:
-    """Draws windows of real music to compare with: pieces in turn, places at random.
-
-    Args:
-      pieces: as `open_pieces` gives them. Where they are on disk, the windows come from shards
-        drawn at random that fill no more than half the budget.
-      count: windows to draw; above the number of pieces, more than one of each.
-      length: steps of a window.
-      seed: of order and places; the same seed gives the same windows.
-      padded: takes shorter pieces too, whole.
-      anywhere: else only the beginnings of pieces, each once.
-
-    Returns:
-      `count` arrays [length, ...] as the spec says; of shorter pieces shorter ones. Not from
-      anywhere, no more than there are pieces.
-
-    Raises:
-      ValueError: no piece is as long as a window.
-    """
-    long_enough = np.arange(len(pieces)) if padded else _long_enough(pieces, length)
-    random = np.random.Generator(np.random.Philox(seed))
-    if isinstance(pieces, Shards):
-        pieces = pieces.subset(long_enough)
-        units = streaming.units_of(pieces)
-        drawn = [units[unit] for unit in random.permutation(len(units))]
-        pieces = pieces.read(streaming.groups_of(pieces, drawn)[0])
-        long_enough = np.arange(len(pieces))
-    order = random.permutation(long_enough)
-    windows = []
-    for index in range(count if anywhere else min(count, len(order))):
-        array = pieces.arrays[order[index % len(order)]]
-        start = random.integers(max(len(array) - length, 0) + 1) if anywhere else 0
-        windows.append(array[start : start + length].copy())
-    return windows
-
-
-def _long_enough(pieces: Pieces | Shards, length: int) -> np.ndarray:
-    """The indices of the pieces of `length` steps or more."""
-    found = np.flatnonzero(pieces.sizes >= length)
-    if not len(found):
-        longest = int(np.argmax(pieces.sizes))
-        steps = pieces.sizes[longest]
-        raise ValueError(
-            f"no piece is as long as a window of {length} steps ({pieces.spec.step}); the longest, "
-            f"{pieces.key_of(longest)}, has {steps}: give --window_steps={steps} or less, or "
-            "prepare longer pieces"
-        )
-    return found

@@ -30,46 +30,25 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
+from pipelines.chunk_events import CONTROLLERS, LONGEST_MILLISECONDS, Events, events_of
 from pipelines.codecs.codec import Struck
 from pipelines.codecs.note_codec import NoteCodec
-from pipelines.grid import notes_by_the_clock
 from pipelines.note_tensors import in_rows, single_voice_a_pitch, whole
 from pipelines.score import Score
-from pipelines.score_arrays import LAST_TICK, SOFT, SOSTENUTO, SUSTAIN
+from pipelines.score_arrays import LAST_TICK
 from pipelines.settings import flag
 from pipelines.spec import Spec
 
 FEATURES = ("start", "length", "intensity", "octave", "pitch_class", "pedal", "presence")
 START, LENGTH, INTENSITY, OCTAVE, PITCH_CLASS, PEDAL, PRESENCE = range(len(FEATURES))
-CONTROLLERS = (SUSTAIN, SOSTENUTO, SOFT)  # The kinds 1, 2 and 3 of an event; 0 is a note.
-LONGEST_MILLISECONDS = 60_000
 FINEST = 2.0**-21  # Between the features of two lengths; float32 holds its multiples exactly.
 # The features of each MIDI key, float32 [pitch]; octaves 1 to 9 are a piano's.
 OCTAVES = (np.arange(128) // 12 / 4 - 1.25).astype(np.float32)
 PITCH_CLASSES = (np.arange(128) % 12 / 5.5 - 1).astype(np.float32)
-
-
-class Events(NamedTuple):
-    """Notes and pedal movements, each [event], in the order in which chunks hold them.
-
-    All are int64: the start and the end in milliseconds, the kind, the pitch (0 of a pedal),
-    the intensity, and the place in its chunk.
-    """
-
-    start: np.ndarray
-    end: np.ndarray
-    kind: np.ndarray
-    pitch: np.ndarray
-    intensity: np.ndarray
-    place: np.ndarray
-
-    def take(self, chosen: np.ndarray) -> Events:
-        """Gives some of them."""
-        return Events(*(values[chosen] for values in self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +124,7 @@ class Codec(NoteCodec):
 
     def encode(self, score: Score) -> np.ndarray:
         """Gives float32 [chunk, event, feature]; the last chunk is that of the last start."""
-        events = self._events(score)
+        events = events_of(score, self._chunk, self.pedal_levels)
         events = events.take(events.place < self.events_per_chunk)
         chunk = events.start // self._chunk
         chunks = int(chunk[-1]) + 1 if len(chunk) else 0
@@ -166,47 +145,11 @@ class Codec(NoteCodec):
 
     def left_out(self, score: Score) -> int:
         """Counts the notes and pedal events for which their chunks have no room."""
-        return int(np.count_nonzero(self._events(score).place >= self.events_per_chunk))
-
-    def _events(self, score: Score) -> Events:
-        onset, length, pitch, velocity = notes_by_the_clock(score, 1)
-        ends = onset + length
-        zeros = np.zeros_like(onset)
-        parts: list[tuple[np.ndarray, ...]]
-        parts = [(onset, ends, zeros, pitch.astype(np.int64), velocity.astype(np.int64))]
-        for kind, controller in enumerate(CONTROLLERS, start=1):
-            parts.append(self._pressed(score, kind, controller, int(ends.max(initial=0))))
-        start, end, kinds, pitch, intensity = (np.concatenate(p) for p in zip(*parts, strict=True))
-        number = np.where(kinds > 0, kinds, len(CONTROLLERS) + 1 + pitch)
-        order = np.argsort(start * 256 + number, kind="stable")
-        chunk = start[order] // self._chunk
-        place = np.arange(len(order)) - np.searchsorted(chunk, chunk)
-        start, end, kinds, pitch, intensity = (
-            x[order] for x in (start, end, kinds, pitch, intensity)
+        return int(
+            np.count_nonzero(
+                events_of(score, self._chunk, self.pedal_levels).place >= self.events_per_chunk
+            )
         )
-        return Events(start, end, kinds, pitch, intensity, place)
-
-    def _pressed(
-        self, score: Score, kind: int, controller: int, end_of_notes: int
-    ) -> tuple[np.ndarray, ...]:
-        """Gives start, end, kind, pitch and intensity of a pedal's runs above the lowest level."""
-        pedal = score.pedal[score.pedal["controller"] == controller]
-        time = np.rint(score.seconds_at(pedal["tick"]) * 1000).astype(np.int64)
-        is_last = np.ones(len(time), np.bool_)  # Of those in one millisecond.
-        is_last[:-1] = time[1:] != time[:-1]
-        is_last &= time < LAST_TICK - LONGEST_MILLISECONDS
-        time, value = time[is_last], pedal["value"][is_last].astype(np.int64)
-        level = value * self.pedal_levels // 128
-        begins = np.flatnonzero(level != np.concatenate([[0], level[:-1]])[: len(level)])
-        last = max(end_of_notes, int(time.max(initial=0)) + 1)
-        passed = np.diff(np.append(time, last))
-        start, end = time[begins], np.append(time[begins[1:]], last)[: len(begins)]
-        if len(begins):
-            value = np.add.reduceat(value * passed, begins) / np.add.reduceat(passed, begins)
-        is_down = level[begins] > 0
-        zeros = np.zeros(np.count_nonzero(is_down), np.int64)
-        value = np.rint(value[: len(begins)]).astype(np.int64)
-        return start[is_down], end[is_down], zeros + kind, zeros, value[is_down]
 
     def _length_levels(self, events: Events) -> np.ndarray:
         """Gives the index of each event's length: the nearest for a note.

@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import PurePosixPath
 from typing import ClassVar
 
-from pipelines.collection import Archive, Collection
+from pipelines.collection import Collection
+from pipelines.music_archives import Archive
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,10 +25,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from pipelines.atomic_file import write_atomically
-from pipelines.collection import Archive, Collection, Place
+from pipelines.collection import Collection
 from pipelines.composer_page_list import PAGES
-from pipelines.downloads import download
+from pipelines.downloads import web_pages
+from pipelines.downloads.known_file import DeadAddressError, DownloadError
 from pipelines.downloads.web_links import links_in, same_file
+from pipelines.music_archives import Archive, Place
 from pipelines.music_files import files_below
 from pipelines.settings import flag
 from pipelines.sources.source import Piece
@@ -179,7 +181,7 @@ class _Visit:
         if _is_here(self.home, composer, name):
             self.files_here += 1
             return True
-        content = self._ask(url, composer, lambda: download.fetch_bytes(url, LARGEST_FILE_BYTES))
+        content = self._ask(url, composer, lambda: web_pages.fetch_bytes(url, LARGEST_FILE_BYTES))
         if content is None:
             return False
         if not (content[:4] == b"MThd" or (content[:4] == b"RIFF" and content[8:12] == b"RMID")):
@@ -222,7 +224,7 @@ class _Visit:
         while waiting and len(seen) <= MOST_FRAMES:
             url = waiting.pop(0)
             page = self._ask(
-                url, composer, lambda url=url: download.fetch_text(url, LARGEST_PAGE_BYTES)
+                url, composer, lambda url=url: web_pages.fetch_text(url, LARGEST_PAGE_BYTES)
             )
             if page is None and is_first:
                 return None, False
@@ -247,10 +249,10 @@ class _Visit:
         time.sleep(max(0.0, self.next_request - time.monotonic()))
         try:
             answer = get()
-        except download.DeadAddressError as error:
+        except DeadAddressError as error:
             answer = None
             self._bury(url, composer, str(error))
-        except download.DownloadError as error:
+        except DownloadError as error:
             self.failures[host] = self.failures.get(host, 0) + 1
             self._fail(url, composer, str(error))
             return None

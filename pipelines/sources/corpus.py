@@ -12,20 +12,15 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import importlib.util
-import io
-import json
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
-from pipelines.atomic_file import write_atomically
+from pipelines import score_cache
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
 from pipelines.formats import abc_files, abc_notation, music21_stream
-from pipelines.records import seal, unseal
 from pipelines.score import Score
 from pipelines.settings import flag
 from pipelines.sources import source
@@ -204,10 +199,10 @@ class Source(source.Source):
         if piece.composer in ABC_FOLDERS:
             return _read_abc(piece)
         path = self.cached(piece)
-        score = _from_bytes(path.read_bytes()) if path.is_file() else None
+        score = score_cache.read(path)
         if score is None:
             score = parse(piece)
-            _keep(path, score)
+            score_cache.write(path, score)
         return score
 
     def cached(self, piece: Piece) -> Path:
@@ -294,42 +289,3 @@ def parse(piece: Piece) -> Score:
     """Parses a piece with music21. ValueError where music21 gives no score with notes."""
     score = with_notes(music21_stream.read(piece.path, piece.number))
     return dataclasses.replace(score, title=score.title or piece.title, composer=piece.composer)
-
-
-# The cache.
-
-_ARRAYS = ("notes", "pedal", "tempi", "meters", "keys")
-
-
-def _keep(path: Path, score: Score) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _to_bytes(score))
-    except OSError as error:
-        raise source.SourceError(
-            f"cannot keep a parsed score in the cache ({error}); give --cache_dir a folder that "
-            "can be written"
-        ) from error
-
-
-def _to_bytes(score: Score) -> bytes:
-    facts = {
-        "ticks_per_quarter": score.ticks_per_quarter,
-        "title": score.title,
-        "composer": score.composer,
-    }
-    file = io.BytesIO()
-    arrays = {name: getattr(score, name) for name in _ARRAYS}
-    np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
-    return seal(file.getvalue())
-
-
-def _from_bytes(sealed: bytes) -> Score | None:
-    """Reads what `_to_bytes` gave; None where it is damaged."""
-    content = unseal(sealed)
-    if content is None:
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in _ARRAYS}
-        facts = json.loads(file["facts"].tobytes())
-    return Score(**facts, **arrays)

@@ -11,8 +11,9 @@ import functools
 from collections.abc import Iterator
 from typing import ClassVar
 
-from pipelines.collection import Archive, Collection, Place
+from pipelines.collection import Collection
 from pipelines.formats import rolls
+from pipelines.music_archives import Archive, Place
 from pipelines.score import Score
 from pipelines.sources.source import Piece, with_notes
 

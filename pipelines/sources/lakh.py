@@ -12,7 +12,8 @@ import re
 from pathlib import PurePosixPath
 from typing import ClassVar, Literal
 
-from pipelines.collection import Archive, Collection
+from pipelines.collection import Collection
+from pipelines.music_archives import Archive
 from pipelines.settings import flag
 
 ADDRESS = "http://hog.ee.columbia.edu/craffel/lmd"  # It does not answer to https.

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pipelines.collection import Archive, Collection, Place
+from pipelines.collection import Collection
+from pipelines.music_archives import Archive, Place
 from pipelines.music_files import files_below
 from pipelines.settings import flag
 from pipelines.sources.source import Piece

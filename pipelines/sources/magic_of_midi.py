@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from pipelines.collection import Archive, Collection
+from pipelines.collection import Collection
+from pipelines.music_archives import Archive
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from pipelines.collection import Archive, Collection, Place
+from pipelines.collection import Collection
 from pipelines.formats import abc_files, abc_notation
+from pipelines.music_archives import Archive, Place
 from pipelines.music_files import files_below, printable
 from pipelines.score import Score
 from pipelines.settings import flag

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import ClassVar
 
-from pipelines.collection import Archive, Collection, Place
+from pipelines.collection import Collection
 from pipelines.downloads.download import DownloadError
+from pipelines.music_archives import Archive, Place
 from pipelines.settings import flag
 from pipelines.sources.source import Piece
 

@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pipelines.collection import Archive, Collection, Place
+from pipelines.collection import Collection
 from pipelines.formats import rolls
+from pipelines.music_archives import Archive, Place
 from pipelines.music_files import file_sha256
 from pipelines.score import Score
 from pipelines.settings import flag

@@ -15,8 +15,9 @@ from loopback_server import file, serving
 from rolls_of_scores import roll_of_score, voices_of_score
 from small_midi import midi_bytes
 
-from pipelines.collection import Archive, Collection
+from pipelines.collection import Collection
 from pipelines.downloads.download import DownloadError
+from pipelines.music_archives import Archive
 from pipelines.sources import (
     atepp,
     bach_student_corpus,

@@ -13,7 +13,8 @@ import pytest
 
 from pipelines import command_line, prepare
 from pipelines.codecs.codec import codec_class, codec_names
-from pipelines.collection import UNPACKED_HERE, Collection
+from pipelines.collection import Collection
+from pipelines.music_archives import UNPACKED_HERE
 from pipelines.shaping import Shaping
 from pipelines.sources.source import Source, source_class, source_names
 

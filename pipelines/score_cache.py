@@ -1,0 +1,56 @@
+"""Scores kept in the cache, a file each: what was slow to parse is parsed once."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.atomic_file import write_atomically
+from pipelines.records import seal, unseal
+from pipelines.score import Score
+from pipelines.sources.source import SourceError
+
+_ARRAYS = ("notes", "pedal", "tempi", "meters", "keys")
+
+
+def write(path: Path, score: Score) -> None:
+    """Keeps a Score. Raises SourceError where its folder cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _to_bytes(score))
+    except OSError as error:
+        raise SourceError(
+            f"cannot keep a parsed score in the cache ({error}); give --cache_dir a folder that "
+            "can be written"
+        ) from error
+
+
+def read(path: Path) -> Score | None:
+    """Gives the Score that `write` kept there; None where there is none, or it is damaged."""
+    return _from_bytes(path.read_bytes()) if path.is_file() else None
+
+
+def _to_bytes(score: Score) -> bytes:
+    facts = {
+        "ticks_per_quarter": score.ticks_per_quarter,
+        "title": score.title,
+        "composer": score.composer,
+    }
+    file = io.BytesIO()
+    arrays = {name: getattr(score, name) for name in _ARRAYS}
+    np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
+    return seal(file.getvalue())
+
+
+def _from_bytes(sealed: bytes) -> Score | None:
+    """Reads what `_to_bytes` gave; None where it is damaged."""
+    content = unseal(sealed)
+    if content is None:
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in _ARRAYS}
+        facts = json.loads(file["facts"].tobytes())
+    return Score(**facts, **arrays)
