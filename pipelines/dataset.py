@@ -25,7 +25,7 @@ import tensorflow as tf
 from pipelines.batches import streaming
 from pipelines.batches.augmentation import Augmentation
 from pipelines.batches.conditions import Conditions
-from pipelines.batches.pieces import Pieces, Shards, load, open_pieces
+from pipelines.batches.prepared_pieces import Pieces, Shards, load, open_pieces
 from pipelines.batches.real_windows import long_enough, real_windows
 from pipelines.batches.windows import (
     STRETCH,

@@ -28,7 +28,7 @@ BACKEND_FILES = {
     "pipelines/batches/augmentation.py": "runs in tf.data",
     "pipelines/batches/conditions.py": "runs in tf.data",
     "pipelines/dataset.py": "tf.data",
-    "pipelines/batches/pieces.py": "reads TFRecord files; its music is shared with tf.data",
+    "pipelines/batches/prepared_pieces.py": "reads TFRecord files, shares its music with tf.data",
     "pipelines/batches/streaming.py": "tf.data",
     "pipelines/batches/whole_pieces.py": "tf.data",
     "pipelines/batches/windows.py": "runs in tf.data",

@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from crnn_gan.music_model import MusicModel
     from pipelines.batches.conditions import Conditions
-    from pipelines.batches.pieces import Pieces, Shards
+    from pipelines.batches.prepared_pieces import Pieces, Shards
 
 SHORTEST = 64  # Steps; longer batches are filled up to the next size, a quarter of an octave on.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipelines.batches import streaming
-from pipelines.batches.pieces import Pieces, Shards
+from pipelines.batches.prepared_pieces import Pieces, Shards
 
 
 def real_windows(

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipelines.batches.pieces import MEBIBYTE, Shards, spec_steps
+from pipelines.batches.prepared_pieces import MEBIBYTE, Shards, spec_steps
 from pipelines.batches.windows import SHARDS, VISITS, Music, Rows, Sampling, cut, visited
 
 

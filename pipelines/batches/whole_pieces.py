@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from pipelines.batches import streaming
 from pipelines.batches.conditions import Conditions
-from pipelines.batches.pieces import Pieces, Shards, spec_steps
+from pipelines.batches.prepared_pieces import Pieces, Shards, spec_steps
 
 
 def whole_pieces(

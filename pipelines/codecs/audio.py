@@ -1,13 +1,13 @@
 """audio: a piece as sound, each sample one of 256 mu-law levels.
 
 What WaveNet reads (van den Oord et al. 2016, arXiv 1609.03499, section 2.2). The loudest
-sample of each piece is `rendering.LOUDEST`; silence is level 128. Sound ends
-`rendering.RELEASE_SECONDS` (additive) or `rendering.TAIL_SECONDS` (fluidsynth) after the last
+sample of each piece is `synthesis.LOUDEST`; silence is level 128. Sound ends
+`synthesis.RELEASE_SECONDS` (additive) or `synthesis.TAIL_SECONDS` (fluidsynth) after the last
 note.
 
 Lost: the notes (sound comes back, and `samples` gives it); how loud the piece is beside
 others; what is above half the sample rate, and notes whose sound all is; what mu-law rounds;
-what begins after `rendering.LONGEST_SECONDS`. With the piano of sines also: programs, drums,
+what begins after `synthesis.LONGEST_SECONDS`. With the piano of sines also: programs, drums,
 and the sostenuto and soft pedals.
 """
 
@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipelines import rendering
+from pipelines import synthesis
 from pipelines.codecs import codec
 from pipelines.formats import wav
 from pipelines.music_files import file_sha256, printable
@@ -93,11 +93,11 @@ class Codec(codec.Codec):
         """Gives uint8 [sample].
 
         Raises:
-          ValueError: with renderer=fluidsynth alone, as `rendering.fluidsynth` says; or this
+          ValueError: with renderer=fluidsynth alone, as `synthesis.fluidsynth` says; or this
             codec was built from a manifest.
         """
         if self.renderer == "additive":
-            sound = rendering.additive_piano(score, self.sample_rate)
+            sound = synthesis.additive_piano(score, self.sample_rate)
         else:
             if STATED_SOUNDFONT.fullmatch(self.soundfont):
                 raise ValueError(
@@ -105,8 +105,8 @@ class Codec(codec.Codec):
                     f"({self.soundfont}), not where it lies; prepare with --soundfont=FILE.sf2"
                 )
             soundfont = str(Path(self.soundfont).expanduser())
-            sound = rendering.fluidsynth(score, self.sample_rate, soundfont)
-        return to_levels(rendering.normalized(sound))
+            sound = synthesis.fluidsynth(score, self.sample_rate, soundfont)
+        return to_levels(synthesis.normalized(sound))
 
     def samples(self, array: np.ndarray) -> np.ndarray:
         """Gives the sound of levels: float32 [sample] in [-1, 1], `sample_rate` a second."""

@@ -1,7 +1,7 @@
 """jsb_chorales_16th: Bach's chorales in four voices, a 16th a frame, with the published split.
 
 The split is that of the polyphonic benchmark. A frame does not tell a held note from one
-sung again: `pipelines/formats/rolls.py` says what is made of it. Track 0 is the soprano.
+sung again: `pipelines/formats/benchmark_rolls.py` says what is made of it. Track 0 is the soprano.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from pipelines.collection import Collection
-from pipelines.formats import rolls
+from pipelines.formats import benchmark_rolls
 from pipelines.music_archives import Archive, Place
 from pipelines.score import Score
 from pipelines.sources.source import Piece, with_notes
@@ -69,9 +69,9 @@ class Source(Collection):
         """Makes a Score of the voices. See `source.Source.read`."""
         every = _sequences(piece.path, piece.fingerprint)
         voices = [one for sequences in every.values() for one in sequences][piece.number or 0]
-        return with_notes(rolls.score_of_voices(voices, FRAMES_PER_QUARTER))
+        return with_notes(benchmark_rolls.score_of_voices(voices, FRAMES_PER_QUARTER))
 
 
 @functools.lru_cache(maxsize=1)  # Else each of hundreds of pieces would read the whole file.
-def _sequences(path: str, fingerprint: str) -> rolls.Sequences:
-    return rolls.read_json_voices(path)
+def _sequences(path: str, fingerprint: str) -> benchmark_rolls.Sequences:
+    return benchmark_rolls.read_json_voices(path)

@@ -3,13 +3,14 @@
 JSB Chorales, Nottingham, Piano-midi.de and MuseData, with their published splits, as
 88 keys a frame: a quarter note in the chorales, an eighth in the others. Pieces were
 transposed to C. A roll does not tell a held note from one struck again:
-`pipelines/formats/rolls.py` says what is made of it. Sequences may occur twice, in two splits.
+`pipelines/formats/benchmark_rolls.py` says what is made of it. Sequences may occur twice, in
+two splits.
 
 --path takes the MATLAB files that are downloaded otherwise. It also takes a JSON file of one
 set, such as jsb-chorales-quarter.json of github.com/czhuang/JSB-Chorales-dataset; beside it
 lie the chorales at 8ths and 16ths, in another order and not transposed, whose names tell.
-And it takes a NumPy file of all sets packed in bits (`rolls.read_packed`), where they are named
-JSB_Chorales, Nottingham, Piano_midi and MuseData. These have no published checksum.
+And it takes a NumPy file of all sets packed in bits (`benchmark_rolls.read_packed`), where they
+are named JSB_Chorales, Nottingham, Piano_midi and MuseData. These have no published checksum.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pipelines.collection import Collection
-from pipelines.formats import rolls
+from pipelines.formats import benchmark_rolls
 from pipelines.music_archives import Archive, Place
 from pipelines.music_files import file_sha256
 from pipelines.score import Score
@@ -128,7 +129,7 @@ class Source(Collection):
         every = _sequences(piece.path, _set_name(archive), piece.fingerprint)
         roll = [roll for sequences in every.values() for roll in sequences][piece.number or 0]
         frames = FRAMES_PER_QUARTER.get(Path(piece.path).stem, FACTS[self.dataset][2])
-        return with_notes(rolls.score_of_roll(roll, frames))
+        return with_notes(benchmark_rolls.score_of_roll(roll, frames))
 
     def _given_path(self, archive: Archive) -> Path:
         """Also takes a file of another format. See `Collection._given_path`."""
@@ -152,10 +153,10 @@ def _is_other(path: Path) -> bool:
 
 
 @functools.lru_cache(maxsize=1)  # Else each of hundreds of pieces would read the whole file.
-def _sequences(path: str, name: str, fingerprint: str) -> rolls.Sequences:
+def _sequences(path: str, name: str, fingerprint: str) -> benchmark_rolls.Sequences:
     """Reads the rolls of a file; `name` is that of the set in a file of several."""
     if path.lower().endswith(".json"):
-        return rolls.read_json_rolls(path)
+        return benchmark_rolls.read_json_rolls(path)
     if path.lower().endswith(".npz"):
-        return rolls.read_packed(path, name)
-    return rolls.read_mat(path)
+        return benchmark_rolls.read_packed(path, name)
+    return benchmark_rolls.read_mat(path)

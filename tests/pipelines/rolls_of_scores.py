@@ -1,8 +1,8 @@
-"""Rolls and voices of Scores: what undoes `pipelines/formats/rolls.py`, for its tests."""
+"""Rolls and voices of Scores: what undoes `pipelines/formats/benchmark_rolls.py`, for its tests."""
 
 import numpy as np
 
-from pipelines.formats.rolls import LOWEST_PITCH, PITCHES, REST
+from pipelines.formats.benchmark_rolls import LOWEST_PITCH, PITCHES, REST
 from pipelines.score import Score
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from random_scores import scores
 
-from pipelines import rendering
+from pipelines import synthesis
 from pipelines.codecs import audio
 from pipelines.codecs.audio import Codec
 from pipelines.codecs.codec import codec_from_json
@@ -65,7 +65,7 @@ def test_long_sound_is_turned_into_levels_part_by_part():
 def test_a_piece_is_as_long_as_its_notes_and_a_release_and_never_cut_off(sample_rate):
     codec = audio.Codec(sample_rate=sample_rate)
     array = codec.encode(score((0, 480, 60, 127), (0, 480, 64, 127), (480, 480, 67, 127)))
-    assert len(array) == round((1 + rendering.RELEASE_SECONDS) * sample_rate)
+    assert len(array) == round((1 + synthesis.RELEASE_SECONDS) * sample_rate)
     sound = codec.samples(array)
     assert np.abs(sound).max() == pytest.approx(0.9, rel=0.025)
     assert not ((array == 0) | (array == 255)).any()
@@ -143,7 +143,7 @@ def test_any_score_becomes_levels_that_end_with_its_last_note(piece):
     assert array.dtype == np.uint8
     sounding = piece.with_sustain_applied()
     ends = sounding.end_seconds[~sounding.notes["is_drum"]]
-    seconds = ends.max() + rendering.RELEASE_SECONDS if len(ends) else 0
+    seconds = ends.max() + synthesis.RELEASE_SECONDS if len(ends) else 0
     assert math.isclose(len(array), seconds * 4000, abs_tol=1)
 
 

@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from pipelines import rendering
+from pipelines import synthesis
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE, PEDAL, TEMPO
 
@@ -21,7 +21,7 @@ def score(*notes: tuple[int, int, int, int], is_drum: bool = False, **fields: ob
 
 
 def additive(piece: Score) -> np.ndarray:
-    return rendering.additive_piano(piece, RATE)
+    return synthesis.additive_piano(piece, RATE)
 
 
 def energy(sound: np.ndarray, first_second: float, last_second: float) -> float:
@@ -62,8 +62,8 @@ def test_a_note_ends_in_silence_after_its_release():
     sound = additive(score((0, 500, 60, 100), (2000, 100, 60, 100)))
     assert energy(sound, 0.4, 0.5) > 0.05
     assert energy(sound, 0.5, 0.58) > 0
-    assert not sound[int((0.5 + rendering.RELEASE_SECONDS) * RATE) + 1 : 2 * RATE].any()
-    assert len(sound) == round((2.1 + rendering.RELEASE_SECONDS) * RATE)
+    assert not sound[int((0.5 + synthesis.RELEASE_SECONDS) * RATE) + 1 : 2 * RATE].any()
+    assert len(sound) == round((2.1 + synthesis.RELEASE_SECONDS) * RATE)
     jumps = np.abs(np.diff(sound))
     held, ending = jumps[int(0.4 * RATE) : RATE // 2], jumps[RATE // 2 : RATE]
     assert ending.max() <= held.max()  # No click.
@@ -97,7 +97,7 @@ def test_the_sustain_pedal_keeps_a_note_that_is_let_go():
 @pytest.mark.parametrize("rate", [4000, 8000, 16000])
 def test_what_a_sample_rate_cannot_hold_is_left_out_and_nothing_comes_back_mirrored(rate):
     # C7 is 2,093 Hz: 4,000 samples a second hold none of it, 8,000 one partial, 16,000 three.
-    sound = rendering.additive_piano(score((0, 1000, 96, 127)), rate)
+    sound = synthesis.additive_piano(score((0, 1000, 96, 127)), rate)
     if rate == 4000:
         assert not sound.any()
         return
@@ -127,19 +127,19 @@ def test_the_same_score_gives_the_same_samples_and_drums_and_nothing_give_silenc
 def test_every_pitch_velocity_and_length_gives_finite_sound():
     for rate in (4000, 16000):
         piece = score(*((pitch, 1 + pitch**2, pitch, 1 + pitch % 127) for pitch in range(128)))
-        assert np.isfinite(rendering.additive_piano(piece, rate)).all()
+        assert np.isfinite(synthesis.additive_piano(piece, rate)).all()
 
 
 def test_what_begins_after_the_longest_sound_is_left_out():
-    first, far = (0, 100, 60, 64), (rendering.LONGEST_SECONDS * 1000, 100, 60, 64)
+    first, far = (0, 100, 60, 64), (synthesis.LONGEST_SECONDS * 1000, 100, 60, 64)
     assert len(additive(score(first, far))) == len(additive(score(first)))
 
 
 def test_the_loudest_sample_is_nine_tenths_and_silence_stays():
     sound = np.array([0.1, -3.0, 2.0], np.float32)
-    np.testing.assert_allclose(rendering.normalized(sound), [0.03, -0.9, 0.6], rtol=1e-6)
-    assert not rendering.normalized(np.zeros(3, np.float32)).any()
-    assert rendering.normalized(np.zeros(0, np.float32)).shape == (0,)
+    np.testing.assert_allclose(synthesis.normalized(sound), [0.03, -0.9, 0.6], rtol=1e-6)
+    assert not synthesis.normalized(np.zeros(3, np.float32)).any()
+    assert synthesis.normalized(np.zeros(0, np.float32)).shape == (0,)
 
 
 def test_decimating_keeps_what_the_lower_rate_holds_and_removes_the_rest():
@@ -147,14 +147,14 @@ def test_decimating_keeps_what_the_lower_rate_holds_and_removes_the_rest():
     low, high = (np.sin(2 * np.pi * hertz * time).astype(np.float32) for hertz in (1000, 5000))
     expected = np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000)
     middle = slice(100, -100)  # The filter reaches over the ends.
-    np.testing.assert_allclose(rendering.decimated(low, 4)[middle], expected[middle], atol=0.01)
-    assert np.abs(rendering.decimated(high, 4)[middle]).max() < 1e-3
-    assert len(rendering.decimated(low[:-1], 4)) == 8000  # A last part of a period counts.
+    np.testing.assert_allclose(synthesis.decimated(low, 4)[middle], expected[middle], atol=0.01)
+    assert np.abs(synthesis.decimated(high, 4)[middle]).max() < 1e-3
+    assert len(synthesis.decimated(low[:-1], 4)) == 8000  # A last part of a period counts.
 
 
 def test_a_soundfont_that_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"no soundfont 'none.sf2'; give --soundfont=FILE.sf2"):
-        rendering.fluidsynth(score((0, 100, 60, 64)), RATE, "none.sf2")
+        synthesis.fluidsynth(score((0, 100, 60, 64)), RATE, "none.sf2")
 
 
 @pytest.mark.skipif(
@@ -163,28 +163,28 @@ def test_a_soundfont_that_is_not_there_is_named():
 def test_without_the_extra_the_refusal_says_what_to_install(tmp_path):
     (tmp_path / "some.sf2").write_bytes(b"RIFF")
     with pytest.raises(ValueError, match=r"needs pyfluidsynth .*--renderer=additive"):
-        rendering.fluidsynth(score((0, 100, 60, 64)), RATE, str(tmp_path / "some.sf2"))
+        synthesis.fluidsynth(score((0, 100, 60, 64)), RATE, str(tmp_path / "some.sf2"))
 
 
 def test_fluidsynth_plays_the_pitch_at_its_time_and_honours_the_pedal(soundfont):
     piece = score((500, 1000, 69, 100))
-    sound = rendering.fluidsynth(piece, RATE, soundfont)
-    assert len(sound) == round((1.5 + rendering.TAIL_SECONDS) * RATE)
+    sound = synthesis.fluidsynth(piece, RATE, soundfont)
+    assert len(sound) == round((1.5 + synthesis.TAIL_SECONDS) * RATE)
     assert energy(sound, 0, 0.45) < 0.01 * energy(sound, 0.5, 1)
     frequency, magnitude = spectrum(sound[RATE // 2 : RATE * 3 // 2])
     peak = frequency[magnitude.argmax()]
     assert min(abs(peak - hertz) for hertz in (440, 880)) < 5  # Sampled pianos stretch octaves.
-    again = rendering.fluidsynth(piece, RATE, soundfont)
+    again = synthesis.fluidsynth(piece, RATE, soundfont)
     np.testing.assert_array_equal(again, sound)
     pedal = np.array([(0, 64, 127)], PEDAL)
-    wet = rendering.fluidsynth(score((0, 200, 60, 100), pedal=pedal), RATE, soundfont)
-    dry = rendering.fluidsynth(score((0, 200, 60, 100)), RATE, soundfont)
+    wet = synthesis.fluidsynth(score((0, 200, 60, 100), pedal=pedal), RATE, soundfont)
+    dry = synthesis.fluidsynth(score((0, 200, 60, 100)), RATE, soundfont)
     assert energy(wet, 0.8, 1.1) > 5 * energy(dry, 0.8, 1.1)
 
 
 def test_fluidsynth_turns_the_gain_down_rather_than_cut_off_the_sound(soundfont):
     loud = score(*((0, 1500, pitch, 127) for pitch in range(21, 109)))
-    sound = rendering.fluidsynth(loud, RATE, soundfont)
+    sound = synthesis.fluidsynth(loud, RATE, soundfont)
     assert 0.001 < np.abs(sound).max() < 1
 
 
@@ -192,4 +192,4 @@ def test_fluidsynth_turns_the_gain_down_rather_than_cut_off_the_sound(soundfont)
 def test_fluidsynth_refuses_a_file_that_is_no_soundfont(tmp_path):
     (tmp_path / "some.sf2").write_bytes(b"RIFF")
     with pytest.raises(ValueError, match="is no soundfont that fluidsynth reads"):
-        rendering.fluidsynth(score((0, 100, 60, 64)), RATE, str(tmp_path / "some.sf2"))
+        synthesis.fluidsynth(score((0, 100, 60, 64)), RATE, str(tmp_path / "some.sf2"))

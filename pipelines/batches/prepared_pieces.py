@@ -1,4 +1,4 @@
-"""pieces: the prepared pieces of a split, in memory or where they lie in shards on disk.
+"""prepared_pieces: the prepared pieces of a split, in memory or where they lie in shards on disk.
 
 `open_pieces` takes the budget of memory and decides: `Pieces` hold their music, `Shards`
 know where it is and read some of it when asked. Both hold the pieces in the order of
