@@ -41,7 +41,7 @@ from crnn_gan.evaluation.reference import (
 )
 from crnn_gan.metrics.bands import number
 from pipelines.command_line import parse, run_command
-from pipelines.score import Score, sorted_notes
+from pipelines.score import Score
 from pipelines.score_arrays import sorted_notes
 from pipelines.settings import Settings, flag
 

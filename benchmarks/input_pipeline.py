@@ -45,7 +45,7 @@ from pipelines.codecs import events, note_tuples
 from pipelines.codecs.codec import Codec
 from pipelines.command_line import parse, run_command
 from pipelines.records import Manifest
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
 from pipelines.score_arrays import NOTE
 from pipelines.settings import Settings, flag
 from pipelines.split import SPLITS

@@ -32,7 +32,7 @@ from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
 from pipelines.score_arrays import NOTE
 from pipelines.settings import Settings, UsageError, flag
 from pipelines.sources import folder

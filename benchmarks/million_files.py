@@ -27,7 +27,7 @@ from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.preparation import pool
 from pipelines.records import PIECES, read_manifest
-from pipelines.score import NOTE, TEMPO, Score
+from pipelines.score import Score
 from pipelines.score_arrays import NOTE, TEMPO
 from pipelines.settings import Settings, flag
 from pipelines.sources import folder

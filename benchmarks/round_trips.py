@@ -41,7 +41,7 @@ from pipelines.codecs.note_codec import NoteCodec
 from pipelines.command_line import parse, run_command
 from pipelines.formats import abc_files, abc_notation, midi
 from pipelines.grid import one_at_a_time
-from pipelines.score import NOTE, SUSTAIN, TEMPO, Score
+from pipelines.score import Score
 from pipelines.score_arrays import NOTE, SUSTAIN, TEMPO
 from pipelines.settings import Settings, flag
 

@@ -17,9 +17,6 @@ from crnn_gan.autoregressive.held_out import held_out_batches
 from crnn_gan.autoregressive.output_distributions import Keys
 
 if TYPE_CHECKING:
-    from pipelines.batches.pieces import Pieces, Shards
-
-    from crnn_gan.autoregressive import Autoregressive
     from crnn_gan.autoregressive.base import Autoregressive
     from pipelines.batches.prepared_pieces import Pieces, Shards
 

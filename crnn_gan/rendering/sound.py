@@ -8,7 +8,7 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
-from pipelines import rendering
+from pipelines import synthesis
 from pipelines.command_line import duration
 from pipelines.score import Score
 
@@ -28,7 +28,7 @@ def require_renderer(renderer: Renderer, soundfont: str) -> None:
                 "--soundfont"
             )
         return
-    rendering.synthesizer()
+    synthesis.synthesizer()
     if not soundfont:
         raise ValueError(
             "renderer=fluidsynth needs a soundfont; add --soundfont=FILE.sf2, or take "
@@ -39,14 +39,14 @@ def require_renderer(renderer: Renderer, soundfont: str) -> None:
 
 
 def sound_of(score: Score, renderer: Renderer, soundfont: str) -> np.ndarray:
-    """Gives the sound of a piece, its loudest sample at `rendering.LOUDEST`: float32 [sample].
+    """Gives the sound of a piece, its loudest sample at `synthesis.LOUDEST`: float32 [sample].
 
     Args:
       score: any.
       renderer, soundfont: as `require_renderer` takes them.
 
     Raises:
-      ValueError: as `rendering.fluidsynth`; nothing of the piece sounds; or it lasts longer
+      ValueError: as `synthesis.fluidsynth`; nothing of the piece sounds; or it lasts longer
         than `LONGEST_SECONDS`.
     """
     if not len(score.notes):
@@ -55,12 +55,12 @@ def sound_of(score: Score, renderer: Renderer, soundfont: str) -> np.ndarray:
         lasts, most = duration(score.length_seconds), duration(LONGEST_SECONDS)
         raise ValueError(f"it lasts {lasts}; sound is made of pieces of up to {most}")
     if renderer == "additive":
-        sound = rendering.additive_piano(score, SAMPLE_RATE)
+        sound = synthesis.additive_piano(score, SAMPLE_RATE)
     else:
-        sound = rendering.fluidsynth(score, SAMPLE_RATE, str(Path(soundfont).expanduser()))
+        sound = synthesis.fluidsynth(score, SAMPLE_RATE, str(Path(soundfont).expanduser()))
     if not sound.any():
         raise ValueError(f"nothing of it sounds with renderer={renderer}")
-    return rendering.normalized(sound)
+    return synthesis.normalized(sound)
 
 
 def write_wav(sound: np.ndarray, file: BinaryIO) -> None:

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar
 
 from pipelines.collection import Collection
-from pipelines.downloads.download import DownloadError
+from pipelines.downloads.known_file import DownloadError
 from pipelines.music_archives import Archive, Place
 from pipelines.settings import flag
 from pipelines.sources.source import Piece

@@ -22,7 +22,7 @@ from pipelines import dataset, prepare
 from pipelines.codecs import abc_text, audio
 from pipelines.codecs.note_codec import MIDI_FILE
 from pipelines.formats import midi, wav
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
 from pipelines.score_arrays import NOTE
 from pipelines.settings import UsageError
 from pipelines.sources import folder

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from pipelines.formats import abc_fields, abc_files, abc_notation, abc_scores
-from pipelines.formats.abc_notation import AbcError, read_tune
+from pipelines.formats.abc_fields import AbcError
+from pipelines.formats.abc_notation import read_tune
 from pipelines.score_arrays import LAST_TICK
 
 ABC = Path(__file__).parents[2].parent / "shared" / "data" / "abc"

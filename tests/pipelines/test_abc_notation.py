@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pipelines.formats import abc_files, abc_notation, abc_writing, midi
-from pipelines.formats.abc_notation import AbcError, read_tune
+from pipelines.formats.abc_fields import AbcError
+from pipelines.formats.abc_notation import read_tune
 from pipelines.score import Score
 from pipelines.score_arrays import KEY, METER, NOTE
 

@@ -16,7 +16,7 @@ from rolls_of_scores import roll_of_score, voices_of_score
 from small_midi import midi_bytes
 
 from pipelines.collection import Collection
-from pipelines.downloads.download import DownloadError
+from pipelines.downloads.known_file import DownloadError
 from pipelines.music_archives import Archive
 from pipelines.sources import (
     atepp,

@@ -22,7 +22,8 @@ from loopback_server import file, first_then, status
 
 from pipelines import file_lock
 from pipelines.downloads import byte_progress, download, http_answers, partial_file
-from pipelines.downloads.download import Download, DownloadError, fetch
+from pipelines.downloads.download import fetch
+from pipelines.downloads.known_file import Download, DownloadError
 from pipelines.downloads.web_pages import fetch_bytes, fetch_text
 
 CONTENT = random.Random(1).randbytes(1_000_003)

@@ -9,8 +9,9 @@ import tensorflow as tf
 from stored_pieces import write_tables
 
 from pipelines import records, tfrecord
-from pipelines.records import SPLITS, Manifest
+from pipelines.records import Manifest
 from pipelines.spec import Spec
+from pipelines.split import SPLITS
 
 CLASSES = {"composer": ("bach", "haydn"), "genre": ("baroque",)}
 

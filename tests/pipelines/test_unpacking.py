@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.downloads import archives
-from pipelines.downloads.unpacking import UnpackError, is_unpacked, safe_path, unpack
+from pipelines.downloads.archives import UnpackError
+from pipelines.downloads.unpacking import is_unpacked, safe_path, unpack
 
 FILES = {"a/1.mid": b"one", "a/b/2.MIDI": b"two" * 1000, "3.mid": b""}
 OTHERS = {

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from crnn_gan.originality.repeated import repeated_pieces
 
 from crnn_gan.metrics.bands import (
     Band,
@@ -19,7 +18,7 @@ from crnn_gan.metrics.bands import (
     to_json,
 )
 from crnn_gan.metrics.repeated import repeated_pieces
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
 from pipelines.score_arrays import NOTE
 
 BANDS = {

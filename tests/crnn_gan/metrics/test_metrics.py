@@ -14,7 +14,7 @@ from crnn_gan.metrics import (
     Statistic,
     statistics,
 )
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
 from pipelines.score_arrays import NOTE
 
 HOUR_QUARTERS = 7200  # At 120 quarters a minute.

@@ -16,7 +16,8 @@ from crnn_gan.metrics import (
     tone_span,
     unique_tones,
 )
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
+from pipelines.score_arrays import NOTE
 
 
 def piece(*notes: tuple[int, int, int], track: int = 0, is_drum: bool = False) -> Score:

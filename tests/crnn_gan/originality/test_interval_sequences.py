@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from crnn_gan.originality.rows import is_telling, row_of
 from melodies import in_meter, piece
 
 from crnn_gan.originality.interval_sequences import is_telling, row_of
-from pipelines.score import METER, TEMPO, Score
+from pipelines.score import Score
 from pipelines.score_arrays import METER, TEMPO
 
 

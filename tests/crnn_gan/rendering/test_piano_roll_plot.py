@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from crnn_gan.rendering import piano_roll_plot
-from pipelines.score import NOTE, Score
+from pipelines.score import Score
 from pipelines.score_arrays import NOTE
 
 TICKS = 12

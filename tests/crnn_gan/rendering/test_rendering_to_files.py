@@ -17,7 +17,7 @@ from crnn_gan.rendering import sound
 from crnn_gan.rendering.rendering import KINDS, Rendered, RenderFlags, account, render
 from pipelines.command_line import parse
 from pipelines.formats import midi, music21_stream
-from pipelines.score import NOTE, PEDAL, TEMPO, Score
+from pipelines.score import Score
 from pipelines.score_arrays import NOTE, PEDAL, TEMPO
 from pipelines.settings import UsageError
 

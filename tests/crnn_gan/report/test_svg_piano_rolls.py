@@ -6,12 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from crnn_gan.velocity_colours import SOFT_TO_LOUD, colour_at
 from findings import MATCH, TICKS, random_score, score_of
 
 from crnn_gan.rendering.velocity_colours import SOFT_TO_LOUD, colour_at
 from crnn_gan.report import svg_piano_rolls
-from pipelines.score import METER, NOTE, TEMPO, Score
+from pipelines.score import Score
 from pipelines.score_arrays import METER, NOTE, TEMPO
 
 
