@@ -59,7 +59,7 @@ def long_enough(pieces: Pieces | Shards, length: int) -> np.ndarray:
         steps = pieces.sizes[longest]
         raise ValueError(
             f"no piece is as long as a window of {length} steps ({pieces.spec.step}); the longest, "
-            f"{pieces.key_of(longest)}, has {steps}: give --songlength={steps} or less, or "
+            f"{pieces.key_of(longest)}, has {steps}: give --window_steps={steps} or less, or "
             "prepare longer pieces"
         )
     return found

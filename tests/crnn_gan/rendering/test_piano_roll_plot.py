@@ -122,7 +122,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crnn_gan import piano_roll
+from crnn_gan.rendering import piano_roll_plot
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE
 

@@ -179,7 +179,7 @@ def test_a_run_that_knows_no_best_epoch_says_why(tmp_path: Path, best_by, epochs
 def test_bands_that_are_missing_or_damaged_are_named(tmp_path: Path):
     run_dir = run_with(tmp_path, BAND_DISTANCE)
     (run_dir / "bands.json").write_text('{"polyphony": {"mean": 1}}')
-    with pytest.raises(ValueError, match=r"bands\.json: these are no bands"):
+    with pytest.raises(ValueError, match=r"bands\.json: not bands"):
         best_of_run(run_dir, [1])
     (run_dir / "bands.json").unlink()
     with pytest.raises(ValueError, match=r"has no bands\.json; training writes it"):
