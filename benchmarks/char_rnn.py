@@ -86,7 +86,10 @@ def char_rnn(codec: Any, seed: int, policy: str = "float32") -> Any:
         max_grad_norm=CLIP_NORM,
     )  # fmt: skip
     model: Any = Model(config, codec.spec, seed=seed)
-    for weight, factor in ((model.embed.embeddings, 20), (model.emission.head.kernel, 5)):
+    for weight, factor in (
+        (model.embed.embeddings, 20),
+        (model.output_distribution.head.kernel, 5),
+    ):
         weight.assign(weight.value * factor)  # So that logits tell tokens apart.
     keras.config.set_dtype_policy(before)
     return model
@@ -107,7 +110,7 @@ def pytorch_network(model: Any) -> Any:
             super().__init__()
             self.embedding = nn.Embedding(*model.embed.embeddings.shape)
             self.lstm = nn.LSTM(EMBEDDING, UNITS, LAYERS, batch_first=True)
-            self.head = nn.Linear(UNITS, model.emission.size)
+            self.head = nn.Linear(UNITS, model.output_distribution.size)
 
         def forward(self, tokens: Any) -> Any:
             return self.head(self.lstm(self.embedding(tokens))[0])
@@ -119,8 +122,8 @@ def pytorch_network(model: Any) -> Any:
             to.copy_(torch.tensor(np.asarray(weight).T))
 
         network.embedding.weight.copy_(torch.tensor(np.asarray(model.embed.embeddings)))
-        copy(network.head.weight, model.emission.head.kernel)
-        copy(network.head.bias, model.emission.head.bias)
+        copy(network.head.weight, model.output_distribution.head.kernel)
+        copy(network.head.bias, model.output_distribution.head.bias)
         for number, layer in enumerate(model.stack.layers):
             copy(getattr(network.lstm, f"weight_ih_l{number}"), layer.kernel)
             copy(getattr(network.lstm, f"weight_hh_l{number}"), layer.recurrent_kernel)
@@ -208,13 +211,15 @@ def check(model: Any, network: Any, seed: int) -> None:
     from keras import ops
 
     torch.set_num_threads(1)
-    tokens = np.random.default_rng(seed).integers(0, model.emission.size, (2, CHECKED))
+    tokens = np.random.default_rng(seed).integers(0, model.output_distribution.size, (2, CHECKED))
     state, by_step = model.initial_state(2), []
     for row in tokens.T:
         state, hidden = model.advance(state, ops.convert_to_tensor(row.astype("int32")), None)
-        by_step.append(np.asarray(model.emission.head(hidden)))
+        by_step.append(np.asarray(model.output_distribution.head(hidden)))
     ours = {
-        "windows": np.asarray(model.emission.head(model.hidden(tokens, None, training=False))),
+        "windows": np.asarray(
+            model.output_distribution.head(model.hidden(tokens, None, training=False))
+        ),
         "steps": np.stack(by_step, 1),
     }
     with torch.inference_mode():
@@ -292,7 +297,7 @@ def measure_sampling(model: Any, codec: Any, network: Any, settings: Settings) -
         for name in RIVALS:
             uniform = torch.rand(settings.tokens, pieces, 1)
             write = functools.partial(
-                pytorch_tokens, stepper(network, name), uniform, model.emission.size
+                pytorch_tokens, stepper(network, name), uniform, model.output_distribution.size
             )
             draw, threads = with_best_threads(write, TRIED, settings.threads)
             print(f"{name:12} {pieces:2} at a time: {threads} of PyTorch's threads are best")
@@ -339,8 +344,8 @@ def measure_latency(model: Any, network: Any, settings: Settings) -> None:
             ends.append(time.perf_counter())
 
     write = functools.partial(
-        pytorch_tokens, stepper(network, "pytorch"), torch.from_numpy(uniform), model.emission.size,
-        each=lambda: ends.append(time.perf_counter()),
+        pytorch_tokens, stepper(network, "pytorch"), torch.from_numpy(uniform),
+        model.output_distribution.size, each=lambda: ends.append(time.perf_counter()),
     )  # fmt: skip
     draw, _ = with_best_threads(write, TRIED, settings.threads)
     taken: dict[str, list[float]] = {"step": [], "pytorch": []}

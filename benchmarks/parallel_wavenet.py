@@ -1,16 +1,16 @@
 """How fast the student of parallel_wavenet gives sound, and how near that is to its teacher's.
 
 Speed: the student in one pass beside its teacher sample by sample, with the layers' past in ring
-buffers and steps compiled by XLA (`scan_compiled`): samples a second of all rows, in turns, in
+buffers and steps compiled by XLA (`scan_compiled`): samples per second of all rows, in turns, in
 the same process; the ratio is the median of those within the rounds. Compilation, at the first
 call, is not in them. The student is timed as TensorFlow runs its graph and as XLA compiles it.
 Both multiply about as much for a sample, which is printed: a CPU that is busy with one sample of
 the teacher gains by the student what products of matrices are faster than of vectors, no more.
-The papers measured GPUs (Parallel WaveNet: 172 samples a second against more than 500,000), which
+The papers measured GPUs (Parallel WaveNet: 172 samples per second against more than 500,000), which
 one sample leaves idle.
 
 With a run, also what comes out, all as mu-law levels of the same length, in batches of so many
-rows: pieces of the student, pieces of the teacher, and windows of held-out music. Of each, nats a
+rows: pieces of the student, pieces of the teacher, and windows of held-out music. Of each, nats per
 sample that the teacher gives it, the first samples, as many as it hears, left out; and the distance
 of its mean spectrum from that of as many windows of training music (`spectral_distance`). Windows
 of other training music say how near that can be.
@@ -105,27 +105,27 @@ def composers(model: Any) -> dict[str, Callable[[Any], Any]]:
     """Gives functions from noise [batch, time] to levels, by who composes."""
     import tensorflow as tf
 
-    from crnn_gan.models.parallel_wavenet import levels_of
+    from crnn_gan.models.parallel_wavenet import to_levels
 
     noise = [tf.TensorSpec((None, None))]
 
     def student(noise: Any) -> Any:
-        return levels_of(model.flowed(noise)[0])
+        return to_levels(model.apply_flows(noise)[0])
 
     def teacher(noise: Any) -> Any:
-        return levels_of(model.teacher_sound(noise))
+        return to_levels(model.sample_teacher(noise))
 
     plain = tf.function(student, input_signature=noise, autograph=False)
-    sound = tf.function(lambda z: model.flowed(z)[0], jit_compile=True, autograph=False)
+    sound = tf.function(lambda z: model.apply_flows(z)[0], jit_compile=True, autograph=False)
     return {
         "student": plain,
-        "student, XLA": lambda noise: levels_of(sound(noise)),
+        "student, XLA": lambda noise: to_levels(sound(noise)),
         "teacher": tf.function(teacher, input_signature=noise, autograph=False),
     }
 
 
 def print_speed(functions: Mapping[str, Callable[[Any], Any]], flags: Flags) -> None:
-    """Prints samples a second of one row and of many, and the student's over the teacher's."""
+    """Prints samples per second of one row and of many, and the student's over the teacher's."""
     import numpy as np
     import tensorflow as tf
 
@@ -143,7 +143,7 @@ def print_speed(functions: Mapping[str, Callable[[Any], Any]], flags: Flags) -> 
                 seconds = time.perf_counter() - begin
                 rates[name].append(rows * given[name].shape[1] / seconds)
         for name, each in rates.items():
-            print(f"{name:12} {rows:3} rows {statistics.median(each):12,.0f} samples a second")
+            print(f"{name:12} {rows:3} rows {statistics.median(each):12,.0f} samples per second")
         for name in STUDENTS:
             pairs = zip(rates[name], rates["teacher"], strict=True)
             times = statistics.median(a / b for a, b in pairs)
@@ -153,7 +153,7 @@ def print_speed(functions: Mapping[str, Callable[[Any], Any]], flags: Flags) -> 
 def print_quality(
     model: Any, functions: Mapping[str, Callable[[Any], Any]], run: Any, flags: Flags
 ) -> None:
-    """Prints the teacher's nats a sample and the spectral distance of what is compared."""
+    """Prints the teacher's nats per sample and the spectral distance of what is compared."""
     import numpy as np
 
     from crnn_gan.layers.spectra import mean_spectrum, spectral_distance
@@ -179,7 +179,7 @@ def print_quality(
     real = spectrum(windows("train", flags.seed))
     heard = model.teacher.stack.receptive_field
     print(f"{flags.rows} rows of {flags.samples} samples of {run.config.codec}")
-    print(f"{'':24}{'nats a sample':>16}{'median':>10}{'spectral distance':>20}{'loudness':>10}")
+    print(f"{'':24}{'nats per sample':>16}{'median':>10}{'spectral distance':>20}{'loudness':>10}")
     for name, levels in compared.items():
         levels = np.asarray(levels)
         nats = np.asarray(model.predict_on_batch({"batch": {"music": levels}}))[:, heard:]

@@ -44,10 +44,9 @@ class MusicModel(PhasedModel):
         trained within seconds, for tests and SMOKE=1; it may come after another (`paper,tiny`).
       aliases: {other name of a flag: its field}, for names that users know from a paper's code.
       retired: {flag of an older program: what to say}; accepted, without effect.
-      pads_windows: whether windows are padded; then a batch has the number of valid steps of each.
-      measures_likelihood: whether it gives the probability of music: see `nats`.
-      generates: whether it makes pieces from noise alone. One that does not takes music and gives
-        other music by signatures of its own: no pieces are written while it trains.
+      pads_windows: whether windows are padded; then a batch says which steps are music.
+      measures_likelihood: whether it gives the probability of music: see
+        `negative_log_likelihood`.
       continues: whether `generate` takes a primer, and the length of each piece.
       interpolated: normal noises of it that pieces between those of two seeds mix; with any, its
         controls have `controls_between`.
@@ -68,7 +67,7 @@ class MusicModel(PhasedModel):
         and controls: the same ones give the same array; other noise another array; a row is the
         same whatever the other rows are; where noise is per step, a longer piece begins with the
         shorter one.
-      - Likelihood, where it is measured: `nats`.
+      - Likelihood, where it is measured: `negative_log_likelihood`.
 
     Only `keras.ops`, `keras.random` and `keras.layers`: the same file trains on TensorFlow and JAX.
     """
@@ -234,11 +233,11 @@ class MusicModel(PhasedModel):
     def call(self, inputs: Mapping[str, Mapping[str, Any]]) -> Any:
         """Generates, so that `predict_on_batch` does: {"noise": ..., "controls": ...}.
 
-        Of {"batch": ...} it gives `nats`, so that `predict_on_batch` measures likelihood.
+        Of {"batch": ...} it gives `negative_log_likelihood`, for `predict_on_batch` as well.
         """
         with self._with_averages():
             if "batch" in inputs:
-                return self.nats(inputs["batch"])
+                return self.negative_log_likelihood(inputs["batch"])
             return self.generate(inputs["noise"], **inputs["controls"])
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
@@ -255,8 +254,8 @@ class MusicModel(PhasedModel):
         """
         raise TypeError(f"{type(self).__name__} cannot generate")
 
-    def nats(self, batch: Mapping[str, Any]) -> Any:
-        """Gives -ln p of each step given all before it: float32 [batch, time].
+    def negative_log_likelihood(self, batch: Mapping[str, Any]) -> Any:
+        """Gives -ln p of each step given all before it, nats: float32 [batch, time].
 
         Args:
           batch: "music" [batch, time, ...], pieces from their first step on, and what else

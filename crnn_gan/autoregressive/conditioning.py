@@ -1,7 +1,9 @@
-"""What a model is told of the music ahead, in training and by whoever asks for music.
+"""Conditions: summaries of the music ahead that a model is given at each step.
 
-In training each condition is hidden from some of the examples, so that one model writes with
-any of them and with none. Beside its value stands whether it is shown.
+In training each condition is hidden from some of the examples, so that one model generates with
+any of them and with none (as classifier-free guidance trains; Ho and Salimans 2022, arXiv
+2207.12598, without its guidance). A condition is encoded as its value, scaled to about [-1, 1],
+and a flag: 1 where it is given, 0 where it is hidden, and then the value is 0 too.
 """
 
 from __future__ import annotations
@@ -20,17 +22,19 @@ if TYPE_CHECKING:
     from pipelines.batches.conditions import Conditions
 
 SIZES = {"pitch_class_histogram": 12, "density": 1, "mean_pitch": 1}
-OPEN = -1.0  # Of density and mean pitch: whoever asks leaves it to the model.
+UNSET = -1.0  # Of density and mean pitch: the caller sets no condition.
 CONTROLS = {
     "pitch_class_histogram": Control(
         (0.0,) * 12,
         0.0,
         1.0,
-        "shares of the pitch classes from C of the notes, which sum to 1; all 0 leaves it open",
+        "shares of the pitch classes from C of the notes, which sum to 1; all 0: no condition",
         sums_to_one=True,
     ),
-    "density": Control(OPEN, OPEN, 100.0, "notes struck a second; -1 leaves it open"),
-    "mean_pitch": Control(OPEN, OPEN, 127.0, "of the notes, a MIDI key number; -1 leaves it open"),
+    "density": Control(UNSET, UNSET, 100.0, "notes struck per second; -1: no condition"),
+    "mean_pitch": Control(
+        UNSET, UNSET, 127.0, "mean pitch of the notes, MIDI note number; -1: no condition"
+    ),
 }
 
 
@@ -70,8 +74,8 @@ class ConditionConfig(Settings):
                 f"--conditions has {', '.join(unknown)}; give some of {', '.join(SIZES)}"
             )
 
-    def windows_of(self, codec: Codec) -> Conditions | None:
-        """Gives the conditions that a batch holds beside the music; None where there are none."""
+    def conditions_of(self, codec: Codec) -> Conditions | None:
+        """Gives the conditions that a batch holds beside the music; None without any."""
         if not self.conditions:
             return None
         from pipelines.batches.conditions import Conditions
@@ -86,29 +90,33 @@ class ConditionConfig(Settings):
         )
 
     @property
-    def told_size(self) -> int:
-        """Numbers that stand for the conditions of a step: each value, and whether it is shown."""
+    def condition_channels(self) -> int:
+        """Numbers that encode the conditions of a step: each value, and whether it is given."""
         return sum(SIZES[name] + 1 for name in self.conditions)
 
     @property
     def condition_controls(self) -> dict[str, Control]:
-        """What a caller may ask for, by name."""
+        """The conditions that a caller of `generate` may set, by name."""
         return {name: CONTROLS[name] for name in self.conditions}
 
 
-def told_in_training(
-    config: ConditionConfig, batch: Mapping[str, Any], drawn: Any = None
+def encode_batch_conditions(
+    config: ConditionConfig, batch: Mapping[str, Any], uniform: Any = None
 ) -> Any | None:
-    """Gives what each step of a batch is told: float32 [batch, time, told_size]; None of nothing.
+    """Encodes the conditions of each step of a batch.
 
-    What is told of step t is what the batch says at index t - 1 of the music after that; of the
-    first step, which has no such index, what it says at 0, where step 0 is left out.
+    The condition of step t is the batch's at index t - 1, of the music after step t - 1: step 3 is
+    given that at index 2, which covers step 3 and later. Step 0 is given that at index 0, which
+    covers step 1 and later, as there is none before.
 
     Args:
       config: of the model.
-      batch: each condition [batch, time, size]; one that is not there is hidden from all.
-      drawn: float32 [batch, conditions] in [0, 1): a condition is hidden from a row where this is
+      batch: each condition [batch, time, size], and "music"; a condition not in it is hidden.
+      uniform: float32 [batch, conditions] in [0, 1): a condition is hidden from a row where this is
         below condition_dropout. None hides none.
+
+    Returns:
+      float32 [batch, time, condition_channels]; None without conditions.
     """
     if not config.conditions:
         return None
@@ -120,19 +128,23 @@ def told_in_training(
             continue
         values = _scaled(name, batch[name])
         values = ops.concatenate([values[:, :1], values[:, :-1]], axis=1)
-        shown = ops.ones((rows, 1, 1))
-        if drawn is not None:
-            shown = ops.cast(drawn[:, index] >= config.condition_dropout, "float32")[:, None, None]
-        parts.append(_with_flag(values, ops.broadcast_to(shown, (rows, time, 1))))
+        given = ops.ones((rows, 1, 1))
+        if uniform is not None:
+            is_given = uniform[:, index] >= config.condition_dropout
+            given = ops.cast(is_given, "float32")[:, None, None]
+        parts.append(_with_flag(values, ops.broadcast_to(given, (rows, time, 1))))
     return ops.concatenate(parts, axis=-1)
 
 
-def told_by_controls(config: ConditionConfig, controls: Mapping[str, Any]) -> Any | None:
-    """Gives what every step of pieces is told: float32 [batch, told_size]; None of nothing.
+def encode_control_conditions(config: ConditionConfig, controls: Mapping[str, Any]) -> Any | None:
+    """Encodes the conditions that a caller of `generate` sets, which hold for every step.
 
     Args:
       config: of the model.
-      controls: by name, [batch] or [batch, 12].
+      controls: by name, [batch] or [batch, 12]; see `CONTROLS` for what sets none.
+
+    Returns:
+      float32 [batch, condition_channels]; None without conditions.
     """
     if not config.conditions:
         return None
@@ -140,17 +152,17 @@ def told_by_controls(config: ConditionConfig, controls: Mapping[str, Any]) -> An
     for name in config.conditions:
         values = controls[name]
         values = values if len(values.shape) == 2 else values[:, None]
-        asked = ops.any(values > 0, axis=-1, keepdims=True) if SIZES[name] > 1 else values > OPEN
-        parts.append(_with_flag(_scaled(name, values), ops.cast(asked, "float32")))
+        given = ops.any(values > 0, axis=-1, keepdims=True) if SIZES[name] > 1 else values > UNSET
+        parts.append(_with_flag(_scaled(name, values), ops.cast(given, "float32")))
     return ops.concatenate(parts, axis=-1)
 
 
-def _with_flag(values: Any, shown: Any) -> Any:
-    return ops.concatenate([values * shown, shown], axis=-1)
+def _with_flag(values: Any, given: Any) -> Any:
+    return ops.concatenate([values * given, given], axis=-1)
 
 
 def _scaled(name: str, values: Any) -> Any:
-    """Brings values [..., size] near [-1, 1], as a network likes them."""
+    """Scales values [..., size] to about [-1, 1]."""
     if name == "density":
         return ops.log1p(ops.maximum(values, 0.0)) / 3.0
     if name == "mean_pitch":

@@ -1,8 +1,8 @@
-"""Likelihood of held-out music: nats of each step, given all before it in its piece.
+"""Held-out negative log-likelihood, nats per step: of each step given all before it in its piece.
 
-Every piece is read from its first step, once, without a window's edge in between, and every
-step counts. Its exponential is a perplexity. The published protocol of the polyphonic sets
-leaves the first step of each piece out; both sums are kept.
+Every piece is evaluated once, from its first step to its last, not in windows, and every step
+counts. The exponential of the mean is the perplexity. The published protocol of the polyphonic
+benchmark leaves the first step of each piece out (frames 2..T); both sums are kept.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ if TYPE_CHECKING:
     from pipelines.batches.conditions import Conditions
     from pipelines.batches.prepared_pieces import Pieces, Shards
 
-SHORTEST = 64  # Steps; longer batches are filled up to the next size, a quarter of an octave on.
+SHORTEST = 64  # Steps of a batch at least. Longer ones are padded to some four lengths per octave.
 
 
 @dataclasses.dataclass(frozen=True)
 class Likelihood:
-    """What some pieces cost.
+    """Negative log-likelihood of some pieces.
 
     Attributes:
-      nats: of all steps together.
-      first_nats: of the first step of each piece together, part of `nats`.
-      steps: that were measured.
-      pieces: that they are of.
+      total_nats: -ln p of all pieces together, nats.
+      first_step_nats: the part of `total_nats` of the first step of each piece.
+      steps: number of steps.
+      pieces: number of pieces.
     """
 
-    nats: float
-    first_nats: float
+    total_nats: float
+    first_step_nats: float
     steps: int
     pieces: int
 
     @property
-    def per_step(self) -> float:
-        """Mean nats of a step."""
-        return self.nats / self.steps
+    def nats_per_step(self) -> float:
+        """Mean over all steps, frames 1..T."""
+        return self.total_nats / self.steps
 
     @property
-    def per_later_step(self) -> float:
-        """Mean nats of a step, the first of each piece left out; NaN where there is no other."""
+    def nats_per_later_step(self) -> float:
+        """Mean without the first step of each piece, frames 2..T; NaN where there is no other."""
         later = self.steps - self.pieces
-        return (self.nats - self.first_nats) / later if later else math.nan
+        return (self.total_nats - self.first_step_nats) / later if later else math.nan
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean nats of a step."""
-        return math.exp(self.per_step)
+        """exp of `nats_per_step`."""
+        return math.exp(self.nats_per_step)
 
     def __add__(self, other: Likelihood) -> Likelihood:
         mine, others = dataclasses.astuple(self), dataclasses.astuple(other)
@@ -69,15 +69,15 @@ def held_out_likelihood(
     most_steps: int | None = None,
     batch_size: int = 32,
 ) -> Likelihood:
-    """Measures pieces that a model was not trained on.
+    """Evaluates the likelihood of pieces that a model was not trained on.
 
     Args:
       model: one that `measures_likelihood`.
       pieces: as `open_pieces` gives them.
-      conditions: that the model is told, as in training.
-      most_steps: measures the beginning of every piece only, so long that all together have
-        about so many steps; None measures all.
-      batch_size: pieces that are measured at once.
+      conditions: that the model is given, as in training; None hides all.
+      most_steps: evaluates the beginning of each piece only, cut to one length at which all have
+        about so many steps together; None evaluates all.
+      batch_size: pieces per batch.
 
     Raises:
       ValueError: the model gives no probabilities.
@@ -101,10 +101,10 @@ def held_out_batches(
     most_steps: int | None = None,
     batch_size: int = 32,
 ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-    """Gives (a batch as `MusicModel.nats` takes it, the lengths of its pieces), over all pieces.
+    """Gives all pieces, as (batch for `MusicModel.negative_log_likelihood`, lengths of its pieces).
 
-    The batch has `batch_size` rows and may be longer than its pieces: few shapes, so that few
-    graphs are made. Rows beyond the lengths, and steps beyond them, are filled up.
+    The batch is padded to `batch_size` rows and to a length of few, so that few graphs are traced.
+    Rows beyond the number of lengths, and steps beyond each, are padding.
     """
     from pipelines.batches.whole_pieces import whole_pieces
 
@@ -115,7 +115,7 @@ def held_out_batches(
         del batch["piece"]
         lengths = lengths if longest is None else np.minimum(lengths, longest)
         rows = -len(lengths) % batch_size
-        time = _filled(int(lengths.max())) - batch["music"].shape[1]
+        time = _padded_length(int(lengths.max())) - batch["music"].shape[1]
         yield {name: _resized(values, rows, time) for name, values in batch.items()}, lengths
 
 
@@ -134,8 +134,8 @@ def longest_of(sizes: np.ndarray, most_steps: int) -> int:
     return max(1, int(cut[np.argmax(is_cut)])) if is_cut.any() else int(ascending[-1])
 
 
-def _filled(time: int) -> int:
-    """Gives the next size that batches are filled up to."""
+def _padded_length(time: int) -> int:
+    """Gives the length that a batch of `time` steps is padded to."""
     size = SHORTEST
     while size < time:
         size += max(SHORTEST, 2 ** (size.bit_length() - 1) // 4)
@@ -143,9 +143,9 @@ def _filled(time: int) -> int:
 
 
 def _resized(values: np.ndarray, rows: int, time: int) -> np.ndarray:
-    """Gives [batch, time, ...] with so many rows and steps of zeros more, or steps fewer.
+    """Pads [batch, time, ...] by so many rows and steps of zeros; a negative `time` cuts steps.
 
-    Of values without an axis of time (classes) only the rows.
+    Values without a time axis (classes) are padded by rows only.
     """
     widths = [(0, rows)] + [(0, 0)] * (values.ndim - 1)
     if values.ndim > 1:

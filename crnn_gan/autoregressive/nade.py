@@ -1,9 +1,9 @@
-"""The keys of a frame one after another: each hears the context and the keys already decided.
+"""Neural autoregressive distribution estimator (NADE) over the keys of a frame.
 
-The neural autoregressive distribution estimator (NADE; Larochelle and Murray 2011) on top of a
-network through time, as the RNN-NADE of Boulanger-Lewandowski et al. 2012 (arXiv 1206.6392,
-section 6), with features of relative pitch beside it, shared by all keys: what was decided
-within a span below the key, and what the frames before had around it.
+NADE (Larochelle and Murray 2011) on top of a network through time, as the RNN-NADE of
+Boulanger-Lewandowski et al. 2012 (arXiv 1206.6392, section 6): the probability of each key depends
+on a context vector and on the keys below it. Beside it, features of relative pitch, shared by all
+keys as in a convolution: the keys within a span below, and past frames around the key.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from crnn_gan.autoregressive.sampling import draw_bits
+from crnn_gan.autoregressive.sampling import sample_bits
 from crnn_gan.layers.loops import scan, stacked
 
 
 @keras.saving.register_keras_serializable("crnn_gan")
-class Notewise(keras.layers.Layer):
-    """The probability of a frame, as a product over its keys, from the lowest to the highest.
+class NADE(keras.layers.Layer):
+    """Autoregressive distribution over a frame's keys, from the lowest to the highest.
 
-    With f the frame, p the frames before, c the context, and keys k from 0:
+    p(frame) is the product over the keys of p(key | keys below, context, past frames). With f the
+    frame, p the past frames, c the context, and keys k from 0:
 
       z_k = c * context_kernel + key_bias_k + sum over j < k of f_j * key_kernel_j
             + sum over 1 <= d <= span of f_(k-d) * span_kernel_(span-d)
@@ -29,18 +30,18 @@ class Notewise(keras.layers.Layer):
       logit_k = relu(z_k) . output_kernel_k + c * direct_kernel_k + output_bias_k
 
     with more layers of `hidden` units, shared by all keys, between the two where `layers` is
-    above 1. All is float32.
+    above 1. All is float32. Key 3 has keys 0 to 2 as input.
 
-    Upwards, the better of the two ways on the validation split of JSB Chorales.
+    From the lowest key up: the better order on the validation split of JSB Chorales.
 
     Args:
-      keys: in a frame, 1 or more.
-      hidden: units a key, 1 or more.
-      span: decided keys, right below, whose weights depend on the interval only; 0 or more.
-      reach: keys of `previous` to hear on each side of the key; 0 or more.
-      layers: of hidden units, 1 or more.
-      dropout: of hidden units, in [0, 1).
-      seed: of dropout.
+      keys: keys of a frame, 1 or more.
+      hidden: hidden units per key, 1 or more.
+      span: keys right below a key whose weights depend on the interval only; 0 or more.
+      reach: keys of `previous` on each side of a key that are inputs; 0 or more.
+      layers: hidden layers, 1 or more.
+      dropout: dropout rate of hidden units, in [0, 1).
+      seed: random seed of dropout.
     """
 
     def __init__(
@@ -100,60 +101,60 @@ class Notewise(keras.layers.Layer):
     def call(
         self, context: Any, frames: Any, previous: Any = None, training: bool | None = None
     ) -> Any:
-        """Gives the logits [..., keys], float32, of each key being struck.
+        """Gives the logit of each key, float32 [..., keys].
 
-        The logit of a key depends on `context`, `previous` and the lower keys of `frames`:
-        the log-probability of a frame is minus the sum over keys of the binary cross-entropy.
+        The logit of a key depends on `context`, `previous` and the lower keys of `frames`: the
+        negative log-likelihood of a frame is the sum over its keys of the binary cross-entropy.
 
         Args:
-          context: [..., n], what the frames before say.
-          frames: [..., keys], the frames to be judged, 0 or 1.
-          previous: [..., keys, channels], what is known of each key, such as its last frames.
-          training: whether hidden units drop out.
+          context: [..., n], such as the hidden state of a network through time.
+          frames: [..., keys], 0 or 1.
+          previous: [..., keys, channels], features of each key, such as its past frames; or None.
+          training: whether dropout is on.
         """
         leading = ops.shape(frames)[:-1]
         context = ops.reshape(context, (-1, context.shape[-1]))
         frames = ops.reshape(ops.cast(frames, "float32"), (-1, self.keys))
         if previous is not None:
             previous = ops.reshape(previous, (-1, *previous.shape[-2:]))
-        known, direct = self._known(context, previous)
-        # What key k adds is heard from key k + 1 on: one row down before it is summed up.
+        fixed, direct = self._fixed_terms(context, previous)
+        # Key k is an input of key k + 1 and above: shifted by one row, then summed up.
         added = frames[:, :-1, None] * self.key_kernel[:-1]
-        z = known + ops.cumsum(ops.pad(added, ((0, 0), (1, 0), (0, 0))), axis=1)
+        z = fixed + ops.cumsum(ops.pad(added, ((0, 0), (1, 0), (0, 0))), axis=1)
         if self.span_kernel is not None:
             below = ops.pad(frames[:, :-1], ((0, 0), (self.span, 0)))
             z = z + ops.conv(below[:, :, None], self.span_kernel, padding="valid")
-        logits = ops.sum(self._deep(z, training) * self.output_kernel, axis=-1) + direct
+        logits = ops.sum(self._hidden_units(z, training) * self.output_kernel, axis=-1) + direct
         return ops.reshape(logits, (*leading, self.keys))
 
-    def draw(self, context: Any, uniforms: Any, temperature: Any, previous: Any = None) -> Any:
-        """Gives frames float32 [batch, keys], drawn from the lowest key to the highest.
+    def sample(self, context: Any, uniforms: Any, temperature: Any, previous: Any = None) -> Any:
+        """Samples frames, float32 [batch, keys], from the lowest key to the highest.
 
         Args:
           context: [batch, n].
-          uniforms: float32 [batch, keys] in [0, 1), a number a key.
+          uniforms: float32 [batch, keys] in [0, 1), a number per key.
           temperature: float32 [batch], 0 or more: divides the logits; at 0 each key is what is
-            likelier, given those below.
+            more probable, given those below.
           previous: [batch, keys, channels], as in `call`.
         """
-        known, direct = self._known(context, previous)
+        fixed, direct = self._fixed_terms(context, previous)
         span = max(self.span, 1)
         kernel = ops.zeros((1, self.hidden))
         if self.span_kernel is not None:
             kernel = ops.convert_to_tensor(self.span_kernel)[:, 0]
 
         def step(state: Any, elements: Any) -> Any:
-            heard, window = state
-            known, direct, uniform, own, output = elements
-            h = self._deep(known + heard + ops.matmul(window, kernel), training=False)
+            below, window = state
+            fixed, direct, uniform, own, output = elements
+            h = self._hidden_units(fixed + below + ops.matmul(window, kernel), training=False)
             logit = ops.sum(h * output, axis=-1, keepdims=True) + direct
-            on = draw_bits(logit, uniform, temperature)
+            on = sample_bits(logit, uniform, temperature)
             window = ops.concatenate([window[:, 1:], on], axis=-1)
-            return (heard + on * own, window), (on,)
+            return (below + on * own, window), (on,)
 
         batch = ops.shape(context)[0]
         elements = (
-            ops.transpose(known, (1, 0, 2)),
+            ops.transpose(fixed, (1, 0, 2)),
             ops.transpose(direct)[:, :, None],
             ops.transpose(uniforms)[:, :, None],
             ops.convert_to_tensor(self.key_kernel)[:, None],
@@ -163,22 +164,23 @@ class Notewise(keras.layers.Layer):
         (series,) = scan(step, initial, elements, [1])
         return ops.transpose(stacked(series)[:, :, 0])
 
-    def _known(self, context: Any, previous: Any) -> tuple[Any, Any]:
-        """Gives what no key of the frame changes: of z, and of the logits."""
+    def _fixed_terms(self, context: Any, previous: Any) -> tuple[Any, Any]:
+        """Gives the terms of z and of the logits that no key of the frame changes."""
         if not self.built:
             raise ValueError(f"{self.name} has no weights yet: call it, or build it, first")
         if (previous is None) != (self.reach_kernel is None):
             kind = "without" if self.reach_kernel is None else "with"
             raise ValueError(f"{self.name} was built {kind} `previous`: call it so, each time")
         context = ops.cast(context, "float32")
-        known = ops.matmul(context, self.context_kernel)[:, None] + self.key_bias
+        fixed = ops.matmul(context, self.context_kernel)[:, None] + self.key_bias
         if self.reach_kernel is not None:
             sides = ((0, 0), (self.reach, self.reach), (0, 0))
             around = ops.pad(ops.cast(previous, "float32"), sides)
-            known = known + ops.conv(around, self.reach_kernel, padding="valid")
-        return known, ops.matmul(context, self.direct_kernel) + self.output_bias
+            fixed = fixed + ops.conv(around, self.reach_kernel, padding="valid")
+        return fixed, ops.matmul(context, self.direct_kernel) + self.output_bias
 
-    def _deep(self, z: Any, training: bool | None) -> Any:
+    def _hidden_units(self, z: Any, training: bool | None) -> Any:
+        """Gives the last hidden layer, from the first one's inputs z [..., hidden]."""
         h = self.drop(ops.relu(z), training=training)
         for kernel, bias in self.deeper:
             h = self.drop(ops.relu(ops.matmul(h, kernel) + bias), training=training)

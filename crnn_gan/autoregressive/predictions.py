@@ -1,8 +1,8 @@
-"""Notes that a model of rolls predicts of held-out music, beside those that come.
+"""Precision and recall of a roll model's predictions of held-out music, frame by frame.
 
-Each frame is predicted given the true frames before it in its piece: the notes more probable than
-a threshold. Density is notes a frame; precision the share of those predicted that come; recall
-the share of those that come that were predicted (Deep Musician, a source document).
+Predicted of a frame are the cells more probable than a threshold, given the true frames before it
+in its piece. Density is notes per frame; precision the share of predicted cells that are on; recall
+the share of cells that are on that were predicted (Deep Musician, a source document).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from keras import ops
 
+from crnn_gan.autoregressive.frame_distributions import IndependentBernoulli
 from crnn_gan.autoregressive.held_out import held_out_batches
-from crnn_gan.autoregressive.output_distributions import Keys
 
 if TYPE_CHECKING:
     from crnn_gan.autoregressive.base import Autoregressive
@@ -23,38 +23,39 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """What was predicted of some pieces.
+    """Counts of cells of some pieces.
 
     Attributes:
-      right: cells of the roll that were predicted and came.
-      predicted, came: cells that were predicted; that came.
-      frames: that were predicted.
+      true_positives: cells that were predicted and are on.
+      predicted: cells that were predicted.
+      on: cells that are on.
+      frames: number of frames.
     """
 
-    right: int
+    true_positives: int
     predicted: int
-    came: int
+    on: int
     frames: int
 
     @property
     def density(self) -> float:
-        """Notes predicted a frame."""
+        """Notes predicted per frame."""
         return self.predicted / self.frames
 
     @property
     def true_density(self) -> float:
-        """Notes that came a frame."""
-        return self.came / self.frames
+        """Notes per frame of the music itself."""
+        return self.on / self.frames
 
     @property
     def precision(self) -> float:
-        """Share of the predicted that came; NaN where none was predicted."""
-        return self.right / self.predicted if self.predicted else float("nan")
+        """Share of predicted cells that are on; NaN where none was predicted."""
+        return self.true_positives / self.predicted if self.predicted else float("nan")
 
     @property
     def recall(self) -> float:
-        """Share of those that came that were predicted; NaN where none came."""
-        return self.right / self.came if self.came else float("nan")
+        """Share of cells that are on that were predicted; NaN where none is on."""
+        return self.true_positives / self.on if self.on else float("nan")
 
 
 def held_out_predictions(
@@ -63,29 +64,30 @@ def held_out_predictions(
     """Predicts each frame of pieces that a model was not trained on.
 
     Args:
-      model: one whose keys are independent, each frame given those before it.
+      model: one whose output distribution is `IndependentBernoulli`.
       pieces: rolls, as `open_pieces` gives them.
-      threshold: probability above which a note is predicted, in (0, 1).
-      batch_size: pieces that are predicted at once.
+      threshold: probability above which a cell is predicted, in (0, 1).
+      batch_size: pieces per batch.
 
     Raises:
-      ValueError: the threshold is none, or the model gives no probability of each key.
+      ValueError: the threshold is out of its range, or the model gives no independent
+        probability of each key.
     """
     if not 0 < threshold < 1:
         raise ValueError(f"the threshold is {threshold}; give more than 0, below 1")
-    emission = getattr(model, "emission", None)
-    if not isinstance(emission, Keys):
+    distribution = getattr(model, "output_distribution", None)
+    if not isinstance(distribution, IndependentBernoulli):
         raise ValueError(f"{model.name} gives no probability of each key by itself")
 
-    def counts(hidden: Any, drawing: Any, music: Any) -> Any:
-        predicted, came = emission.predicted(hidden, threshold), emission.heard(music)
-        return ops.stack([ops.sum(x, axis=-1) for x in (predicted * came, predicted, came)], -1)
+    def counts(hidden: Any, _: Any, music: Any) -> Any:
+        predicted, on = distribution.predict_cells(hidden, threshold), distribution.inputs(music)
+        return ops.stack([ops.sum(x, axis=-1) for x in (predicted * on, predicted, on)], -1)
 
     total, frames = np.zeros(3, np.int64), 0
     for batch, lengths in held_out_batches(pieces, batch_size=batch_size):
-        found = np.asarray(model.along(batch, counts, 3))[: len(lengths)]
+        found = np.asarray(model.map_steps(batch, counts, 3))[: len(lengths)]
         is_music = np.arange(found.shape[1]) < lengths[:, None]
         total += found[is_music].sum(axis=0).astype(np.int64)
         frames += int(lengths.sum())
-    right, predicted, came = map(int, total)
-    return Predictions(right, predicted, came, frames)
+    true_positives, predicted, on = map(int, total)
+    return Predictions(true_positives, predicted, on, frames)

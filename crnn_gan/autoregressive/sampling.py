@@ -1,7 +1,8 @@
-"""Draws what comes next from logits, as a caller limits it: temperature, top-k, top-p.
+"""Sampling from logits, with temperature, top-k and top-p (nucleus sampling).
 
-All chance comes in as uniform numbers, one a draw: the inverse of the cumulative distribution
-turns each into a token, so the same number and the same logits give the same token.
+Inverse transform sampling: randomness comes in as uniform numbers, one per sample, and the inverse
+of the cumulative distribution turns each into a token. So the same number and the same logits give
+the same token.
 """
 
 from __future__ import annotations
@@ -10,39 +11,46 @@ from typing import Any
 
 from keras import ops
 
+from crnn_gan.layers.recurrent_stack import REGISTER
 from crnn_gan.music_model import Control
 
 TEMPERATURE = Control(
-    1.0, 0.0, 10.0, "divides the logits: below 1 bolder, above 1 freer; 0 takes the likeliest"
+    1.0,
+    0.0,
+    10.0,
+    "sampling temperature, divides the logits: below 1 less random, above 1 more; 0: the most "
+    "probable",
 )
-TOP_K = Control(0, 0, 1_000_000, "draws from so many likeliest tokens only; 0: from all", "int32")
+TOP_K = Control(
+    0, 0, 1_000_000, "top-k sampling: from the k most probable tokens only; 0: from all", "int32"
+)
 TOP_P = Control(
-    1.0, 0.001, 1.0, "draws from the fewest likeliest tokens that hold this much probability"
+    1.0,
+    0.001,
+    1.0,
+    "top-p (nucleus) sampling: from the fewest most probable tokens that sum to this probability",
 )
 FORBIDDEN = -1e9  # Logit of a token that a grammar forbids: its probability is exactly 0.
-REGISTER = 16  # float32 numbers in the largest vector register of a processor.
-COLDEST = 1e-6  # Temperature that stands for 0 where outputs are independent.
+COLDEST = 1e-6  # Temperature that stands for 0 where outputs are independent bits.
 
 
-def draw_token(
+def sample_token(
     logits: Any, uniform: Any, temperature: Any, top_k: Any, top_p: Any, allowed: Any = None
 ) -> Any:
-    """Draws a token a row.
+    """Samples one token per row: int32 [batch].
 
-    The logits are divided by the temperature, then only the `top_k` likeliest stay, then of
-    those the fewest that hold `top_p` of what is left (Holtzman et al. 2020, arXiv 1904.09751,
-    section 3.1). Tokens as likely as the last one that stays, stay too.
+    The logits are divided by the temperature; then only the `top_k` most probable tokens stay; of
+    those the fewest that hold `top_p` of their probability (Holtzman et al. 2020, arXiv
+    1904.09751, section 3.1). Tokens as probable as the last one that stays, stay too.
 
     Args:
       logits: float32 [batch, tokens].
       uniform: float32 [batch] in [0, 1).
-      temperature: float32 [batch], 0 or more; 0 takes the likeliest.
+      temperature: float32 [batch], 0 or more; 0 takes the most probable.
       top_k: int32 [batch], 0 for no limit.
       top_p: float32 [batch], above 0, up to 1; 1 for no limit.
-      allowed: bool [batch, tokens], what the grammar allows; one or more a row. None allows all.
-
-    Returns:
-      int32 [batch].
+      allowed: bool [batch, tokens], the grammar's mask, True in one or more of each row. None
+        allows all.
     """
     if allowed is not None:
         logits = ops.where(allowed, logits, FORBIDDEN)
@@ -55,16 +63,16 @@ def draw_token(
     weights = ops.exp(logits / ops.where(is_coldest, 1.0, temperature)[:, None])
     top_k = ops.where(is_coldest, 1, top_k)
     limited = ops.any((top_k > 0) | (top_p < 1))
-    weights = ops.cond(limited, lambda: _likeliest(weights, top_k, top_p), lambda: weights)
+    weights = ops.cond(limited, lambda: _truncated(weights, top_k, top_p), lambda: weights)
     cumulated = ops.cumsum(weights, axis=-1)
     total = cumulated[:, -1:]
-    # Rounding may bring the product up to the total: the last token with a weight is drawn.
+    # Rounding may bring the product up to the total: then it is the last token with a weight.
     is_below = (cumulated <= uniform[:, None] * total) & (cumulated < total)
     return ops.sum(ops.cast(is_below, "int32"), axis=-1)
 
 
-def _likeliest(weights: Any, top_k: Any, top_p: Any) -> Any:
-    """Gives the weights [batch, tokens] of those that stay, 0 of the others."""
+def _truncated(weights: Any, top_k: Any, top_p: Any) -> Any:
+    """Gives the weights [batch, tokens] with 0 for the tokens that top-k and top-p leave out."""
     tokens = weights.shape[-1]
     descending = -ops.sort(-weights, axis=-1)
     rank = ops.arange(tokens, dtype="int32")[None, :]
@@ -76,15 +84,15 @@ def _likeliest(weights: Any, top_k: Any, top_p: Any) -> Any:
     return ops.where(weights >= least, weights, 0.0)
 
 
-def draw_bits(logits: Any, uniform: Any, temperature: Any) -> Any:
-    """Draws independent bits: float32 of the shape of `logits`, 0 or 1.
+def sample_bits(logits: Any, uniform: Any, temperature: Any) -> Any:
+    """Samples independent Bernoulli variables: float32 of the shape of `logits`, 0 or 1.
 
     Args:
       logits: float32 [batch, ...] of a 1.
       uniform: float32 of that shape in [0, 1).
-      temperature: float32 [batch], 0 or more; at 0 a bit is 1 where that is the likelier.
+      temperature: float32 [batch], 0 or more; at 0 a bit is 1 where that is more probable.
     """
     shape = (-1, *[1] * (len(logits.shape) - 1))
     temperature = ops.reshape(ops.maximum(temperature, COLDEST), shape)
-    # The number is kept from 0, so that a 1 of probability 0 is never drawn.
+    # The number is kept from 0, so that a 1 of probability 0 is never sampled.
     return ops.cast(uniform + 1e-12 < ops.sigmoid(logits / temperature), "float32")

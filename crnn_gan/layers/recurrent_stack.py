@@ -7,9 +7,9 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from crnn_gan.autoregressive.sampling import REGISTER
 from crnn_gan.layers.recurrent import LSTM
 
+REGISTER = 16  # float32 numbers in the largest vector register of a processor.
 State = tuple[tuple[Any, ...], ...]
 
 

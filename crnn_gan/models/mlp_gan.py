@@ -47,8 +47,8 @@ from keras import ops
 from crnn_gan.adversarial.config import AdversarialConfig, Blur, Replay
 from crnn_gan.adversarial.minibatch_discrimination import MinibatchDiscrimination
 from crnn_gan.adversarial.spectral_norm import SpectralDense
-from crnn_gan.autoregressive.output_distributions import Frames
 from crnn_gan.autoregressive.sampling import COLDEST, TEMPERATURE
+from crnn_gan.layers.frames import Frames
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import JointPhase, Phase, Stage
 from pipelines.settings import flag
@@ -372,7 +372,7 @@ class Model(MusicModel):
 
     def _real(self, batch: Mapping[str, Any]) -> Any:
         """Gives the windows of a batch as the discriminator sees them: [batch, cells]."""
-        bits = self.frames.heard(batch["music"])
+        bits = self.frames.inputs(batch["music"])
         bits = ops.reshape(bits, (ops.shape(bits)[0], self.cells))
         return bits if self.config.real_range == "unit" else 2 * bits - 1
 

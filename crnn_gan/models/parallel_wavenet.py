@@ -1,26 +1,26 @@
-"""parallel_wavenet: a WaveNet of sound, and a flow that learns of it to give all samples at once.
+"""parallel_wavenet: a WaveNet of sound, and a flow distilled from it that samples in parallel.
 
 van den Oord et al. 2017, "Parallel WaveNet: fast high-fidelity speech synthesis", arXiv
 1711.10433, in the Gaussian form of Ping et al. 2019, "ClariNet: parallel wave generation in
 end-to-end text-to-speech", arXiv 1807.07281.
 
-The teacher hears the samples so far and says of the next one a Gaussian. It is trained by
-maximum likelihood, and slow to draw from: every sample waits for the one before. The student is
-a chain of inverse autoregressive flows, x = z * s(z before) + m(z before). It hears noise, which
-is there all at once, so it gives all samples in one pass. It is moved such that at each sample
-its own Gaussian is that which the teacher, told what the student gave before, says (distillation).
+The teacher is an autoregressive WaveNet whose output distribution is a Gaussian. It is trained by
+maximum likelihood, and slow to sample from: each sample waits for the one before. The student is a
+chain of inverse autoregressive flows, x = z * s(z before) + m(z before), of noise z, which is there
+all at once: it gives all samples in one pass. It is trained by probability density distillation:
+at each sample its own Gaussian is to equal the teacher's, given the student's samples before.
 
 In: both networks as WaveNets; the Kullback-Leibler divergence in closed form, regularised; a loss
-of spectra beside it; temperature; drawing from the teacher, cached (`composes`). Mu-law levels
-are expanded to sound, spread evenly over the width of each level in training, so that there is a
-density to learn. The teacher's likelihood is that of levels, the Gaussian's integral over each,
-so that its nats stand beside those of `wavenet`.
+of spectra beside it; temperature; sampling from the teacher, cached (`composes`). Mu-law levels
+are expanded to sound and dequantised in training, spread evenly over the width of each level, so
+that there is a density to learn. The teacher's likelihood is that of levels, the integral of the
+Gaussian over each, so that its nats per sample stand beside those of `wavenet`.
 
-Left out: conditions, and with them what needs a text or a class (perceptual and contrastive
-losses); the mixture of logistics, whose divergence has no closed form; primers: noise
-would have to be found of which the student makes them. As nothing tells the student which
-music to make, spectra are compared in the mean over batch and time; the papers compare a sentence
-with its recording, ClariNet frame by frame.
+Left out: conditions, and with them the perceptual and contrastive losses, which need a text or a
+class; the mixture of logistics, whose divergence has no closed form; primers: noise would have to
+be found from which the student makes them. As no condition says which music the student is to
+make, spectra are compared in the mean over batch and time; the papers compare a sentence with its
+recording, ClariNet frame by frame.
 
 The likelihood is the teacher's, and does not choose among epochs of the student: train with
 `--best_by=`, and take the newest.
@@ -35,7 +35,7 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
-from crnn_gan.autoregressive.base import LikelihoodConfig, counted
+from crnn_gan.autoregressive.likelihood_training import LikelihoodConfig, step_weights
 from crnn_gan.layers.dilated import DilatedStack
 from crnn_gan.layers.gaussian import (
     LEAST_LOG_DEVIATION,
@@ -47,19 +47,12 @@ from crnn_gan.layers.loops import scan_compiled, stacked
 from crnn_gan.layers.spectra import mean_spectrum, spectral_distance
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Phase, Stage
-from pipelines.codecs.audio import (
-    BOUNDARIES,
-    CENTRES,
-    LOWER_BOUNDS,
-    OUTER_LOWER_BOUNDS,
-    OUTER_UPPER_BOUNDS,
-    UPPER_BOUNDS,
-)
+from pipelines.codecs import audio
 from pipelines.settings import UsageError, flag
 from pipelines.spec import Kind, Spec
 
-FIRST_LOG_DEVIATION = -2.0  # Where both begin: about as loud as music.
-TEMPERATURE = Control(1.0, 0.0, 4.0, "factor on the noise: below 1 bolder, above 1 freer")
+FIRST_LOG_DEVIATION = -2.0  # Of teacher and student at initialisation: about as loud as music.
+TEMPERATURE = Control(1.0, 0.0, 4.0, "factor on the noise: below 1 less random, above 1 more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,12 +128,24 @@ TINY = dict(
 
 
 class Model(MusicModel):
-    """A teacher and a student of mu-law levels [batch, time]."""
+    """A teacher and a student of mu-law levels [batch, time].
+
+    Two pieces of 100 samples each, of a student with random weights:
+
+    >>> import numpy as np
+    >>> model = Model(Config(**TINY), audio.Codec().spec)
+    >>> noise = {"noise": np.random.randn(2, 100).astype("float32")}
+    >>> keras.ops.shape(model.generate(noise, temperature=np.ones(2, "float32")))
+    (2, 100)
+    """
 
     accepts: ClassVar[tuple[Kind, ...]] = ("audio",)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"small": SMALL, "tiny": TINY}
     pads_windows: ClassVar[bool] = True
     measures_likelihood: ClassVar[bool] = True
+
+    # ---------------------------------------------------------------------------------------------
+    # Layers.
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
         super().__init__(config, spec, seed, name="parallel_wavenet")
@@ -154,11 +159,28 @@ class Model(MusicModel):
             network.build((None, None))
         self.built = True
 
-    # How it trains.
+    def apply_flows(self, noise: Any) -> tuple[Any, Any, Any]:
+        """Gives the student's (sound, mean, log deviation) of noise, each [batch, time].
+
+        Given the noise before it, a sample is Gaussian: flow k makes x_k = x_(k-1) s_k + m_k, so
+        all together x = noise * s + m with s the product of all s_k, and m the sum of each m_k
+        times the s of the flows after it (ClariNet, section 3.2).
+        """
+        sound, mean, log_deviation = noise, 0.0, 0.0
+        for flow in self.flows:
+            own_mean, own_log_deviation = flow(sound)
+            deviation = ops.exp(own_log_deviation)
+            sound = sound * deviation + own_mean
+            mean = mean * deviation + own_mean
+            log_deviation = log_deviation + own_log_deviation
+        return sound, mean, log_deviation
+
+    # ---------------------------------------------------------------------------------------------
+    # Losses.
 
     @property
     def stages(self) -> Sequence[Stage]:
-        """The teacher by maximum likelihood; then the student, by the teacher as it is."""
+        """The teacher, by maximum likelihood; then the student, by distillation."""
         config = self.config
         teacher = Phase("teacher", [self.teacher], self.teacher_loss, reports=("level_nats",))
         names = ("divergence", "regularizer", "spectral_distance")
@@ -169,7 +191,7 @@ class Model(MusicModel):
 
     @property
     def averaged(self) -> Sequence[keras.layers.Layer]:
-        """See `MusicModel.averaged`; the student learns of the teacher's own weights."""
+        """See `MusicModel.averaged`; the student is distilled from the teacher's own weights."""
         return [self.teacher, *self.flows] if self.config.average else ()
 
     def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
@@ -177,41 +199,44 @@ class Model(MusicModel):
         return keras.optimizers.Adam(self.config.learning_rate, name=f"{phase}_adam")
 
     def begin_epoch(self, epoch: int) -> None:
-        """Sets the learning rate of an epoch, from 0."""
+        """Sets the learning rate of an epoch, counted from 0."""
         for optimizer in self.optimizer.by_phase.values():
             optimizer.learning_rate = self.config.learning_rate_of(epoch)
 
     def teacher_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Gives the mean nats of a level by the density, an upper bound of its nats.
+        """Gives the negative log-likelihood of dequantised levels, nats per sample.
 
-        Spread evenly over a level of width w, -ln(p(x) w) is in the mean no less than
-        -ln of the integral of p over the level (Jensen; Theis et al. 2016, arXiv 1511.01844).
+        An upper bound of that of levels: spread evenly over a level of width w, -ln(p(x) w) is in
+        the mean no less than -ln of the integral of p over the level (Jensen; Theis et al. 2016,
+        arXiv 1511.01844). The report `level_nats` is that of levels.
         """
         levels = ops.cast(batch["music"], "int32")
-        low, high = ops.take(LOWER_BOUNDS, levels), ops.take(UPPER_BOUNDS, levels)
+        low, high = ops.take(audio.LOWER_BOUNDS, levels), ops.take(audio.UPPER_BOUNDS, levels)
         spread = keras.random.uniform(ops.shape(levels), dtype="float32", seed=self.seed)
         sound = low + spread * (high - low)
         mean, log_deviation = self.teacher(sound, training=True)
-        counts = counted(batch["known"], ops.shape(levels)[1], skips=batch["place"] > 0)
-        total = ops.maximum(ops.sum(counts), 1.0)
+        skips_first = batch["place"] > 0
+        weights = step_weights(batch["known"], ops.shape(levels)[1], skips_first)
+        total = ops.maximum(ops.sum(weights), 1.0)
         nats = density_negative_log_likelihood(sound, mean, log_deviation) - ops.log(high - low)
-        of_levels = level_nats(levels, mean, log_deviation)
-        report = {"level_nats": ops.sum(of_levels * counts) / total}
-        return ops.sum(nats * counts) / total, report
+        level_nats = level_negative_log_likelihood(levels, mean, log_deviation)
+        report = {"level_nats": ops.sum(level_nats * weights) / total}
+        return ops.sum(nats * weights) / total, report
 
     def student_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Gives how far the student is from the teacher, and its spectra from those of music."""
+        """Gives the weighted sum of the divergence from the teacher, its regularizer, and the
+        distance of the mean spectrum from that of the music."""
         music = ops.cast(batch["music"], "int32")
         noise = keras.random.normal(ops.shape(music), dtype="float32", seed=self.seed)
-        sound, own_mean, own_log = self.flowed(noise)
+        sound, own_mean, own_log_deviation = self.apply_flows(noise)
         mean, log_deviation = self.teacher(sound)
         least = self.config.distilled_log_deviation
         divergence, regularizer = kl_divergence_and_regularizer(
-            own_mean, own_log, mean, log_deviation, least
+            own_mean, own_log_deviation, mean, log_deviation, least
         )
-        is_known = ops.arange(ops.shape(music)[1])[None, :] < batch["known"][:, None]
+        is_valid = ops.arange(ops.shape(music)[1])[None, :] < batch["known"][:, None]
         frame = min(self.config.spectral_frame, self.config.window_steps)
-        real = mean_spectrum(ops.where(is_known, ops.take(CENTRES, music), 0.0), frame)
+        real = mean_spectrum(ops.where(is_valid, ops.take(audio.CENTRES, music), 0.0), frame)
         reports = {
             "divergence": ops.mean(divergence),
             "regularizer": ops.mean(regularizer),
@@ -221,28 +246,16 @@ class Model(MusicModel):
         weights = config.divergence_weight, config.regularizer_weight, config.spectral_weight
         return sum(w * r for w, r in zip(weights, reports.values(), strict=True)), reports
 
-    def flowed(self, noise: Any) -> tuple[Any, Any, Any]:
-        """Gives what the flows make of noise [batch, time]: (sound, mean, log deviation).
+    def negative_log_likelihood(self, batch: Mapping[str, Any]) -> Any:
+        """See `MusicModel.negative_log_likelihood`: the teacher's, of levels.
 
-        Given the noise before it, a sample is Gaussian: flow k makes x_k = x_(k-1) s_k + m_k, so
-        all together x = noise * s + m with s the product of all s_k, and m the sum of each m_k
-        times the s of the flows after it (ClariNet, section 3.2).
+        Its input are the centres of the levels before.
         """
-        sound, mean, log_deviation = noise, 0.0, 0.0
-        for flow in self.flows:
-            own_mean, own_log = flow(sound)
-            deviation = ops.exp(own_log)
-            sound = sound * deviation + own_mean
-            mean = mean * deviation + own_mean
-            log_deviation = log_deviation + own_log
-        return sound, mean, log_deviation
-
-    def nats(self, batch: Mapping[str, Any]) -> Any:
-        """See `MusicModel.nats`: the teacher's, of levels, given the middles of those before."""
         levels = ops.cast(batch["music"], "int32")
-        return level_nats(levels, *self.teacher(ops.take(CENTRES, levels)))
+        return level_negative_log_likelihood(levels, *self.teacher(ops.take(audio.CENTRES, levels)))
 
-    # How it composes.
+    # ---------------------------------------------------------------------------------------------
+    # Generation.
 
     @classmethod
     def controls_for(cls, config: Config, spec: Spec) -> Mapping[str, Control]:
@@ -250,21 +263,22 @@ class Model(MusicModel):
         return {"temperature": TEMPERATURE}
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
-        """A number a sample."""
+        """A normal number per sample."""
         return {"noise": Noise((count, length), "normal", per_step=True)}
 
     def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
         """Gives levels, int32 [batch, time]; see `controls`."""
-        drawn = noise["noise"] * controls["temperature"][:, None]
-        composes_at_once = self.config.composes == "student"
-        return levels_of(self.flowed(drawn)[0] if composes_at_once else self.teacher_sound(drawn))
+        scaled = noise["noise"] * controls["temperature"][:, None]
+        if self.config.composes == "student":
+            return to_levels(self.apply_flows(scaled)[0])
+        return to_levels(self.sample_teacher(scaled))
 
-    def teacher_sound(self, noise: Any) -> Any:
-        """Gives what the teacher makes of noise [batch, time], sample by sample, in [-1, 1]."""
+    def sample_teacher(self, noise: Any) -> Any:
+        """Gives the teacher's sound of noise [batch, time], sample by sample, in [-1, 1]."""
 
         def step(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
-            network, heard = state
-            network, mean, log_deviation = self.teacher.step(network, heard)
+            network, before = state
+            network, mean, log_deviation = self.teacher.step(network, before)
             deviation = ops.exp(ops.maximum(log_deviation, LEAST_LOG_DEVIATION))
             sound = ops.clip(mean + elements[0] * deviation, -1.0, 1.0)
             return (network, sound), (sound,)
@@ -277,15 +291,15 @@ class Model(MusicModel):
 
 
 class GaussianWaveNet(keras.layers.Layer):
-    """A WaveNet that says of each number the mean and log deviation, given those before it.
+    """A WaveNet whose output is the mean and log deviation of each sample, given those before it.
 
-    Teacher and flows are each one of these. Float32 outside the stack: of sound in bfloat16 three
-    digits would be left.
+    Teacher and flows are each one of these. Float32 outside the stack: sound in bfloat16 would have
+    three digits.
 
     Args:
       config: sizes of the layers.
-      blocks: how often the dilations are gone through.
-      first_log_deviation: about what it says before training.
+      blocks: blocks of dilated convolutions, each with dilations 1, 2, 4, ...
+      first_log_deviation: about the log deviation at initialisation.
     """
 
     def __init__(self, config: Config, blocks: int, first_log_deviation: float, name: str):
@@ -306,28 +320,37 @@ class GaussianWaveNet(keras.layers.Layer):
         self.head.build((None, None, self.stack.end_channels))
 
     def call(self, x: Any, training: bool = False) -> tuple[Any, Any]:
-        """Gives (mean, log deviation), each [batch, time], of x [batch, time]."""
+        """Gives (mean, log deviation), each [batch, time], of x [batch, time].
+
+        Those of sample 3 have samples 0 to 2 as input.
+        """
         past = ops.pad(x, ((0, 0), (1, 0)))[:, :-1, None]
-        mean, log_deviation = self._said(self.stack(self.embed(past), training=training))
+        mean, log_deviation = self._gaussian(self.stack(self.embed(past), training=training))
         return mean[..., 0], log_deviation[..., 0]
 
     def step(self, state: tuple[Any, ...], before: Any) -> tuple[tuple[Any, ...], Any, Any]:
-        """Gives (the stack's state, mean, log deviation) after `before`; each [batch, 1]."""
+        """Gives (the stack's state, mean, log deviation) after the sample `before`; each but the
+        state [batch, 1]."""
         state, hidden = self.stack.step(state, self.embed(before))
-        return state, *self._said(hidden)
+        return state, *self._gaussian(hidden)
 
-    def _said(self, hidden: Any) -> tuple[Any, Any]:
+    def _gaussian(self, hidden: Any) -> tuple[Any, Any]:
         mean, log_deviation = ops.split(self.head(hidden), 2, axis=-1)
         return mean, log_deviation + self.first_log_deviation
 
 
-def level_nats(levels: Any, mean: Any, log_deviation: Any) -> Any:
-    """Gives -ln of a Gaussian's integral over each level, all of one shape."""
-    low, high = ops.take(OUTER_LOWER_BOUNDS, levels), ops.take(OUTER_UPPER_BOUNDS, levels)
+def level_negative_log_likelihood(levels: Any, mean: Any, log_deviation: Any) -> Any:
+    """Gives -ln of a Gaussian's integral over each mu-law level, nats, all of one shape.
+
+    The outermost levels are unbounded, as the codec clips there: the levels sum to 1.
+    """
+    low = ops.take(audio.OUTER_LOWER_BOUNDS, levels)
+    high = ops.take(audio.OUTER_UPPER_BOUNDS, levels)
     return interval_negative_log_likelihood(low, high, mean, log_deviation)
 
 
-def levels_of(sound: Any) -> Any:
-    """Gives the levels that the codec has for sound [batch, time]: int32."""
-    found = ops.searchsorted(ops.convert_to_tensor(BOUNDARIES), ops.reshape(sound, (-1,)), "right")
-    return ops.cast(ops.reshape(found, ops.shape(sound)), "int32")
+def to_levels(sound: Any) -> Any:
+    """Gives the mu-law levels of sound [batch, time], int32, as the codec does."""
+    boundaries = ops.convert_to_tensor(audio.BOUNDARIES)
+    levels = ops.searchsorted(boundaries, ops.reshape(sound, (-1,)), "right")
+    return ops.cast(ops.reshape(levels, ops.shape(sound)), "int32")

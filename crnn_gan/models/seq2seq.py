@@ -1,43 +1,46 @@
-"""seq2seq: a GRU reads a block of a piano roll, another writes the next block from its state.
+"""seq2seq: an encoder-decoder of GRUs that writes a piano roll block after block.
 
-The encoder-decoder of Deep Musician (a source document): an encoder of GRUs (Cho et al. 2014,
-arXiv 1406.1078) hears silence and then a block of frames; its last states are the first of a
-decoder, which hears silence and then what it wrote, and says through a layer of ReLUs which notes
-come. Its frames are onsets alone, a note value each: --planes=onset, its division is
---steps_per_quarter. Any planes of bits do.
+The sequence-to-sequence model of Deep Musician (a source document). The encoder, a stack of GRUs
+(Cho et al. 2014, arXiv 1406.1078), has a frame of silence and then a block of frames as input; its
+last hidden states are the decoder's first. The decoder's input is a frame of silence and then the
+frame before; a dense layer of ReLUs and an output layer turn its hidden state into the probability
+of each cell of the next frame. The source document's frames are onsets alone, a note value each:
+--planes=onset, its division is --steps_per_quarter. Any planes of bits do.
 
-In: teacher forcing by a coin; cross-entropy, focal loss, and that for notes alone; pieces from
-zeros, random states or silence; notes drawn, or cut by a threshold; density, precision, recall.
+In: teacher forcing with a probability (scheduled sampling; Bengio et al. 2015, arXiv 1506.03099);
+cross-entropy, focal loss, and focal loss of notes alone; pieces from zero, random or silence's
+hidden states; sampled or thresholded notes; density, precision and recall in training.
 
-Other than there:
+Differences from the source document:
   blocks      Its decoder runs on as long as a piece lasts. Here the encoder also reads what is
-              written, or heard of a primer, and every block of frames the decoder starts
-              anew from that, as in training. So each frame has a probability given all before.
-  beginnings  Half of the windows that begin a piece are taken as following silence
+              generated, or a primer, and at each block of frames the decoder starts anew from the
+              encoder's states, as in training. So each frame has a probability given all before.
+  beginnings  Half of the windows at the beginning of a piece are trained on as what follows silence
               (`from_silence`): there no model ever learns how pieces begin.
-  forcing     A coin a step and row, not a step; by default none: that is maximum likelihood.
-  alpha       Balances notes and rests; there 1e-6 times all of the loss, which only drowns the
-              gradients in Adam's epsilon.
-  drawing     There probabilities are fed back, and cut at the end. Notes are rare: hardly any is
-              above the cut, no frame knows what the one before became, and all but the random
-              start give one piece. `sampled` 0 does that; the default draws, and hears it.
+  forcing     Teacher forcing is drawn per step and row, not per step; its default is always: that
+              is maximum likelihood.
+  alpha       Balances notes and rests; there it is 1e-6 times the whole loss, which only sinks the
+              gradients below Adam's epsilon.
+  sampling    There probabilities are fed back, and thresholded at the end. Notes are rare: hardly
+              any is above the threshold, no frame depends on what the one before became, and all
+              but the random start give one piece. `sampled` 0 does that; the default samples notes
+              and feeds them back.
 
-Left out: the ReLU of what the decoder hears, which changes no number from 0 to 1; hands apart.
+Left out: the ReLU on the decoder's input, which changes no number from 0 to 1; separate hands.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import keras
 from keras import ops
 
-from crnn_gan.autoregressive.base import Autoregressive, LikelihoodConfig, counted
-from crnn_gan.autoregressive.focal_loss import focal_loss, logits_of
-from crnn_gan.autoregressive.output_distributions import Keys
+from crnn_gan.autoregressive.base import Autoregressive
+from crnn_gan.autoregressive.focal_loss import FocalBernoulli
+from crnn_gan.autoregressive.likelihood_training import LikelihoodConfig, step_weights
 from crnn_gan.autoregressive.sampling import COLDEST, TEMPERATURE
 from crnn_gan.layers.loops import scan, stacked
 from crnn_gan.music_model import Control, Noise
@@ -120,7 +123,7 @@ class Config(LikelihoodConfig):
             )
 
 
-# The constants of the source document, but for its alpha.
+# The constants of the source document, but for its alpha (see above).
 ORIGINAL = dict(
     hidden_size=512, num_layers=2, batch_size=128, max_epoch=100, learning_rate=1e-3, dropout=0.2,
     classifier_dropout=0.5, teacher_forcing=0.5, feedback="probabilities", criterion="focal",
@@ -132,48 +135,36 @@ TINY = dict(
 )  # fmt: skip
 
 
-class Notes(Keys):
-    """Which cells of a frame are 1, by one of three criteria.
-
-    bce is cross-entropy, focal that of RetinaNet. The source document's "focal+" is focal's sum
-    over notes alone, of a sigmoid of the sigmoid: rests cost nothing, and all notes on is its
-    optimum. In focal_positive notes cost what they do in focal, and rests what they do in
-    cross-entropy, times 1 - alpha. Nats, draws and thresholds are of probabilities, as `logits`
-    tells them, whatever the criterion.
-    """
-
-    def __init__(self, spec: Spec, config: Config):
-        super().__init__(spec, name="emission")
-        bias = math.log(config.prior / (1 - config.prior))
-        self.head.bias_initializer = keras.initializers.Constant(bias)
-        self.is_focal = config.criterion != "bce"
-        of_rests = config.gamma if config.criterion == "focal" else 0.0
-        self.focus = (config.alpha, config.gamma, of_rests)
-
-    def cost(self, outputs: Any, bits: Any) -> Any:
-        """Gives the criterion of the head's outputs [..., cells], summed over the cells: [...]."""
-        if self.is_focal:
-            return ops.sum(focal_loss(outputs, bits, *self.focus), axis=-1)
-        return ops.sum(ops.softplus(outputs) - outputs * bits, axis=-1)
-
-    def logits(self, outputs: Any) -> Any:
-        """See `Keys`."""
-        return logits_of(outputs, *self.focus) if self.is_focal else outputs
-
-
 class Model(Autoregressive):
     """Encoder and decoder over rolls [batch, time, pitches, planes] of bits.
 
-    `nats` is of what `generate` draws from silence: the decoder hears the true past.
+    `negative_log_likelihood` is that of sampling from silence, under teacher forcing.
+
+    Two pieces of a block of eight frames each, of a model with random weights:
+
+    >>> import numpy as np
+    >>> from crnn_gan.generation.noise import draw_numpy
+    >>> from pipelines.codecs import piano_roll
+    >>> model = Model(Config(**TINY), piano_roll.Codec(planes="onset").spec)
+    >>> noise = draw_numpy(model.noise_spec(count=2, length=8), seeds=np.arange(2))
+    >>> controls = {name: np.full(2, c.default, c.dtype) for name, c in model.controls.items()}
+    >>> keras.ops.shape(model.generate(noise, **controls)) == (2, 8, *model.spec.shape[1:])
+    True
     """
 
     accepts: ClassVar[tuple[Kind, ...]] = ("roll",)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"original": ORIGINAL, "tiny": TINY}
-    emission: Notes
+    output_distribution: FocalBernoulli
+
+    # ---------------------------------------------------------------------------------------------
+    # Layers.
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
         super().__init__(config, spec, seed, name="seq2seq")
-        self.emission = Notes(spec, config)
+        self.output_distribution = FocalBernoulli(
+            spec, config.criterion, config.alpha, config.gamma, config.prior,
+            name="output_distribution",
+        )  # fmt: skip
         units, numbers = config.hidden_size, range(config.num_layers)
         # XLA, which compiles training on a GPU, has no cuDNN.
         self.encoder = [
@@ -182,18 +173,20 @@ class Model(Autoregressive):
         ]
         self.decoder = [keras.layers.GRUCell(units, name=f"decoder_{k}") for k in numbers]
         for number in numbers:
-            size = units if number else self.emission.noise_size
+            size = units if number else self.output_distribution.noise_size
             self.encoder[number].build((None, None, size))
             self.decoder[number].build((None, size))
         self.classifier = keras.layers.Dense(config.classifier_size, "relu", name="classifier")
         self.classifier.build((None, units))
-        self.emission.build((None, config.classifier_size))
-        self.networks = [*self.encoder, *self.decoder, self.classifier, self.emission]
+        self.output_distribution.build((None, config.classifier_size))
+        self.networks = [
+            *self.encoder, *self.decoder, self.classifier, self.output_distribution,
+        ]  # fmt: skip
         self.built = True
 
     @property
     def block_steps(self) -> int:
-        """Frames that the encoder reads, and as many that the decoder writes from its state."""
+        """Frames of a block: the encoder's input, and as many of the decoder's output."""
         return self.window_steps // 2
 
     @classmethod
@@ -201,74 +194,86 @@ class Model(Autoregressive):
         """See `MusicModel.piece_steps_for`: one block."""
         return config.window_steps // 2
 
-    # The two networks.
-
     def encode(self, cells: Any, training: bool = False) -> tuple[Any, ...]:
-        """Gives what the encoder knows after silence and frames [batch, time, cells]: float32
-        [batch, units] of each layer."""
+        """Gives the encoder's last hidden states after silence and frames [batch, time, cells].
+
+        float32 [batch, units] of each layer.
+        """
         x = ops.pad(cells, ((0, 0), (1, 0), (0, 0)))
-        known = []
+        states = []
         for number, layer in enumerate(self.encoder):
             if number and training:
                 x = keras.random.dropout(x, self.config.dropout, seed=self.seed)
             x = layer(x)
-            known.append(ops.cast(x[:, -1], "float32"))
-        return tuple(known)
+            states.append(ops.cast(x[:, -1], "float32"))
+        return tuple(states)
 
     def decode(
-        self, state: Sequence[Any], heard: Any, masks: Sequence[Any] = ()
+        self, state: Sequence[Any], inputs: Any, masks: Sequence[Any] = ()
     ) -> tuple[tuple[Any, ...], Any]:
-        """Gives (state, hidden [batch, units]) of the next frame.
+        """Gives (state, hidden [batch, units]) of the decoder's next frame.
 
-        At first the state is what the encoder knows, and silence is heard; then the frame before.
-        `masks` multiply the units of each layer but the last, and those of the classifier.
+        Args:
+          state: at first the encoder's last hidden states.
+          inputs: float32 [batch, cells], at first silence, then the frame before.
+          masks: dropout masks, multiplied with the outputs of each layer but the last, and with
+            those of the classifier; none without dropout.
         """
-        state, x = _stepped(self.decoder, state, heard, masks)
+        state, x = _step_cells(self.decoder, state, inputs, masks)
         x = ops.cast(self.classifier(x), "float32")
         return state, x * masks[-1] if masks else x
 
-    # How it trains.
+    # ---------------------------------------------------------------------------------------------
+    # Losses.
 
     @property
     def stages(self) -> Sequence[Stage]:
         """One stage of one phase."""
-        phase = Phase("prediction", self.networks, self.loss_of_blocks, REPORTS)
+        phase = Phase("prediction", self.networks, self.prediction_loss, REPORTS)
         return [Stage("prediction", self.config.max_epoch, [phase])]
 
-    def loss_of_blocks(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Gives the mean of the criterion over the frames that follow and are the piece's, 0 where
-        there are none, and what of them is `found`."""
-        read, truth, known = self.blocks(batch)
-        outputs = self.answer(self.encode(read, training=True), truth)
-        counts = counted(known, ops.shape(truth)[1], skips=ops.zeros_like(known) > 0)
-        loss = ops.sum(self.emission.cost(outputs, truth) * counts)
-        predicted = ops.sigmoid(self.emission.logits(outputs)) > self.config.threshold
-        return loss / ops.maximum(ops.sum(counts), 1.0), found(predicted, truth, counts)
+    def prediction_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Gives (mean of the criterion over the target frames, {metric: value}).
 
-    def blocks(self, batch: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-        """Gives what is read and what follows, both [batch, time, cells], and how many frames of
-        that are the piece's; by a coin, of a piece's beginning, silence and the first half."""
-        length, known = self.block_steps, batch["known"]
-        cells = self.emission.heard(batch["music"])
-        first, second = cells[:, :length], cells[:, length:]
-        coin = keras.random.uniform(ops.shape(known), seed=self.seed)
-        begins = (batch["place"] == 0) & (coin < self.config.from_silence)
-        truth = ops.where(begins[:, None, None], first, second)
-        read = ops.where(begins[:, None, None], 0.0, first)
-        return read, truth, ops.where(begins, known, known - length)
-
-    def answer(self, state: Sequence[Any], truth: Any) -> Any:
-        """Gives the head's outputs [batch, time, cells] of a block, given what the encoder knows.
-
-        A coin for each frame and row of `truth`, float32 of that shape, decides whether the next
-        frame hears it, or what the decoder made of it.
+        Padding does not count; the loss is 0 where no frame does. The metrics are `note_metrics`.
         """
-        config, cells = self.config, self.emission.noise_size
-        truth = ops.transpose(truth, (1, 0, 2))
-        time, batch = ops.shape(truth)[:2]
+        inputs, target, valid_steps = self.split_blocks(batch)
+        outputs = self.decode_block(self.encode(inputs, training=True), target)
+        skips_none = ops.zeros_like(valid_steps) > 0
+        weights = step_weights(valid_steps, ops.shape(target)[1], skips_none)
+        loss = ops.sum(self.output_distribution.criterion(outputs, target) * weights)
+        probability = ops.sigmoid(self.output_distribution.logits(outputs))
+        metrics = note_metrics(probability > self.config.threshold, target, weights)
+        return loss / ops.maximum(ops.sum(weights), 1.0), metrics
+
+    def split_blocks(self, batch: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+        """Gives (encoder's input, decoder's target, both [batch, time, cells]; the target's frames
+        before its padding, int32 [batch]).
+
+        The first and the second half of a window; of one at a piece's beginning, with probability
+        `from_silence`, silence and the first half.
+        """
+        length, valid_steps = self.block_steps, batch["known"]
+        cells = self.output_distribution.inputs(batch["music"])
+        first, second = cells[:, :length], cells[:, length:]
+        uniform = keras.random.uniform(ops.shape(valid_steps), seed=self.seed)
+        begins = (batch["place"] == 0) & (uniform < self.config.from_silence)
+        target = ops.where(begins[:, None, None], first, second)
+        inputs = ops.where(begins[:, None, None], 0.0, first)
+        return inputs, target, ops.where(begins, valid_steps, valid_steps - length)
+
+    def decode_block(self, state: Sequence[Any], target: Any) -> Any:
+        """Gives the head's outputs [batch, time, cells] of a block, from the encoder's states.
+
+        For each frame and row it is drawn, with probability `teacher_forcing`, whether the next
+        frame's input is the frame of `target`, float32 [batch, time, cells], or the decoder's own.
+        """
+        config, cells = self.config, self.output_distribution.noise_size
+        target = ops.transpose(target, (1, 0, 2))
+        time, batch = ops.shape(target)[:2]
         # Drawn here: on JAX nothing can be drawn in a loop.
-        coins = keras.random.uniform((time, batch, 1), seed=self.seed) < config.teacher_forcing
-        draws = keras.random.uniform((time, batch, cells), seed=self.seed)
+        is_forced = keras.random.uniform((time, batch, 1), seed=self.seed) < config.teacher_forcing
+        uniform = keras.random.uniform((time, batch, cells), seed=self.seed)
         shares = [(config.hidden_size, config.dropout)] * (config.num_layers - 1)
         masks = [
             keras.random.dropout(ops.ones((time, batch, size)), share, seed=self.seed)
@@ -276,87 +281,99 @@ class Model(Autoregressive):
         ]
 
         def step(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
-            network, heard = state
-            truth, coin, draw, *masks = elements
-            network, hidden = self.decode(network, heard, masks)
-            outputs = self.emission.head(hidden)
-            own = ops.sigmoid(self.emission.logits(outputs))
+            network, inputs = state
+            target, is_forced, uniform, *masks = elements
+            network, hidden = self.decode(network, inputs, masks)
+            outputs = self.output_distribution.head(hidden)
+            own = ops.sigmoid(self.output_distribution.logits(outputs))
             if config.feedback == "bits":
-                own = ops.cast(own > draw, "float32")
-            return (network, ops.where(coin, truth, own)), (outputs,)
+                own = ops.cast(own > uniform, "float32")
+            return (network, ops.where(is_forced, target, own)), (outputs,)
 
-        initial = (tuple(state), self.emission.silence(batch))
-        (outputs,) = scan(step, initial, [truth, coins, draws, *masks], [cells])
+        initial = (tuple(state), self.output_distribution.start_input(batch))
+        (outputs,) = scan(step, initial, [target, is_forced, uniform, *masks], [cells])
         return ops.transpose(stacked(outputs), (1, 0, 2))
 
-    # How it goes on, block after block.
+    # ---------------------------------------------------------------------------------------------
+    # Generation, block after block.
 
     def initial_state(self, batch: Any) -> tuple[Any, ...]:
-        """See `Autoregressive.initial_state`: (frames of this block that were decoded, the encoder
-        after those it was told, the encoder when a block begins, the decoder), after silence."""
+        """See `Autoregressive.initial_state`: the state after silence.
+
+        (frames of this block that were decoded; the encoder's states after the input so far; those
+        at the beginning of a block; the decoder's states.)
+        """
 
         def each(states: Sequence[Any]) -> tuple[Any, ...]:
             return tuple(ops.broadcast_to(h, (batch, self.config.hidden_size)) for h in states)
 
-        size = self.emission.noise_size
+        size = self.output_distribution.noise_size
         begun = each(self.encode(ops.zeros((1, 0, size))))
         decoder = each(self.encode(ops.zeros((1, self.block_steps, size))))
         return ops.zeros((), "int32"), tuple(map(ops.zeros_like, begun)), begun, decoder
 
-    def advance(self, state: tuple[Any, ...], heard: Any, told: Any) -> tuple[tuple[Any, ...], Any]:
+    def advance(
+        self, state: tuple[Any, ...], inputs: Any, conditions: Any
+    ) -> tuple[tuple[Any, ...], Any]:
         """See `Autoregressive.advance`."""
         decoded, encoder, begun, decoder = state
-        # The first that it is told is the silence before any frame.
-        encoder, _ = _stepped([layer.cell for layer in self.encoder], encoder, heard)
+        # The first input is the silence before any frame.
+        encoder, _ = _step_cells([layer.cell for layer in self.encoder], encoder, inputs)
         is_full = decoded == self.block_steps
-        decoder, encoder = _chosen(is_full, encoder, decoder), _chosen(is_full, begun, encoder)
-        decoder, hidden = self.decode(decoder, ops.where(is_full, 0.0, heard))
+        decoder, encoder = _where(is_full, encoder, decoder), _where(is_full, begun, encoder)
+        decoder, hidden = self.decode(decoder, ops.where(is_full, 0.0, inputs))
         return (ops.where(is_full, 0, decoded) + 1, encoder, begun, decoder), hidden
-
-    # How it writes.
 
     @classmethod
     def controls_for(cls, config: Any, spec: Spec) -> Mapping[str, Control]:
-        """How a piece starts, and how notes are taken."""
-        start = "the decoder's first state: 0 zeros, 1 random, 2 what the encoder knows of silence"
-        sampled = "1 draws each note and hears what it drew, 0 takes those above the threshold"
+        """Gives the controls of the decoder's first state, and of sampling."""
+        start = "the decoder's first hidden state: 0 zeros, 1 random, 2 the encoder's after silence"
+        sampled = "1 samples each note and feeds it back, 0 takes those above the threshold"
         return {
             "start": Control(SILENCE, ZERO, SILENCE, start, "int32"),
             "sampled": Control(1, 0, 1, sampled, "int32"),
-            "threshold": Control(0.5, 0.0, 1.0, "of sampled 0: probability of notes to take"),
+            "threshold": Control(
+                0.5, 0.0, 1.0, "of sampled 0: probability above which a note is on"
+            ),
             "temperature": TEMPERATURE,
         }
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
-        """A uniform number a cell, and a random first state."""
+        """A uniform number per cell, and a random first state."""
         shape = (count, self.config.num_layers, self.config.hidden_size)
         state = Noise(shape, "normal", per_step=False)
         return {**super().noise_spec(count, length), "state": state}
 
-    def opening(self, count: Any, noise: Mapping[str, Any], controls: Mapping[str, Any]) -> Any:
-        """See `Autoregressive.opening`: as `start` says. A primer is heard from there."""
+    def initial_network_state(
+        self, count: Any, noise: Mapping[str, Any], controls: Mapping[str, Any]
+    ) -> Any:
+        """See `Autoregressive.initial_network_state`: as the control `start` says.
+
+        A primer is read from that state on.
+        """
         *others, decoder = self.initial_state(count)
         start, random = controls["start"][:, None], ops.unstack(noise["state"], axis=1)
-        decoder = _chosen(start == RANDOM, random, decoder)
-        return *others, _chosen(start == ZERO, [ops.zeros_like(h) for h in decoder], decoder)
+        decoder = _where(start == RANDOM, random, decoder)
+        return *others, _where(start == ZERO, [ops.zeros_like(h) for h in decoder], decoder)
 
     def step(
-        self, state: tuple[Any, ...], noise: Mapping[str, Any], left: Any, **controls: Any
+        self, state: tuple[Any, ...], noise: Mapping[str, Any], steps_left: Any, **controls: Any
     ) -> tuple[tuple[Any, ...], Any]:
-        """See `Autoregressive.step`: what is drawn is heard, or the probabilities that are cut."""
-        network, drawing, heard = state
-        network, hidden = self.advance(network, heard, None)
-        logits = self.emission.logits(self.emission.head(hidden))
+        """See `Autoregressive.step`; what is fed back is the sampled frame, or, with `sampled` 0,
+        the probabilities that are thresholded."""
+        network, distribution_state, inputs = state
+        network, hidden = self.advance(network, inputs, None)
+        logits = self.output_distribution.logits(self.output_distribution.head(hidden))
         temperature = ops.maximum(controls["temperature"], COLDEST)[:, None]
         probability = ops.sigmoid(logits / temperature)
-        is_drawn = controls["sampled"][:, None] > 0
-        limit = ops.where(is_drawn, noise["draw"], controls["threshold"][:, None])
+        is_sampled = controls["sampled"][:, None] > 0
+        limit = ops.where(is_sampled, noise["draw"], controls["threshold"][:, None])
         bits = ops.cast(probability > limit, "float32")
-        heard = ops.where(is_drawn, bits, probability)
-        return (network, drawing, heard), self.emission.framed(bits)
+        inputs = ops.where(is_sampled, bits, probability)
+        return (network, distribution_state, inputs), self.output_distribution.to_frames(bits)
 
 
-def _stepped(
+def _step_cells(
     cells: Sequence[Any], state: Sequence[Any], x: Any, masks: Sequence[Any] = ()
 ) -> tuple[tuple[Any, ...], Any]:
     """Gives (state, output) of a stack of GRU cells after one more frame, float32."""
@@ -368,17 +385,24 @@ def _stepped(
     return tuple(after), x
 
 
-def _chosen(condition: Any, ones: Sequence[Any], others: Sequence[Any]) -> tuple[Any, ...]:
+def _where(condition: Any, ones: Sequence[Any], others: Sequence[Any]) -> tuple[Any, ...]:
+    """Gives `ops.where` of each pair of tensors."""
     return tuple(ops.where(condition, a, b) for a, b in zip(ones, others, strict=True))
 
 
-def found(predicted: Any, truth: Any, counts: Any) -> dict[str, Any]:
-    """Gives the predicted notes of a frame (density), the share of them that are there
-    (precision, 0 where none is predicted), and the share of notes that are predicted (recall, 0
-    where there are none), of `predicted` and `truth` [batch, time, cells] where `counts`
-    [batch, time] is 1."""
-    predicted, truth = (ops.cast(x, "float32") * counts[..., None] for x in (predicted, truth))
-    right, notes, there = (ops.sum(x) for x in (predicted * truth, predicted, truth))
-    shares = [notes / ops.maximum(ops.sum(counts), 1.0)]
+def note_metrics(predicted: Any, target: Any, weights: Any) -> dict[str, Any]:
+    """Gives density, precision and recall of predicted notes, float32 scalars.
+
+    Density is predicted notes per frame; precision the share of predicted notes that are in the
+    target, 0 where none is predicted; recall the share of the target's notes that are predicted, 0
+    where it has none.
+
+    Args:
+      predicted, target: [batch, time, cells], whether each is on.
+      weights: float32 [batch, time], 1 for frames that count, else 0.
+    """
+    predicted, target = (ops.cast(x, "float32") * weights[..., None] for x in (predicted, target))
+    right, notes, there = (ops.sum(x) for x in (predicted * target, predicted, target))
+    shares = [notes / ops.maximum(ops.sum(weights), 1.0)]
     shares += [right / ops.maximum(of, 1.0) for of in (notes, there)]
     return dict(zip(REPORTS, shares, strict=True))

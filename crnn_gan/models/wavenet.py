@@ -1,13 +1,14 @@
-"""wavenet: gated dilated causal convolutions that write one step after another.
+"""wavenet: gated dilated causal convolutions that write step after step.
 
 van den Oord et al. 2016, "WaveNet: a generative model for raw audio", arXiv 1609.03499, over
 tokens (events, sixteenths, ABC), over frames of piano rolls, and over mu-law levels of sound.
 
-In: residual and skip connections, any number of blocks and layers, ReLU in place of the gate
-(Bai et al. 2018, arXiv 1803.01271, found that gates gain nothing on rolls); a frame as
-independent bits, or its keys one after another (`layers/notewise.py`); dropout; local
-conditioning (section 2.5) on what the music ahead is like; generation with the layers' past in
-ring buffers, one graph, a batch of pieces at once.
+In: residual and skip connections, any number of blocks and layers, ReLU in place of the gated
+activation units (Bai et al. 2018, arXiv 1803.01271, found that gates gain nothing on rolls); the
+cells of a frame as independent Bernoulli, or autoregressive by NADE (`autoregressive/nade.py`);
+dropout; local conditioning (section 2.5) on the music ahead; fast generation with the layers' past
+activations in ring buffers (Le Paine et al. 2016, arXiv 1611.09482), in one graph, a batch of
+pieces at once.
 
 Left out: the mixture of logistics of Parallel WaveNet's teacher (`parallel_wavenet` has a
 Gaussian one); global conditioning.
@@ -21,9 +22,11 @@ from typing import Any, ClassVar, Literal
 
 import keras
 
-from crnn_gan.autoregressive.base import Autoregressive, LikelihoodConfig
+from crnn_gan.autoregressive.base import Autoregressive
 from crnn_gan.autoregressive.conditioning import ConditionConfig
-from crnn_gan.autoregressive.output_distributions import Keys, NotewiseKeys, Tokens
+from crnn_gan.autoregressive.frame_distributions import IndependentBernoulli, NADEKeys
+from crnn_gan.autoregressive.likelihood_training import LikelihoodConfig
+from crnn_gan.autoregressive.output_distributions import Categorical
 from crnn_gan.layers.dilated import DilatedStack
 from pipelines.settings import flag
 from pipelines.spec import Kind, Spec
@@ -94,21 +97,35 @@ TINY = dict(
 
 class Model(Autoregressive):
     """Dilated convolutions over tokens [batch, time], rolls [batch, time, pitches, planes] or
-    levels [batch, time]."""
+    mu-law levels [batch, time].
+
+    Two rolls of 16 frames each, of a model with random weights:
+
+    >>> import numpy as np
+    >>> from pipelines.codecs import piano_roll
+    >>> model = Model(Config(**TINY), piano_roll.Codec().spec)
+    >>> noise = np.random.rand(2, 16, model.output_distribution.noise_size).astype("float32")
+    >>> rolls = model.generate({"draw": noise}, temperature=np.ones(2, "float32"))
+    >>> keras.ops.shape(rolls) == (2, 16, *model.spec.shape[1:])
+    True
+    """
 
     accepts: ClassVar[tuple[Kind, ...]] = ("tokens", "roll", "audio")
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": TINY}
 
+    # ---------------------------------------------------------------------------------------------
+    # Layers.
+
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
         super().__init__(config, spec, seed, name="wavenet")
-        self.emission = self._draw_emission()
-        if isinstance(self.emission, Tokens):
+        self.output_distribution = self._build_output_distribution()
+        if isinstance(self.output_distribution, Categorical):
             self.embed = keras.layers.Embedding(
-                self.emission.vocabulary, config.residual_channels, name="embed"
+                self.output_distribution.input_vocabulary, config.residual_channels, name="embed"
             )
         else:
             self.embed = keras.layers.Dense(config.residual_channels, name="embed")
-        self.embed.build((None, None, self.emission.noise_size))
+        self.embed.build((None, None, self.output_distribution.noise_size))
         self.stack = DilatedStack(
             config.blocks,
             config.layers_per_block,
@@ -117,7 +134,7 @@ class Model(Autoregressive):
             config.dilation_channels,
             config.skip_channels,
             config.end_channels,
-            condition_channels=config.told_size,
+            condition_channels=config.condition_channels,
             gated=config.gated,
             dropout=config.dropout,
             skip_dropout=config.skip_dropout,
@@ -127,22 +144,17 @@ class Model(Autoregressive):
         self.stack.build((None, None, config.residual_channels))
         self.input_drop = keras.layers.Dropout(config.input_dropout, seed=1)
         self.end_drop = keras.layers.Dropout(config.end_dropout, seed=2)
-        self.emission.build((None, None, config.end_channels))
-        self.networks = [self.embed, self.stack, self.emission]
+        self.output_distribution.build((None, None, config.end_channels))
+        self.networks = [self.embed, self.stack, self.output_distribution]
         self.built = True
 
-    @property
-    def compiles_generation(self) -> bool:
-        """Not of rolls: their steps are few, and XLA dies of a loop over keys within one."""
-        return self.spec.kind != "roll"
-
-    def _draw_emission(self) -> Any:
+    def _build_output_distribution(self) -> Any:
         config = self.config
         if self.spec.kind != "roll":
-            return Tokens(self.spec, name="emission")
+            return Categorical(self.spec, name="output_distribution")
         if config.notes == "independent":
-            return Keys(self.spec, name="emission")
-        return NotewiseKeys(
+            return IndependentBernoulli(self.spec, name="output_distribution")
+        return NADEKeys(
             self.spec,
             hidden=config.notewise_hidden,
             layers=config.notewise_layers,
@@ -151,21 +163,31 @@ class Model(Autoregressive):
             reach=config.notewise_reach,
             frames=config.notewise_frames,
             frames_dropout=config.notewise_frames_dropout,
-            decides=config.notes == "one_by_one",
-            name="emission",
+            autoregressive=config.notes == "one_by_one",
+            name="output_distribution",
         )
 
-    def hidden(self, past: Any, told: Any, training: bool) -> Any:
+    # ---------------------------------------------------------------------------------------------
+    # The network over whole sequences, for training, and step by step, for generation.
+
+    def hidden(self, inputs: Any, conditions: Any, training: bool) -> Any:
         """See `Autoregressive.hidden`."""
         if self.spec.kind == "roll":
-            past = self.input_drop(past, training=training)
-        x = self.stack(self.embed(past), told, training=training)
+            inputs = self.input_drop(inputs, training=training)
+        x = self.stack(self.embed(inputs), conditions, training=training)
         return self.end_drop(x, training=training)
 
     def initial_state(self, batch: Any) -> tuple[Any, ...]:
-        """See `Autoregressive.initial_state`: empty ring buffers."""
+        """See `Autoregressive.initial_state`: ring buffers of zeros."""
         return self.stack.initial_state(batch)
 
-    def advance(self, state: tuple[Any, ...], heard: Any, told: Any) -> tuple[tuple[Any, ...], Any]:
+    def advance(
+        self, state: tuple[Any, ...], inputs: Any, conditions: Any
+    ) -> tuple[tuple[Any, ...], Any]:
         """See `Autoregressive.advance`."""
-        return self.stack.step(state, self.embed(heard), told)
+        return self.stack.step(state, self.embed(inputs), conditions)
+
+    @property
+    def compiles_generation(self) -> bool:
+        """Not of rolls: their steps are few, and XLA crashes on a loop over keys within one."""
+        return self.spec.kind != "roll"

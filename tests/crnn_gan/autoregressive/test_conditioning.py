@@ -1,4 +1,4 @@
-"""What a model is told of the music ahead, in training and by whoever asks."""
+"""Conditions of the music ahead, in training and as a caller of generate sets them."""
 
 import math
 
@@ -8,7 +8,12 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from crnn_gan.autoregressive.conditioning import CONTROLS, SIZES, told_by_controls, told_in_training
+from crnn_gan.autoregressive.conditioning import (
+    CONTROLS,
+    SIZES,
+    encode_batch_conditions,
+    encode_control_conditions,
+)
 from crnn_gan.models.conditional_char_rnn import Config, Model
 from pipelines.batches import conditions
 from pipelines.codecs.events import Codec
@@ -26,29 +31,29 @@ def test_the_conditions_are_those_that_data_can_have():
     assert CONTROLS.keys() == SIZES.keys()
 
 
-def test_a_step_is_told_what_the_step_before_says_of_the_music_ahead():
-    told = np.asarray(told_in_training(BOTH, BATCH))
-    assert told.shape == (2, 3, BOTH.told_size) == (2, 3, 4)
-    # Density ln(1 + d) / 3, shown; mean pitch (p - 64) / 24, shown. Step 2 is told of index 1.
-    np.testing.assert_allclose(told[0, 0], [0, 1, 0, 1], atol=1e-6)
-    np.testing.assert_allclose(told[0, 1], [0, 1, 0, 1], atol=1e-6)
-    np.testing.assert_allclose(told[0, 2], [1, 1, 1, 1], atol=1e-6)
+def test_the_condition_of_a_step_is_that_of_the_music_after_the_step_before():
+    encoded = np.asarray(encode_batch_conditions(BOTH, BATCH))
+    assert encoded.shape == (2, 3, BOTH.condition_channels) == (2, 3, 4)
+    # Density ln(1 + d) / 3, given; mean pitch (p - 64) / 24, given. Step 2 has that at index 1.
+    np.testing.assert_allclose(encoded[0, 0], [0, 1, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(encoded[0, 1], [0, 1, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(encoded[0, 2], [1, 1, 1, 1], atol=1e-6)
 
 
-def test_each_condition_is_hidden_from_a_row_by_a_draw_of_its_own():
-    drawn = np.array([[0.4, 0.6], [0.9, 0.1]], np.float32)
-    told = np.asarray(told_in_training(BOTH, BATCH, drawn))
-    np.testing.assert_allclose(told[0, 2], [0, 0, 1, 1], atol=1e-6)
-    np.testing.assert_allclose(told[1, 2], [0, 1, 0, 0], atol=1e-6)
+def test_each_condition_is_hidden_from_a_row_by_a_random_number_of_its_own():
+    uniform = np.array([[0.4, 0.6], [0.9, 0.1]], np.float32)
+    encoded = np.asarray(encode_batch_conditions(BOTH, BATCH, uniform))
+    np.testing.assert_allclose(encoded[0, 2], [0, 0, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(encoded[1, 2], [0, 1, 0, 0], atol=1e-6)
 
 
 def test_a_condition_that_is_not_in_the_batch_is_hidden_from_all():
-    told = np.asarray(told_in_training(BOTH, {"music": BATCH["music"]}))
-    assert not told.any()
-    assert told_in_training(Config(condition_dropout=0), BATCH) is not None
+    encoded = np.asarray(encode_batch_conditions(BOTH, {"music": BATCH["music"]}))
+    assert not encoded.any()
+    assert encode_batch_conditions(Config(condition_dropout=0), BATCH) is not None
 
 
-def test_whoever_asks_is_heard_as_training_was_and_may_leave_each_open():
+def test_controls_are_encoded_as_in_training_and_each_may_be_unset():
     config = Config()
     histogram = np.zeros((2, 12), np.float32)
     histogram[0, [0, 7]] = 0.5
@@ -57,10 +62,12 @@ def test_whoever_asks_is_heard_as_training_was_and_may_leave_each_open():
         "density": np.array([math.e**3 - 1, -1], np.float32),
         "mean_pitch": np.array([88, -1], np.float32),
     }
-    told = np.asarray(told_by_controls(config, {n: ops.array(v) for n, v in controls.items()}))
+    encoded = np.asarray(
+        encode_control_conditions(config, {n: ops.array(v) for n, v in controls.items()})
+    )
     expected = [0.5, 0, 0, 0, 0, 0, 0, 0.5, 0, 0, 0, 0, 1, 1, 1, 1, 1]
-    np.testing.assert_allclose(told[0], expected, atol=1e-6)
-    assert not told[1].any()
+    np.testing.assert_allclose(encoded[0], expected, atol=1e-6)
+    assert not encoded[1].any()
 
 
 @pytest.mark.parametrize(
@@ -76,14 +83,14 @@ def test_settings_out_of_range_are_refused_in_words(settings, words):
         Config(**settings)
 
 
-def test_the_window_that_leaks_is_asked_for_by_name():
+def test_the_window_that_leaks_is_an_option_of_its_own():
     codec = Codec()
-    assert Config().windows_of(codec).centred_steps == 0
-    assert Config(centred_steps=50).windows_of(codec).centred_steps == 50
+    assert Config().conditions_of(codec).centred_steps == 0
+    assert Config(centred_steps=50).conditions_of(codec).centred_steps == 50
 
 
 @pytest.fixture(scope="module")
-def obedient():
+def conditioned():
     """A model that has learned that a dense piece is all of token 60 and a thin one all of 70."""
     keras.utils.set_random_seed(0)
     config = Config(
@@ -104,8 +111,8 @@ def obedient():
     return model, batch
 
 
-def test_a_model_writes_what_it_is_told_to(obedient):
-    model, _ = obedient
+def test_a_model_generates_what_the_condition_says(conditioned):
+    model, _ = conditioned
     rows = 2
     controls = {
         "temperature": np.zeros(rows, np.float32), "top_k": np.zeros(rows, np.int32),
@@ -117,10 +124,10 @@ def test_a_model_writes_what_it_is_told_to(obedient):
     assert np.asarray(model.generate(noise, **controls))[:, 0].tolist() == [60, 70]
 
 
-def test_to_be_told_saves_nats(obedient):
-    model, batch = obedient
-    told = {name: batch[name] for name in ("music", "density")}
-    knows = np.asarray(model.predict_on_batch({"batch": told}))[:, 0].mean()
+def test_a_condition_lowers_the_negative_log_likelihood(conditioned):
+    model, batch = conditioned
+    given = {name: batch[name] for name in ("music", "density")}
+    knows = np.asarray(model.predict_on_batch({"batch": given}))[:, 0].mean()
     guesses = np.asarray(model.predict_on_batch({"batch": {"music": batch["music"]}}))[:, 0].mean()
     assert knows < 0.2
     assert guesses == pytest.approx(math.log(2), abs=0.2)

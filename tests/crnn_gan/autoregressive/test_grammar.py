@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from crnn_gan.autoregressive.grammar import NEVER, Free, Text, grammar_of
+from crnn_gan.autoregressive.grammar import NEVER, Text, Unconstrained, grammar_of
 from pipelines.codecs import abc_text, events, sixteenths
 from pipelines.spec import Spec
 
@@ -14,9 +14,9 @@ ON, OFF, SHIFT, VELOCITY, PEDAL = (first for _, first, _ in EVENTS.blocks)
 
 def kinds(grammar, tokens, left):
     """The blocks of EVENTS that are allowed after some tokens, with so many left."""
-    state = grammar.start(1)
+    state = grammar.initial_state(1)
     for token in tokens:
-        state = grammar.after(state, ops.convert_to_tensor(np.array([token], np.int32)))
+        state = grammar.next_state(state, ops.convert_to_tensor(np.array([token], np.int32)))
     allowed = np.asarray(grammar.allowed(state, ops.convert_to_tensor(np.array([left], np.int32))))
     return {name: np.flatnonzero(allowed[0, first : first + size]).tolist()
             for name, first, size in EVENTS.blocks}  # fmt: skip
@@ -67,13 +67,13 @@ def test_tokens_are_allowed_as_long_as_the_rest_suffices_to_release_all(
 def sentences(grammar, rows, length, seed, closes=True):
     """Random tokens [rows, length], each one that the grammar allows."""
     random = np.random.default_rng(seed)
-    state, found = grammar.start(rows), np.zeros((rows, length), np.int32)
+    state, found = grammar.initial_state(rows), np.zeros((rows, length), np.int32)
     for place in range(length):
         left = ops.full((rows,), length - place if closes else NEVER, "int32")
         allowed = np.asarray(grammar.allowed(state, left))
         assert allowed.any(axis=1).all(), place
         found[:, place] = np.argmax(allowed * random.random(allowed.shape), axis=1)
-        state = grammar.after(state, ops.convert_to_tensor(found[:, place]))
+        state = grammar.next_state(state, ops.convert_to_tensor(found[:, place]))
     return found
 
 
@@ -90,10 +90,10 @@ def test_no_event_is_dropped_and_no_key_is_left_down():
 
 def test_a_key_that_is_down_for_too_long_is_released_before_anything_else():
     grammar = grammar_of(EVENTS.spec)
-    state = grammar.start(1)
+    state = grammar.initial_state(1)
     # Key 60 for 7 steps, key 64 for the last 3 of them.
     for token in (ON + 60, SHIFT + 3, ON + 64, SHIFT + 2):
-        state = grammar.after(state, ops.convert_to_tensor(np.array([token], np.int32)))
+        state = grammar.next_state(state, ops.convert_to_tensor(np.array([token], np.int32)))
     left = ops.full((1,), NEVER, "int32")
 
     def allowed(longest):
@@ -124,9 +124,9 @@ def test_a_hold_goes_on_with_the_pitch_of_its_own_voice():
         grammar_of(sixteenths.Codec().spec),
         (first for _, first, _ in sixteenths.Codec().spec.blocks),
     )
-    state = grammar.start(1)
+    state = grammar.initial_state(1)
     for token in (strike + 5, strike + 7, space, hold + 5):
-        state = grammar.after(state, ops.convert_to_tensor(np.array([token], np.int32)))
+        state = grammar.next_state(state, ops.convert_to_tensor(np.array([token], np.int32)))
     allowed = np.asarray(grammar.allowed(state, ops.ones((1,), "int32")))[0]
     assert np.flatnonzero(allowed[hold:]).tolist() == [7]
     assert allowed[:hold].all()
@@ -146,7 +146,7 @@ def test_a_text_begins_once_and_nothing_follows_its_end():
             assert (row[ends[0] + 1 :] == abc_text.BEGIN).all()
 
 
-def test_other_vocabularies_are_free():
+def test_other_vocabularies_are_unconstrained():
     grammar = grammar_of(Spec("tokens", (None,), "uint8", 3, "step", (("all", 0, 3),)))
-    assert isinstance(grammar, Free)
-    assert np.asarray(grammar.allowed(grammar.start(2), ops.ones((2,), "int32"))).all()
+    assert isinstance(grammar, Unconstrained)
+    assert np.asarray(grammar.allowed(grammar.initial_state(2), ops.ones((2,), "int32"))).all()

@@ -31,26 +31,28 @@ def model():
 def test_sums_are_over_all_steps_and_means_leave_the_first_out_where_they_say_so():
     found = Likelihood(10.0, 4.0, 8, 2) + Likelihood(6.0, 1.0, 2, 1)
     assert found == Likelihood(16.0, 5.0, 10, 3)
-    assert found.per_step == 1.6
-    assert found.per_later_step == 11 / 7
+    assert found.nats_per_step == 1.6
+    assert found.nats_per_later_step == 11 / 7
     assert found.perplexity == math.exp(1.6)
-    assert math.isnan(Likelihood(4.0, 4.0, 2, 2).per_later_step)
+    assert math.isnan(Likelihood(4.0, 4.0, 2, 2).nats_per_later_step)
 
 
-def test_pieces_of_any_length_cost_what_they_cost_alone(model):
+def test_pieces_of_any_length_have_the_likelihood_that_they_have_alone(model):
     arrays = [[0, 1, 2, 3, 4, 0, 1], [4], [2, 2, 2] * 30]
     together = held_out_likelihood(model, pieces_of(*arrays), batch_size=2)
     alone = [held_out_likelihood(model, pieces_of(array)) for array in arrays]
     assert together.steps == 98 and together.pieces == 3
-    assert together.nats == pytest.approx(sum(each.nats for each in alone), rel=1e-5)
-    assert together.first_nats == pytest.approx(sum(each.first_nats for each in alone), rel=1e-5)
-    assert alone[1].nats == alone[1].first_nats
+    assert together.total_nats == pytest.approx(sum(each.total_nats for each in alone), rel=1e-5)
+    assert together.first_step_nats == pytest.approx(
+        sum(each.first_step_nats for each in alone), rel=1e-5
+    )
+    assert alone[1].total_nats == alone[1].first_step_nats
 
 
 def test_the_nats_are_those_of_the_chain_rule(model):
     # p(1, 3) = p(1) p(3 | 1), so over all pairs the probabilities sum to 1.
     pairs = [[a, b] for a in range(5) for b in range(5)]
-    costs = [held_out_likelihood(model, pieces_of(pair)).nats for pair in pairs]
+    costs = [held_out_likelihood(model, pieces_of(pair)).total_nats for pair in pairs]
     assert sum(math.exp(-cost) for cost in costs) == pytest.approx(1, rel=1e-4)
 
 
@@ -59,7 +61,7 @@ def test_a_limit_measures_the_beginnings(model):
     limited = held_out_likelihood(model, pieces_of(long, short), most_steps=10)
     assert limited.steps == 10  # 8 of the long one and both of the short one.
     beginnings = held_out_likelihood(model, pieces_of(long[:8], short))
-    assert limited.nats == pytest.approx(beginnings.nats, rel=1e-5)
+    assert limited.total_nats == pytest.approx(beginnings.total_nats, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +85,8 @@ def test_the_training_loss_is_the_same_mean(model):
         "known": np.array([4, 2], np.int32),
         "place": np.array([0, 7], np.int32),
     }
-    loss, _ = model.mean_nats(batch)
-    of_rows = np.asarray(model.nats({"music": batch["music"]}))
+    loss, _ = model.mean_negative_log_likelihood(batch)
+    of_rows = np.asarray(model.negative_log_likelihood({"music": batch["music"]}))
     # Of the second row, which is from the middle of its piece, the first step is heard only.
     counted = np.append(of_rows[0], of_rows[1, 1])
     assert float(loss) == pytest.approx(counted.mean(), rel=1e-5)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from crnn_gan.autoregressive.nade import Notewise
+from crnn_gan.autoregressive.nade import NADE
 
 KEYS, CONTEXT, CHANNELS = 5, 3, 2
 
@@ -22,9 +22,9 @@ def frames(*shape: int) -> np.ndarray:
     return (random(*shape) > 0).astype("float32")
 
 
-def notewise(keys=KEYS, channels=CHANNELS, **kwargs):
+def nade(keys=KEYS, channels=CHANNELS, **kwargs):
     """Gives a layer of random weights, biases included."""
-    layer = Notewise(keys, hidden=20, **{"span": 2, "reach": 1, **kwargs})
+    layer = NADE(keys, hidden=20, **{"span": 2, "reach": 1, **kwargs})
     layer.build((None, CONTEXT), (None, keys), (None, keys, channels) if channels else None)
     layer.set_weights([random(*w.shape) / 3 for w in layer.get_weights()])
     return layer
@@ -35,7 +35,7 @@ def sigmoid(x):
 
 
 def test_logits_are_what_is_worked_out_by_hand():
-    layer = Notewise(3, hidden=1, span=1, reach=1)
+    layer = NADE(3, hidden=1, span=1, reach=1)
     layer.build((None, 1), (None, 3), (None, 3, 1))
     for name, value in {
         "context_kernel": [[1.0]],
@@ -62,7 +62,7 @@ def test_logits_are_what_is_worked_out_by_hand():
 
 @pytest.mark.parametrize("kwargs", [{}, {"layers": 2}, {"span": 0, "reach": 0}, {"span": 9}])
 def test_a_key_hears_the_keys_below_it_and_no_other(kwargs):
-    layer = notewise(**kwargs)
+    layer = nade(**kwargs)
     context, previous = random(1, CONTEXT), frames(1, KEYS, CHANNELS)
     frame = frames(1, KEYS)
     before = ops.convert_to_numpy(layer(context, frame, previous))[0]
@@ -76,7 +76,7 @@ def test_a_key_hears_the_keys_below_it_and_no_other(kwargs):
 
 @pytest.mark.parametrize("channels", [0, CHANNELS])
 def test_the_probabilities_of_all_frames_add_up_to_1(channels):
-    layer = notewise(keys=4, channels=channels)
+    layer = nade(keys=4, channels=channels)
     every = np.array(list(itertools.product([0.0, 1.0], repeat=4)), "float32")
     context = np.repeat(random(1, CONTEXT), 16, axis=0)
     previous = np.repeat(frames(1, 4, channels), 16, axis=0) if channels else None
@@ -88,22 +88,22 @@ def test_the_probabilities_of_all_frames_add_up_to_1(channels):
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 3.0])
 @pytest.mark.parametrize("kwargs", [{}, {"layers": 2}, {"span": 0}, {"channels": 0}])
-def test_what_is_drawn_is_what_the_logits_of_the_drawn_frame_say(kwargs, temperature):
+def test_what_is_sampled_is_what_the_logits_of_the_sampled_frame_say(kwargs, temperature):
     batch = 40
-    layer = notewise(**kwargs)
+    layer = nade(**kwargs)
     context, previous = random(batch, CONTEXT), frames(batch, KEYS, CHANNELS)
     previous = None if kwargs.get("channels") == 0 else previous
     uniforms = np.random.default_rng(0).random((batch, KEYS), "float32")
     temperatures = np.full(batch, temperature, "float32")
-    drawn = ops.convert_to_numpy(layer.draw(context, uniforms, temperatures, previous))
-    logits = ops.convert_to_numpy(layer(context, drawn, previous))
+    sampled = ops.convert_to_numpy(layer.sample(context, uniforms, temperatures, previous))
+    logits = ops.convert_to_numpy(layer(context, sampled, previous))
     expected = logits > 0 if temperature == 0 else uniforms < sigmoid(logits / temperature)
-    np.testing.assert_array_equal(drawn, expected)
-    assert 0.1 < drawn.mean() < 0.9
+    np.testing.assert_array_equal(sampled, expected)
+    assert 0.1 < sampled.mean() < 0.9
 
 
 def test_steps_of_time_are_judged_apart():
-    layer = notewise()
+    layer = nade()
     context, frame = random(2, 3, CONTEXT), frames(2, 3, KEYS)
     previous = frames(2, 3, KEYS, CHANNELS)
     whole = ops.convert_to_numpy(layer(context, frame, previous))
@@ -113,20 +113,20 @@ def test_steps_of_time_are_judged_apart():
 
 
 def test_drawing_runs_within_a_loop():
-    layer = notewise(channels=0)
+    layer = nade(channels=0)
     context, uniforms = random(2, CONTEXT), np.random.default_rng(0).random((3, 2, KEYS), "float32")
     ones = np.ones(2, "float32")
 
-    def step(drawn, uniforms):
-        drawn = layer.draw(context, uniforms, ones)
-        return drawn, drawn
+    def step(sampled, uniforms):
+        sampled = layer.sample(context, uniforms, ones)
+        return sampled, sampled
 
     @_compiled
     def run(uniforms):
         return ops.scan(step, ops.zeros((2, KEYS)), uniforms)[1]
 
     together = ops.convert_to_numpy(run(ops.convert_to_tensor(uniforms)))
-    one_by_one = [ops.convert_to_numpy(layer.draw(context, each, ones)) for each in uniforms]
+    one_by_one = [ops.convert_to_numpy(layer.sample(context, each, ones)) for each in uniforms]
     np.testing.assert_array_equal(together, one_by_one)
 
 
@@ -141,10 +141,10 @@ def _compiled(function):
 
 
 @pytest.mark.parametrize("has_previous", [False, True])
-def test_a_model_is_drawn_once_and_read_back(tmp_path, has_previous):
+def test_a_model_is_sampled_once_and_read_back(tmp_path, has_previous):
     shapes = [(CONTEXT,), (KEYS,), (KEYS, CHANNELS)][: 3 if has_previous else 2]
     tensors = [keras.Input((None, *shape)) for shape in shapes]
-    layer = Notewise(KEYS, hidden=6, layers=2, dropout=0.5, seed=1)
+    layer = NADE(KEYS, hidden=6, layers=2, dropout=0.5, seed=1)
     model = keras.Model(tensors, layer(*tensors))
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
@@ -156,12 +156,12 @@ def test_a_model_is_drawn_once_and_read_back(tmp_path, has_previous):
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="hidden 0"):
-        Notewise(4, 0)
+        NADE(4, 0)
     with pytest.raises(ValueError, match="span -1"):
-        Notewise(4, 2, span=-1)
+        NADE(4, 2, span=-1)
     with pytest.raises(ValueError, match="no weights yet"):
-        Notewise(4, 2).draw(random(1, 3), random(1, 4), random(1))
+        NADE(4, 2).sample(random(1, 3), random(1, 4), random(1))
     with pytest.raises(ValueError, match="built with `previous`"):
-        notewise()(random(1, CONTEXT), frames(1, KEYS))
+        nade()(random(1, CONTEXT), frames(1, KEYS))
     with pytest.raises(ValueError, match="built without `previous`"):
-        notewise(channels=0)(random(1, CONTEXT), frames(1, KEYS), frames(1, KEYS, CHANNELS))
+        nade(channels=0)(random(1, CONTEXT), frames(1, KEYS), frames(1, KEYS, CHANNELS))

@@ -32,20 +32,20 @@ def what_says_that_the_frame_before_comes_again():
     made.compile(jit_compile=keras.backend.backend() == "jax")
 
     class Echo:
-        """The model's emission told what was before, whatever the network knows."""
+        """The model's output distribution, given the frame before as its hidden state."""
 
-        name, emission = "echo", made.emission
+        name, output_distribution = "echo", made.output_distribution
 
         @staticmethod
-        def along(batch, of, size):
-            emission = made.emission
-            emission.head.kernel.assign(keras.ops.eye(6, CELLS) * 2)
-            emission.head.bias.assign([-1.0] * CELLS)
+        def map_steps(batch, function, size):
+            distribution = made.output_distribution
+            distribution.head.kernel.assign(keras.ops.eye(6, CELLS) * 2)
+            distribution.head.bias.assign([-1.0] * CELLS)
             music = batch["music"].astype("int32")
-            before = np.pad(emission.heard(music), ((0, 0), (1, 0), (0, 0)))[:, :-1]
+            before = np.pad(distribution.inputs(music), ((0, 0), (1, 0), (0, 0)))[:, :-1]
             before = np.pad(before, ((0, 0), (0, 0), (0, 6 - CELLS)))
             steps = range(music.shape[1])
-            return np.stack([np.asarray(of(before[:, t], (), music[:, t])) for t in steps], 1)
+            return np.stack([np.asarray(function(before[:, t], (), music[:, t])) for t in steps], 1)
 
     return Echo()
 
@@ -53,8 +53,8 @@ def what_says_that_the_frame_before_comes_again():
 def test_what_an_echo_predicts_is_counted(echo):
     rolls = [[[1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 0, 1]]]
     found = held_out_predictions(echo, pieces_of(*rolls), batch_size=2)
-    # Silence at first, then {0}, then {0, 1}: 3 cells of which 2 came; 5 came in all.
-    assert found == Predictions(right=2, predicted=3, came=5, frames=4)
+    # Silence at first, then {0}, then {0, 1}: 3 cells of which 2 are on; 5 are on in all.
+    assert found == Predictions(true_positives=2, predicted=3, on=5, frames=4)
     assert (found.density, found.true_density) == (0.75, 1.25)
     assert (found.precision, found.recall) == (2 / 3, 2 / 5)
 
@@ -74,7 +74,7 @@ def test_a_network_predicts_what_its_probabilities_say():
     model.compile(jit_compile=keras.backend.backend() == "jax")
     rolls = np.random.default_rng(0).integers(0, 2, (2, 7, CELLS))
     found = held_out_predictions(model, pieces_of(*rolls), threshold=0.4, batch_size=2)
-    assert found.frames == 14 and found.came == rolls.sum()
+    assert found.frames == 14 and found.on == rolls.sum()
     assert 0 < found.predicted < 14 * CELLS
     again = held_out_predictions(model, pieces_of(*rolls), threshold=0.4, batch_size=5)
     assert again == found

@@ -1,21 +1,21 @@
-"""Tokens and bits drawn from logits, with answers worked out by hand."""
+"""Tokens and bits sampled from logits, with answers worked out by hand."""
 
 import numpy as np
 import pytest
 from keras import ops
 
-from crnn_gan.autoregressive.sampling import draw_bits, draw_token
+from crnn_gan.autoregressive.sampling import sample_bits, sample_token
 
 # Weights 1, 2, 3, 4 of ten: cumulated .1, .3, .6, 1.
 LOGITS = np.log(np.array([[1.0, 2.0, 3.0, 4.0]], np.float32))
 
 
-def drawn(uniform, temperature=1.0, top_k=0, top_p=1.0, allowed=None, logits=LOGITS):
+def sampled(uniform, temperature=1.0, top_k=0, top_p=1.0, allowed=None, logits=LOGITS):
     """The token that each of some uniform numbers becomes."""
     rows = len(uniform)
     if allowed is not None:
         allowed = ops.convert_to_tensor(np.repeat([allowed], rows, axis=0))
-    token = draw_token(
+    token = sample_token(
         ops.convert_to_tensor(np.repeat(logits, rows, axis=0)),
         ops.convert_to_tensor(np.array(uniform, np.float32)),
         ops.full((rows,), temperature, "float32"),
@@ -27,55 +27,55 @@ def drawn(uniform, temperature=1.0, top_k=0, top_p=1.0, allowed=None, logits=LOG
 
 
 def test_a_uniform_number_becomes_the_token_whose_share_of_the_line_it_lies_in():
-    assert drawn([0.0, 0.09, 0.11, 0.29, 0.31, 0.59, 0.61, 0.999]) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert sampled([0.0, 0.09, 0.11, 0.29, 0.31, 0.59, 0.61, 0.999]) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_the_largest_number_below_1_gives_a_token_that_has_probability():
     below_1 = np.nextafter(np.float32(1), np.float32(0))
-    assert drawn([below_1]) == [3]
-    assert drawn([below_1], allowed=[True, True, False, False]) == [1]
+    assert sampled([below_1]) == [3]
+    assert sampled([below_1], allowed=[True, True, False, False]) == [1]
 
 
 def test_temperature_0_takes_the_likeliest_whatever_the_number():
-    assert drawn([0.0, 0.5, 0.99], temperature=0.0) == [3, 3, 3]
-    assert drawn([0.0, 0.99], temperature=0.0, allowed=[True, True, False, False]) == [1, 1]
+    assert sampled([0.0, 0.5, 0.99], temperature=0.0) == [3, 3, 3]
+    assert sampled([0.0, 0.99], temperature=0.0, allowed=[True, True, False, False]) == [1, 1]
 
 
 def test_a_low_temperature_sharpens_and_a_high_one_flattens():
     # At 1/2 weights are 1, 4, 9, 16 of 30: cumulated .033, .167, .467, 1.
-    assert drawn([0.02, 0.1, 0.3, 0.5], temperature=0.5) == [0, 1, 2, 3]
+    assert sampled([0.02, 0.1, 0.3, 0.5], temperature=0.5) == [0, 1, 2, 3]
     # At 1000 all are nearly alike.
-    assert drawn([0.2, 0.4, 0.6, 0.8], temperature=1000.0) == [0, 1, 2, 3]
+    assert sampled([0.2, 0.4, 0.6, 0.8], temperature=1000.0) == [0, 1, 2, 3]
 
 
 def test_top_k_leaves_the_k_likeliest():
     # Of two: 3 and 4 of seven; the border is at .43.
-    assert drawn([0.0, 0.42, 0.44], top_k=2) == [2, 2, 3]
-    assert drawn([0.0, 0.99], top_k=1) == [3, 3]
-    assert drawn([0.05], top_k=4) == drawn([0.05], top_k=9) == drawn([0.05]) == [0]
+    assert sampled([0.0, 0.42, 0.44], top_k=2) == [2, 2, 3]
+    assert sampled([0.0, 0.99], top_k=1) == [3, 3]
+    assert sampled([0.05], top_k=4) == sampled([0.05], top_k=9) == sampled([0.05]) == [0]
 
 
 def test_top_p_leaves_the_fewest_that_hold_the_share():
-    assert drawn([0.0, 0.99], top_p=0.4) == [3, 3]  # The likeliest holds .4.
-    assert drawn([0.0, 0.44], top_p=0.41) == [2, 3]  # It does not hold .41.
-    assert drawn([0.0], top_p=0.71) == [1]
-    assert drawn([0.0], top_p=1.0) == [0]
+    assert sampled([0.0, 0.99], top_p=0.4) == [3, 3]  # The likeliest holds .4.
+    assert sampled([0.0, 0.44], top_p=0.41) == [2, 3]  # It does not hold .41.
+    assert sampled([0.0], top_p=0.71) == [1]
+    assert sampled([0.0], top_p=1.0) == [0]
 
 
 def test_top_p_counts_what_top_k_left():
     # Of the three likeliest, 4/9 = .444 and 7/9 = .777.
-    assert drawn([0.0, 0.99], top_k=3, top_p=0.44) == [3, 3]
-    assert drawn([0.0, 0.99], top_k=3, top_p=0.77) == [2, 3]
-    assert drawn([0.0, 0.99], top_k=3, top_p=0.78) == [1, 3]
+    assert sampled([0.0, 0.99], top_k=3, top_p=0.44) == [3, 3]
+    assert sampled([0.0, 0.99], top_k=3, top_p=0.77) == [2, 3]
+    assert sampled([0.0, 0.99], top_k=3, top_p=0.78) == [1, 3]
 
 
-def test_what_is_forbidden_is_never_drawn_however_likely():
-    assert set(drawn(np.linspace(0, 0.999, 50), allowed=[True, False, True, False])) == {0, 2}
-    assert drawn([0.5], allowed=[False, False, True, False], top_k=1) == [2]
+def test_what_is_forbidden_is_never_sampled_however_probable():
+    assert set(sampled(np.linspace(0, 0.999, 50), allowed=[True, False, True, False])) == {0, 2}
+    assert sampled([0.5], allowed=[False, False, True, False], top_k=1) == [2]
 
 
 def test_rows_have_limits_of_their_own():
-    token = draw_token(
+    token = sample_token(
         ops.convert_to_tensor(np.repeat(LOGITS, 3, axis=0)),
         ops.zeros((3,)),
         ops.convert_to_tensor(np.array([1, 0, 1], np.float32)),
@@ -85,9 +85,9 @@ def test_rows_have_limits_of_their_own():
     assert np.asarray(token).tolist() == [0, 3, 2]
 
 
-def test_draws_have_the_shares_of_the_distribution():
+def test_samples_have_the_shares_of_the_distribution():
     uniform = np.random.default_rng(0).random(4000)
-    shares = np.bincount(drawn(uniform, temperature=1.0), minlength=4) / 4000
+    shares = np.bincount(sampled(uniform, temperature=1.0), minlength=4) / 4000
     np.testing.assert_allclose(shares, [0.1, 0.2, 0.3, 0.4], atol=0.03)
 
 
@@ -99,7 +99,7 @@ def test_a_bit_is_1_where_the_number_lies_below_its_probability(temperature, bit
     # Probabilities .75, .75, .25, .25; at a temperature of 0 1, 1, 0, 0; of 1000 all .5.
     logits = np.log(np.array([[3.0, 3.0, 1 / 3, 1 / 3]], np.float32))
     uniform = np.array([[0.4, 0.8, 0.2, 0.6]], np.float32)
-    found = draw_bits(
+    found = sample_bits(
         ops.convert_to_tensor(logits),
         ops.convert_to_tensor(uniform),
         ops.convert_to_tensor(np.array([temperature], np.float32)),

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from crnn_gan.autoregressive.base import counted
+from crnn_gan.autoregressive.likelihood_training import step_weights
 from crnn_gan.layers.recurrent_stack import RecurrentStack
 from crnn_gan.models.char_rnn import Config, Model
 from pipelines.codecs import note_tuples
@@ -27,10 +27,10 @@ def test_a_stack_gives_the_same_by_the_step(cell):
         np.testing.assert_allclose(np.asarray(out), whole[:, time], atol=1e-6)
 
 
-def test_what_counts_of_a_window():
-    known = ops.convert_to_tensor(np.array([4, 2, 3], np.int32))
-    skips = ops.convert_to_tensor(np.array([False, False, True]))
-    assert np.asarray(counted(known, 4, skips)).tolist() == [
+def test_padding_and_the_first_step_of_a_later_window_have_no_weight():
+    valid_steps = ops.convert_to_tensor(np.array([4, 2, 3], np.int32))
+    skips_first = ops.convert_to_tensor(np.array([False, False, True]))
+    assert np.asarray(step_weights(valid_steps, 4, skips_first)).tolist() == [
         [1, 1, 1, 1],
         [1, 1, 0, 0],
         [0, 1, 1, 0],
@@ -77,7 +77,7 @@ def test_it_goes_on_from_a_primer_and_does_not_repeat_it(learned):
 def test_its_perplexity_on_what_it_knows_is_near_1_and_on_the_reverse_is_not(learned):
     def perplexity(row):
         music = ops.convert_to_tensor(np.array([row], np.uint8))
-        return float(np.exp(np.mean(np.asarray(learned.nats({"music": music})))))
+        return float(np.exp(np.mean(np.asarray(learned.negative_log_likelihood({"music": music})))))
 
     assert perplexity([0, 1, 2, 3] * 3) < 1.2
     assert perplexity([3, 2, 1, 0] * 3) > 5

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from crnn_gan.layers.gaussian import LEAST_LOG_DEVIATION, density_negative_log_likelihood
-from crnn_gan.models.parallel_wavenet import Config, Model, level_nats, levels_of
+from crnn_gan.models.parallel_wavenet import Config, Model, level_negative_log_likelihood, to_levels
 from pipelines.codecs import audio, events
 from pipelines.codecs.audio import BOUNDARIES, CENTRES
 
@@ -19,7 +19,7 @@ SPEC = audio.Codec().spec
 WARM = {"temperature": ops.ones((2,))}
 
 
-def drawn(**settings):
+def built(**settings):
     keras.utils.set_random_seed(0)
     model = Model(Config(**(SMALL | settings)), SPEC, seed=0)
     for variable in model.trainable_variables:  # So that biases, which begin at 0, count too.
@@ -40,12 +40,12 @@ def test_sound_has_the_levels_that_the_codec_gives_it():
     random = np.random.default_rng(0)
     sound = np.concatenate([random.uniform(-1.1, 1.1, 20000), random.normal(size=20000) / 1000])
     sound = np.append(sound, [-1, 0, 1, *BOUNDARIES]).astype("float32")
-    np.testing.assert_array_equal(levels_of(sound[None])[0], audio.to_levels(sound))
-    np.testing.assert_array_equal(levels_of(CENTRES[None])[0], np.arange(256))
+    np.testing.assert_array_equal(to_levels(sound[None])[0], audio.to_levels(sound))
+    np.testing.assert_array_equal(to_levels(CENTRES[None])[0], np.arange(256))
 
 
 def test_a_flow_says_nothing_of_a_number_by_itself_or_by_those_after_and_can_be_undone():
-    flow, z = drawn().flows[0], noise(time=12)
+    flow, z = built().flows[0], noise(time=12)
     mean, log_deviation = numbers(*flow(z))
     x = z * np.exp(log_deviation) + mean
     other = z.copy()
@@ -61,7 +61,7 @@ def test_a_flow_says_nothing_of_a_number_by_itself_or_by_those_after_and_can_be_
 
 
 def test_flows_together_are_what_they_are_one_after_another_sample_by_sample():
-    model, z = drawn(flows=3), noise(time=10)
+    model, z = built(flows=3), noise(time=10)
     states = [flow.stack.initial_state(2) for flow in model.flows]
     heard = [np.zeros((2, 1), "float32") for _ in model.flows]
     expected = []
@@ -72,14 +72,14 @@ def test_flows_together_are_what_they_are_one_after_another_sample_by_sample():
             heard[k] = x
             x = np.asarray(mean) + np.asarray(ops.exp(log_deviation)) * x
         expected.append(x)
-    sound, mean, log_deviation = numbers(*model.flowed(z))
+    sound, mean, log_deviation = numbers(*model.apply_flows(z))
     np.testing.assert_allclose(sound, np.concatenate(expected, axis=1), atol=1e-5)
     np.testing.assert_allclose(z * np.exp(log_deviation) + mean, sound, atol=1e-5)
 
 
-def test_the_teacher_draws_by_the_gaussians_it_says_of_what_it_drew():
-    model, z = drawn(composes="teacher"), noise()
-    sound = np.asarray(model.teacher_sound(ops.convert_to_tensor(z)))
+def test_the_teacher_samples_from_its_gaussians_given_its_own_samples():
+    model, z = built(composes="teacher"), noise()
+    sound = np.asarray(model.sample_teacher(ops.convert_to_tensor(z)))
     assert model.teacher.stack.receptive_field < 40
     mean, log_deviation = numbers(*model.teacher(sound))
     again = np.clip(mean + z * np.exp(np.maximum(log_deviation, LEAST_LOG_DEVIATION)), -1, 1)
@@ -90,7 +90,7 @@ def test_the_teacher_draws_by_the_gaussians_it_says_of_what_it_drew():
 
 @pytest.mark.parametrize("composes", ["student", "teacher"])
 def test_a_longer_piece_begins_with_the_shorter_and_at_temperature_0_all_are_one(composes):
-    model, z = drawn(composes=composes), ops.convert_to_tensor(noise(time=600))
+    model, z = built(composes=composes), ops.convert_to_tensor(noise(time=600))
     long = np.asarray(model.generate({"noise": z}, **WARM))
     short = np.asarray(model.generate({"noise": z[:, :300]}, **WARM))
     np.testing.assert_array_equal(long[:, :300], short)
@@ -105,7 +105,7 @@ def batch():
 
 
 def test_each_stage_moves_its_own_networks_and_leaves_the_others():
-    model = drawn()
+    model = built()
     model.compile(jit_compile=keras.backend.backend() == "jax")
     data = tf.data.Dataset.from_tensors(batch())
     networks = {"teacher": [model.teacher], "student": model.flows}
@@ -122,7 +122,7 @@ def test_each_stage_moves_its_own_networks_and_leaves_the_others():
 
 
 def test_training_brings_the_student_nearer_to_its_teacher_and_the_teacher_to_the_music():
-    model = drawn(learning_rate=3e-3)
+    model = built(learning_rate=3e-3)
     model.compile(jit_compile=keras.backend.backend() == "jax")
     data = tf.data.Dataset.from_tensors(batch()).repeat(20)
     for stage in model.stages:
@@ -141,9 +141,9 @@ def test_the_density_over_a_level_costs_in_the_mean_more_than_the_level():
         density_negative_log_likelihood(inside, mean, log_deviation)
     ).mean() - np.log(high - low)
     assert density == pytest.approx(0.1993, abs=1e-3)
-    assert float(level_nats(np.array([240]), mean, log_deviation)[0]) == pytest.approx(
-        0.0466, abs=1e-4
-    )
+    assert float(
+        level_negative_log_likelihood(np.array([240]), mean, log_deviation)[0]
+    ) == pytest.approx(0.0466, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -162,4 +162,4 @@ def test_what_it_cannot_do_is_refused_in_words(spec, settings, words):
 
 def test_a_teacher_alone_may_be_trained_and_composes():
     settings = {"composes": "teacher", "teacher_epochs": 2}
-    assert [stage.name for stage in drawn(**settings).stages] == ["teacher"]
+    assert [stage.name for stage in built(**settings).stages] == ["teacher"]

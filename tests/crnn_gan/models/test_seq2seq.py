@@ -8,8 +8,17 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from crnn_gan.autoregressive.focal_loss import FocalBernoulli
 from crnn_gan.generation.noise import draw_numpy
-from crnn_gan.models.seq2seq import ORIGINAL, RANDOM, SILENCE, ZERO, Config, Model, Notes, found
+from crnn_gan.models.seq2seq import (
+    ORIGINAL,
+    RANDOM,
+    SILENCE,
+    ZERO,
+    Config,
+    Model,
+    note_metrics,
+)
 from pipelines.spec import Spec
 
 SPEC = Spec("roll", (None, 3, 1), "uint8", 1, "quarter", (("onset", 0, 1),))
@@ -32,12 +41,15 @@ def model(spec=SPEC, jit=JIT, **settings):
 def without_network(**settings):
     """A model whose head says 0 of every cell, whatever it hears: each note is as likely as not."""
     made = model(**settings)
-    made.emission.head.kernel.assign(np.zeros(made.emission.head.kernel.shape))
+    made.output_distribution.head.kernel.assign(
+        np.zeros(made.output_distribution.head.kernel.shape)
+    )
     return made
 
 
 def notes(criterion, **settings):
-    return Notes(SPEC, Config(criterion=criterion, **settings))
+    config = Config(criterion=criterion, **settings)
+    return FocalBernoulli(SPEC, criterion, config.alpha, config.gamma, config.prior)
 
 
 def frames(rows, time, seed=0):
@@ -76,7 +88,9 @@ def compose(made, count=2, length=9, seed=0, primer=None, **controls):
 )
 def test_a_criterion_is_the_sum_over_the_cells_of_a_frame(criterion, expected):
     outputs = np.array([[0.0, math.log(3)]], np.float32)
-    cost = notes(criterion).cost(ops.convert_to_tensor(outputs), np.array([[1.0, 0.0]], "float32"))
+    cost = notes(criterion).criterion(
+        ops.convert_to_tensor(outputs), np.array([[1.0, 0.0]], "float32")
+    )
     np.testing.assert_allclose(np.asarray(cost), [expected], rtol=1e-5)
 
 
@@ -84,7 +98,9 @@ def test_focal_loss_without_focus_and_balance_is_half_the_cross_entropy():
     outputs = ops.convert_to_tensor(np.array([[-2.0, 0.5, 9.0]], np.float32))
     bits = np.array([[0.0, 1.0, 0.0]], np.float32)
     focal, plain = notes("focal", gamma=0.0, alpha=0.5), notes("bce")
-    np.testing.assert_allclose(focal.cost(outputs, bits), plain.cost(outputs, bits) / 2, rtol=1e-5)
+    np.testing.assert_allclose(
+        focal.criterion(outputs, bits), plain.criterion(outputs, bits) / 2, rtol=1e-5
+    )
     np.testing.assert_allclose(focal.logits(outputs), outputs, rtol=1e-5)
 
 
@@ -96,7 +112,9 @@ def test_all_notes_on_is_the_optimum_of_the_source_documents_loss_and_of_none_of
     ]
     assert theirs[0] == theirs[1]
     for criterion in CRITERIA:
-        ours = [float(notes(criterion).cost(ops.convert_to_tensor(x), bits)) for x in (on, right)]
+        ours = [
+            float(notes(criterion).criterion(ops.convert_to_tensor(x), bits)) for x in (on, right)
+        ]
         # Two rests of p = .9999 cost 9 each in cross-entropy; 3/4 of that where rests weigh 3/4.
         assert ours[0] == pytest.approx(18 if criterion == "bce" else 13.5, rel=1e-3)
         assert ours[1] < 0.001
@@ -106,33 +124,34 @@ def test_all_notes_on_is_the_optimum_of_the_source_documents_loss_and_of_none_of
 @pytest.mark.parametrize("probability", [0.02, 0.3, 0.5, 0.9])
 def test_what_minimises_a_criterion_tells_the_probability(criterion, probability):
     outputs = np.linspace(-12, 12, 24_001, dtype=np.float32)[:, None]
-    emission = notes(criterion, alpha=0.4, gamma=1.5)
+    distribution = notes(criterion, alpha=0.4, gamma=1.5)
     of_note, of_rest = (
         np.asarray(
-            emission.cost(ops.convert_to_tensor(outputs), np.full_like(outputs, bit)), "float64"
+            distribution.criterion(ops.convert_to_tensor(outputs), np.full_like(outputs, bit)),
+            "float64",
         )
         for bit in (1, 0)
     )
     best = outputs[np.argmin(probability * of_note + (1 - probability) * of_rest)]
-    told = float(ops.sigmoid(emission.logits(ops.convert_to_tensor(best)))[0])
-    assert told == pytest.approx(probability, abs=0.005)
+    found = float(ops.sigmoid(distribution.logits(ops.convert_to_tensor(best)))[0])
+    assert found == pytest.approx(probability, abs=0.005)
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_the_most_certain_outputs_have_finite_costs_and_probabilities(criterion):
     outputs = ops.convert_to_tensor(np.array([[-200.0], [200.0]], np.float32))
-    emission = notes(criterion)
-    told = np.asarray(ops.sigmoid(emission.logits(outputs)))[:, 0]
-    assert told[0] < 1e-6 and told[1] > 1 - 1e-6
+    distribution = notes(criterion)
+    found = np.asarray(ops.sigmoid(distribution.logits(outputs)))[:, 0]
+    assert found[0] < 1e-6 and found[1] > 1 - 1e-6
     for bit in (0.0, 1.0):
         assert np.isfinite(
-            np.asarray(emission.cost(outputs, np.full((2, 1), bit, np.float32)))
+            np.asarray(distribution.criterion(outputs, np.full((2, 1), bit, np.float32)))
         ).all()
 
 
 def test_before_training_a_note_is_as_likely_as_the_prior_says():
     made = model(prior=0.01)
-    bias = np.asarray(made.emission.head.bias)
+    bias = np.asarray(made.output_distribution.head.bias)
     np.testing.assert_allclose(1 / (1 + np.exp(-bias)), np.full(CELLS, 0.01), rtol=1e-5)
 
 
@@ -143,7 +162,7 @@ def test_what_lies_beyond_a_pieces_end_does_not_count():
     # Of 3 cells as likely as not a frame costs 3 ln 2, however many frames count.
     made = without_network()
     music = frames(3, 2 * LENGTH)
-    loss, reports = made.loss_of_blocks(batch(music, known=[8, 6, 2]))
+    loss, reports = made.prediction_loss(batch(music, known=[8, 6, 2]))
     assert float(loss) == pytest.approx(3 * math.log(2), rel=1e-5)
     # p = 1/2 is not above the threshold of 1/2.
     assert {name: float(value) for name, value in reports.items()} == {
@@ -152,7 +171,7 @@ def test_what_lies_beyond_a_pieces_end_does_not_count():
     trained = model(teacher_forcing=1.0)
     other = music.copy()
     other[1, 6:], other[2, 4:] = 1 - music[1, 6:], 1 - music[2, 4:]
-    losses = [float(trained.loss_of_blocks(batch(m, known=[8, 6, 2]))[0]) for m in (music, other)]
+    losses = [float(trained.prediction_loss(batch(m, known=[8, 6, 2]))[0]) for m in (music, other)]
     assert losses[0] == losses[1]
 
 
@@ -178,11 +197,11 @@ def test_a_pieces_beginning_follows_silence_and_other_windows_their_first_half()
     made = model(from_silence=1.0)
     windows = batch(music, known=[3, 7])
     windows["place"] = np.array([0, 1], np.int32)
-    read, truth, known = (np.asarray(x) for x in made.blocks(windows))
+    read, truth, known = (np.asarray(x) for x in made.split_blocks(windows))
     np.testing.assert_array_equal(read, [np.zeros((4, 3)), music[1, :4]])
     np.testing.assert_array_equal(truth, [music[0, :4], music[1, 4:]])
     np.testing.assert_array_equal(known, [3, 7 - 4])
-    read, truth, _ = (np.asarray(x) for x in model().blocks(windows))
+    read, truth, _ = (np.asarray(x) for x in model().split_blocks(windows))
     np.testing.assert_array_equal(read, music[:, :4])
     np.testing.assert_array_equal(truth, music[:, 4:])
 
@@ -192,25 +211,25 @@ def test_precision_and_recall_are_shares_and_0_where_there_is_nothing():
     truth = np.array([[[1, 0, 0], [1, 1, 1], [1, 1, 1]]], np.float32)
     # The last frame does not count: 4 predicted in 2 frames, 2 of them right, 4 are there.
     counts = np.array([[1, 1, 0]], np.float32)
-    shown = found(ops.convert_to_tensor(predicted), truth, counts)
+    shown = note_metrics(ops.convert_to_tensor(predicted), truth, counts)
     assert {n: float(v) for n, v in shown.items()} == {
         "density": 2,
         "precision": 0.5,
         "recall": 0.5,
     }
-    nothing = found(ops.convert_to_tensor(predicted & False), truth * 0, counts * 0)
+    nothing = note_metrics(ops.convert_to_tensor(predicted & False), truth * 0, counts * 0)
     assert {float(value) for value in nothing.values()} == {0.0}
 
 
 # What the decoder hears.
 
 
-def stepped(made, state, heard):
-    """The head's outputs of a block [batch, time, cells] where the decoder hears [batch, time]."""
+def stepped(made, state, inputs):
+    """The head's outputs of a block [batch, time, cells] for the decoder's inputs [batch, time]."""
     outputs = []
-    for t in range(heard.shape[1]):
-        state, hidden = made.decode(state, heard[:, t])
-        outputs.append(np.asarray(made.emission.head(hidden)))
+    for t in range(inputs.shape[1]):
+        state, hidden = made.decode(state, inputs[:, t])
+        outputs.append(np.asarray(made.output_distribution.head(hidden)))
     return np.stack(outputs, 1)
 
 
@@ -223,7 +242,7 @@ def test_teacher_forcing_1_hears_the_true_frame_before():
     state = made.encode(frames(2, LENGTH, seed=1))
     expected = stepped(made, state, after_silence(truth))
     np.testing.assert_allclose(
-        made.answer(state, ops.convert_to_tensor(truth)), expected, atol=1e-5
+        made.decode_block(state, ops.convert_to_tensor(truth)), expected, atol=1e-5
     )
 
 
@@ -232,17 +251,20 @@ def test_teacher_forcing_0_hears_the_probabilities_and_never_the_truth(criterion
     made = model(teacher_forcing=0.0, feedback="probabilities", criterion=criterion)
     state = made.encode(frames(2, LENGTH, seed=1))
     answers = [
-        np.asarray(made.answer(state, ops.convert_to_tensor(frames(2, LENGTH, s)))) for s in (0, 1)
+        np.asarray(made.decode_block(state, ops.convert_to_tensor(frames(2, LENGTH, s))))
+        for s in (0, 1)
     ]
     np.testing.assert_array_equal(*answers)
-    own = np.asarray(ops.sigmoid(made.emission.logits(ops.convert_to_tensor(answers[0]))))
+    own = np.asarray(
+        ops.sigmoid(made.output_distribution.logits(ops.convert_to_tensor(answers[0])))
+    )
     np.testing.assert_allclose(answers[0], stepped(made, state, after_silence(own)), atol=1e-5)
 
 
 def test_bits_that_are_fed_back_are_drawn():
     made = model(teacher_forcing=0.0, feedback="bits")
     state = made.encode(np.repeat(frames(1, LENGTH, seed=1), 8, 0))
-    answers = np.asarray(made.answer(state, ops.convert_to_tensor(frames(8, LENGTH))))
+    answers = np.asarray(made.decode_block(state, ops.convert_to_tensor(frames(8, LENGTH))))
     np.testing.assert_allclose(answers[:, 0], answers[:1, 0].repeat(8, 0), atol=1e-6)
     # One of the 8 frames of 3 bits was heard; 16 rows that draw alike would be chance.
     first = [[(n >> k) & 1 for k in range(CELLS)] for n in range(8)]
@@ -257,7 +279,7 @@ def test_each_row_has_a_coin_of_its_own():
     made = model(teacher_forcing=0.5, feedback="probabilities")
     state = made.encode(np.repeat(frames(1, LENGTH, seed=1), 16, 0))
     truth = np.repeat(frames(1, LENGTH), 16, 0)
-    answers = np.asarray(made.answer(state, ops.convert_to_tensor(truth)))[:, 1]
+    answers = np.asarray(made.decode_block(state, ops.convert_to_tensor(truth)))[:, 1]
     # The second frame hears the true first one or its probabilities: two answers among the rows.
     assert len(np.unique(answers.round(4), axis=0)) == 2
 
@@ -272,8 +294,8 @@ def test_nats_are_those_of_blocks_that_are_read_and_answered_under_teacher_forci
     before = np.zeros((2, LENGTH, CELLS), np.float32)
     for block in range(3):
         truth = music[:, block * LENGTH : (block + 1) * LENGTH]
-        outputs = made.answer(made.encode(before), ops.convert_to_tensor(truth))
-        q = 1 / (1 + np.exp(-np.asarray(made.emission.logits(outputs), np.float64)))
+        outputs = made.decode_block(made.encode(before), ops.convert_to_tensor(truth))
+        q = 1 / (1 + np.exp(-np.asarray(made.output_distribution.logits(outputs), np.float64)))
         expected = -np.log(np.where(truth > 0, q, 1 - q)).sum(-1)
         np.testing.assert_allclose(
             nats[:, block * LENGTH : (block + 1) * LENGTH], expected, rtol=1e-4
@@ -281,7 +303,7 @@ def test_nats_are_those_of_blocks_that_are_read_and_answered_under_teacher_forci
         before = truth
     if criterion == "bce":
         last = batch(music[:, LENGTH:])
-        assert float(made.loss_of_blocks(last)[0]) == pytest.approx(
+        assert float(made.prediction_loss(last)[0]) == pytest.approx(
             nats[:, -LENGTH:].mean(), rel=1e-4
         )
 
@@ -290,7 +312,7 @@ def test_nats_are_those_of_blocks_that_are_read_and_answered_under_teacher_forci
 def test_the_probabilities_of_all_frames_sum_to_1(criterion):
     made = model(criterion=criterion)
     every = np.array([[(n >> k) & 1 for k in range(CELLS)] for n in range(8)])[:, None, :, None]
-    nats = np.asarray(made.nats({"music": every.astype(np.uint8)}))
+    nats = np.asarray(made.negative_log_likelihood({"music": every.astype(np.uint8)}))
     assert np.exp(-nats[:, 0]).sum() == pytest.approx(1, rel=1e-4)
 
 
@@ -312,7 +334,7 @@ def test_a_piece_starts_from_zeros_or_random_states_or_from_what_is_known_of_sil
     made = model()
     noise = draw_numpy(made.noise_spec(3, 1), np.arange(3))
     start = ops.convert_to_tensor(np.array([ZERO, RANDOM, SILENCE], np.int32))
-    decoder = [np.asarray(h) for h in made.opening(3, noise, {"start": start})[-1]]
+    decoder = [np.asarray(h) for h in made.initial_network_state(3, noise, {"start": start})[-1]]
     silence = made.encode(np.zeros((1, LENGTH, CELLS), np.float32))
     for layer in range(2):
         np.testing.assert_array_equal(decoder[layer][0], np.zeros(5))
@@ -333,7 +355,7 @@ def test_probabilities_that_are_fed_back_give_one_piece_but_from_random_states()
     state, heard = [np.zeros((1, 5), np.float32)] * 2, np.zeros((1, CELLS), np.float32)
     for frame in compose(made, start=ZERO, **cut)[0, :LENGTH]:
         state, hidden = made.decode(state, heard)
-        heard = ops.sigmoid(made.emission.head(hidden))
+        heard = ops.sigmoid(made.output_distribution.head(hidden))
         np.testing.assert_array_equal(np.asarray(heard)[0] > 0.5, frame)
 
 
@@ -388,12 +410,12 @@ def test_each_option_trains(settings):
 
 
 def test_it_learns_what_follows_what():
-    """Blocks of one note, the next of which has the next note, are foretold after training."""
+    """Blocks of one note, the next of which has the next note, are predicted after training."""
     made = model(learning_rate=0.03, hidden_size=8, batch_size=3, num_layers=1)
     music = np.repeat(np.stack([np.eye(3), np.eye(3)[[1, 2, 0]]], 1), LENGTH, 1)
     data = tf.data.Dataset.from_tensors(batch(music)).repeat(60)
     history = made.fit(data, verbose=0, shuffle=False).history
-    loss, reports = made.loss_of_blocks(batch(music))
+    loss, reports = made.prediction_loss(batch(music))
     assert float(loss) < history["prediction_loss"][0] / 5
     assert {n: float(v) for n, v in reports.items()} == {"density": 1, "precision": 1, "recall": 1}
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from crnn_gan.autoregressive.conditioning import told_in_training
+from crnn_gan.autoregressive.conditioning import encode_batch_conditions
 from crnn_gan.models.wavenet import Config, Model
 from pipelines.codecs import audio, events, note_tuples, piano_roll
 
@@ -17,7 +17,7 @@ SMALL = dict(
 FRAMES = piano_roll.Codec(planes="frame", pitches=12).spec
 
 
-def drawn(spec, **settings):
+def built(spec, **settings):
     keras.utils.set_random_seed(0)
     model = Model(Config(**(SMALL | settings)), spec, seed=0)
     for variable in model.trainable_variables:  # So that biases, which begin at 0, count too.
@@ -36,9 +36,9 @@ def music(spec, rows, time):
 def at_once(model, batch):
     """The nats of each step as training computes them, all steps at once."""
     music = ops.cast(batch["music"], "int32")
-    told = told_in_training(model.config, batch)
-    hidden = model.hidden(model.emission.past(music), told, training=False)
-    return np.asarray(model.emission.nats(hidden, music))
+    conditions = encode_batch_conditions(model.config, batch)
+    hidden = model.hidden(model.output_distribution.shifted(music), conditions, training=False)
+    return np.asarray(model.output_distribution.negative_log_likelihood(hidden, music))
 
 
 @pytest.mark.parametrize(
@@ -53,29 +53,36 @@ def at_once(model, batch):
     ids=["tokens", "roll", "one_by_one", "neighbours", "audio"],
 )
 def test_all_steps_at_once_and_one_by_one_cost_the_same_nats(spec, settings):
-    model = drawn(spec, **settings)
-    batch = {"music": ops.convert_to_tensor(music(spec, 2, 40))}  # Far beyond what it hears.
+    model = built(spec, **settings)
+    batch = {"music": ops.convert_to_tensor(music(spec, 2, 40))}  # Far beyond its receptive field.
     assert model.stack.receptive_field < 40
-    np.testing.assert_allclose(at_once(model, batch), np.asarray(model.nats(batch)), atol=1e-4)
+    np.testing.assert_allclose(
+        at_once(model, batch), np.asarray(model.negative_log_likelihood(batch)), atol=1e-4
+    )
 
 
 def test_conditions_reach_every_layer_and_both_forms_agree_on_them():
     spec = events.Codec(shift_steps=10, velocity_levels=2).spec
-    model = drawn(spec, conditions=("density",))
+    model = built(spec, conditions=("density",))
     density = np.linspace(0, 20, 2 * 40).reshape(2, 40, 1).astype("float32")
     batch = {"music": ops.convert_to_tensor(music(spec, 2, 40)), "density": density}
-    told = np.asarray(model.nats(batch))
-    np.testing.assert_allclose(at_once(model, batch), told, atol=1e-4)
-    assert np.abs(told - np.asarray(model.nats({"music": batch["music"]}))).max() > 0.01
+    given = np.asarray(model.negative_log_likelihood(batch))
+    np.testing.assert_allclose(at_once(model, batch), given, atol=1e-4)
+    assert (
+        np.abs(given - np.asarray(model.negative_log_likelihood({"music": batch["music"]}))).max()
+        > 0.01
+    )
 
 
 @pytest.mark.parametrize("notes", ["one_by_one", "neighbours", "independent"])
-def test_a_frame_is_drawn_as_often_as_its_cost_says(notes):
+def test_a_frame_is_sampled_as_often_as_its_likelihood_says(notes):
     # Of 3 keys there are 8 frames: the shares of 4000 draws are exp(-nats).
     spec = piano_roll.Codec(planes="frame", pitches=3).spec
-    model = drawn(spec, notes=notes)
+    model = built(spec, notes=notes)
     every = np.array([[b >> 2, b >> 1 & 1, b & 1] for b in range(8)], np.uint8)[:, None, :, None]
-    expected = np.exp(-np.asarray(model.nats({"music": ops.convert_to_tensor(every)}))[:, 0])
+    expected = np.exp(
+        -np.asarray(model.negative_log_likelihood({"music": ops.convert_to_tensor(every)}))[:, 0]
+    )
     assert expected.sum() == pytest.approx(1, abs=1e-4)
     uniform = np.random.default_rng(0).random((4000, 1, 3)).astype("float32")
     noise = {"draw": ops.convert_to_tensor(uniform)}
@@ -89,7 +96,7 @@ def test_a_frame_is_drawn_as_often_as_its_cost_says(notes):
     [
         (note_tuples.Codec().spec, {}, r"gives 'vectors'; wavenet takes .*--codec=abc_text\|audio"),
         (piano_roll.Codec(planes="onset,velocity").spec, {}, "plane of velocities"),
-        (piano_roll.Codec().spec, {"notes": "one_by_one"}, "of a roll of one plane"),
+        (piano_roll.Codec().spec, {"notes": "one_by_one"}, "need a roll of one plane"),
         (FRAMES, {"kernel_size": 1}, "--kernel_size is 1; give 2 or more"),
         (FRAMES, {"dropout": 1.0}, "--dropout is 1.0; give 0 or more, below 1"),
         (FRAMES, {"end_dropout": -0.1}, "--end_dropout is -0.1; give 0 or more, below 1"),
@@ -97,4 +104,4 @@ def test_a_frame_is_drawn_as_often_as_its_cost_says(notes):
 )
 def test_what_it_cannot_learn_is_refused_in_words(spec, settings, words):
     with pytest.raises(ValueError, match=words):
-        drawn(spec, **settings)
+        built(spec, **settings)
