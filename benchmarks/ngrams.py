@@ -196,7 +196,7 @@ def music_seconds(data_dir: str, pieces: Pieces) -> float | None:
     codec = read_manifest(data_dir).build_codec()
     if codec.name != "events":
         return None
-    return float(np.sum(codec.struck(pieces.music[None]).seconds, dtype=np.float64))
+    return float(np.sum(codec.onsets(pieces.music[None]).seconds, dtype=np.float64))
 
 
 def print_orders(flags: Flags, train: Pieces, held_out: Pieces) -> None:

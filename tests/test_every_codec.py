@@ -326,21 +326,21 @@ def test_stretching_makes_every_note_later_or_is_refused_in_words(codec):
 
 
 @every_codec_of_notes
-def test_what_is_struck_is_what_is_decoded(codec):
+def test_onsets_are_what_is_decoded(codec):
     arrays, array = tensors_of(codec)
     try:
-        struck = codec.struck(arrays)
+        onsets = codec.onsets(arrays)
     except ValueError as refusal:
         assert codec.name in str(refusal)
-        assert refuses(codec, "struck") or "onset" in str(refusal)
+        assert refuses(codec, "onsets") or "onset" in str(refusal)
         return
     pitches = codec.decode(array).score.notes["pitch"]
     np.testing.assert_array_equal(
-        np.sum(struck.pitch_classes[0], axis=0), np.bincount(pitches % 12, minlength=12)
+        np.sum(onsets.pitch_classes[0], axis=0), np.bincount(pitches % 12, minlength=12)
     )
-    assert float(np.sum(struck.pitch_sum)) == pitches.sum()
-    assert struck.seconds.shape == (1, len(array))
-    assert float(np.min(struck.seconds)) >= 0
+    assert float(np.sum(onsets.pitch_sum)) == pitches.sum()
+    assert onsets.seconds.shape == (1, len(array))
+    assert float(np.min(onsets.seconds)) >= 0
 
 
 def test_a_codec_that_is_not_there_is_refused_with_those_that_are():

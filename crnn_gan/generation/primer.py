@@ -79,7 +79,7 @@ def _encoded(path: Path, codec: Codec) -> np.ndarray:
 def _quarters(codec: Codec, array: np.ndarray) -> float:
     """How long a primer lasts: what comes after it begins there."""
     if isinstance(codec, NoteCodec):
-        seconds = float(np.asarray(codec.struck(array[None]).seconds, np.float64).sum())
+        seconds = float(np.asarray(codec.onsets(array[None]).seconds, np.float64).sum())
         return seconds * 1e6 / codec.microseconds_per_quarter
     if isinstance(codec, ScoreCodec):
         score = codec.decode(array).score

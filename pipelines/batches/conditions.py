@@ -31,7 +31,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from pipelines.codecs.codec import Codec, Struck
+from pipelines.codecs.codec import Codec, Onsets
 
 SIZES = {"pitch_class_histogram": 12, "density": 1, "mean_pitch": 1}
 PRIOR_NOTES = 0.01  # Of each pitch class, beside those struck: silence is uniform.
@@ -77,7 +77,7 @@ class Conditions:
                 f"{self.centred_steps}; give 1 or more, and 0 or more"
             )
         # Here, where nothing has begun yet, a codec that cannot says so.
-        self.codec.struck(tf.zeros([1, 1, *self.codec.spec.shape[1:]], self.codec.spec.dtype))
+        self.codec.onsets(tf.zeros([1, 1, *self.codec.spec.shape[1:]], self.codec.spec.dtype))
 
     def __call__(self, music: tf.Tensor, known: tf.Tensor, length: int) -> dict[str, tf.Tensor]:
         """Gives the conditions of the first `length` steps.
@@ -90,15 +90,15 @@ class Conditions:
         Returns:
           For each name float32 [row, length, size].
         """
-        return self.of_struck(self.codec.struck(music), known, length)
+        return self.of_onsets(self.codec.onsets(music), known, length)
 
-    def of_struck(self, struck: Struck, known: tf.Tensor, length: int) -> dict[str, tf.Tensor]:
-        """Gives the same from the notes that begin at each step."""
-        notes = tf.concat([struck.pitch_classes, struck.pitch_sum[..., None]], axis=-1)
+    def of_onsets(self, onsets: Onsets, known: tf.Tensor, length: int) -> dict[str, tf.Tensor]:
+        """Gives the same from the onsets at each step."""
+        notes = tf.concat([onsets.pitch_classes, onsets.pitch_sum[..., None]], axis=-1)
         # Whole numbers: a difference of sums is exact however long the piece is.
         notes = tf.cast(notes, tf.int32)
-        seconds = tf.cast(struck.seconds, tf.float64)
-        # What was struck, and the time that passed, before each step and after the last.
+        seconds = tf.cast(onsets.seconds, tf.float64)
+        # The onsets, and the time that passed, before each step and after the last.
         notes_before = tf.pad(tf.cumsum(notes, axis=1), [[0, 0], [1, 0], [0, 0]])
         begins = tf.pad(tf.cumsum(seconds, axis=1), [[0, 0], [1, 0]])
         known = known[:, None]

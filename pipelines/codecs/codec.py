@@ -41,11 +41,11 @@ class Decoded(NamedTuple):
     dropped: int
 
 
-class Struck(NamedTuple):
-    """The notes that begin at each step of a batch of arrays, as TensorFlow tensors.
+class Onsets(NamedTuple):
+    """The onsets of notes at each step of a batch of arrays, as TensorFlow tensors.
 
     Attributes:
-      pitch_classes: float32 [batch, time, 12], how many notes of each pitch class, C first.
+      pitch_classes: float32 [batch, time, 12], onsets of each pitch class, C first.
       pitch_sum: float32 [batch, time], the sum of their pitches.
       seconds: float32 [batch, time], from the beginning of the step to that of the next.
     """
@@ -156,18 +156,18 @@ class Codec(Settings, abc.ABC):
         """
         raise ValueError(f"codec {self.name!r} cannot stretch time; add --stretch_percent=0")
 
-    def struck(self, arrays: Any) -> Struck:
-        """Gives the notes that begin at each step, in TensorFlow ops, for conditions.
+    def onsets(self, arrays: Any) -> Onsets:
+        """Gives the onsets at each step, in TensorFlow ops, for conditions.
 
         Args:
           arrays: [batch, time, ...] tensor as `spec` says.
 
         Raises:
-          ValueError: this codec's arrays do not say which notes begin where.
+          ValueError: this codec's arrays have no onsets.
         """
         raise ValueError(
-            f"codec {self.name!r} does not say which notes begin where, so nothing can be "
-            "conditioned on them; prepare with another codec"
+            f"codec {self.name!r} says of no step which notes begin there, so nothing can be "
+            "conditioned on onsets; prepare with another codec"
         )
 
     def to_json(self) -> dict[str, Any]:

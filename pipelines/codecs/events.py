@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipelines.array_operations import operations_on
-from pipelines.codecs.codec import Struck
+from pipelines.codecs.codec import Onsets
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import notes_by_the_clock
 from pipelines.note_tensors import in_rows
@@ -279,8 +279,8 @@ class Codec(NoteCodec):
         steps = tf.clip_by_value(steps, 1, self.shift_steps)
         return tf.cast(tf.where(shifts > 0, tokens + steps - shifts, tokens), tf.as_dtype("uint16"))
 
-    def struck(self, arrays: Any) -> Struck:
-        """See `Codec.struck`. A step is a token; only time shifts last."""
+    def onsets(self, arrays: Any) -> Onsets:
+        """See `Codec.onsets`. A step is a token; only time shifts last."""
         import tensorflow as tf
 
         tokens = tf.cast(arrays, tf.int32)
@@ -288,4 +288,4 @@ class Codec(NoteCodec):
         classes = tf.one_hot(tf.where(is_on, tokens % 12, -1), 12)
         pitch = tf.cast(tf.where(is_on, tokens, 0), tf.float32)
         seconds = (self._waits * (self.step_milliseconds / 1000)).astype(np.float32)
-        return Struck(classes, pitch, tf.gather(seconds, tokens))
+        return Onsets(classes, pitch, tf.gather(seconds, tokens))

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipelines.codecs.codec import Struck
+from pipelines.codecs.codec import Onsets
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import notes_on_grid
 from pipelines.note_tensors import single_voice_a_pitch, whole
@@ -271,8 +271,8 @@ class Codec(NoteCodec):
         finite = tf.reduce_all(tf.math.is_finite(time + length), axis=[1, 2], keepdims=True)
         return tf.where(finite, self._with_values(arrays, values), arrays)
 
-    def struck(self, arrays: Any) -> Struck:
-        """See `Codec.struck`. A cell begins with its first tone, after the gap before it.
+    def onsets(self, arrays: Any) -> Onsets:
+        """See `Codec.onsets`. A cell begins with its first tone, after the gap before it.
 
         The time from the last cell to the next is not known; it is 0 here.
         """
@@ -286,7 +286,7 @@ class Codec(NoteCodec):
         until_next = tf.pad(ticks[:, 1:, 0], [[0, 0], [0, 1]])
         ticks = tf.reduce_sum(ticks[..., 1:], axis=-1) + until_next
         tick_seconds = self.microseconds_per_quarter / 1e6 / self.ticks_per_quarter
-        return Struck(
+        return Onsets(
             tf.reduce_sum(pitch_classes, axis=-2),
             tf.reduce_sum(tf.cast(pitch, tf.float32) * sounds, axis=-1),
             tf.cast(ticks, tf.float32) * tick_seconds,

@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from pipelines.codecs.codec import Struck
+from pipelines.codecs.codec import Onsets
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import one_at_a_time, round_ratio, steps_of
 from pipelines.note_tensors import in_rows
@@ -205,8 +205,8 @@ class Codec(NoteCodec):
         sound = held > 0 if onset is None else (held > 0) | onset
         return onset, sound, velocity
 
-    def _struck(self, onset: Any, sound: Any) -> tuple[Any, Any]:
-        """Gives where notes begin, and where they do or sound that no onset began does."""
+    def _onsets(self, onset: Any, sound: Any) -> tuple[Any, Any]:
+        """Gives the onsets, and the onsets with the beginnings of sound that has none."""
         import tensorflow as tf
 
         before = tf.pad(sound, [[0, 0], [1, 0], [0, 0]])[:, :-1]
@@ -220,7 +220,7 @@ class Codec(NoteCodec):
         time = tf.shape(arrays)[1]
         counts = tf.range(time)[None, :] < tf.convert_to_tensor(lengths)[:, None]
         onset, sound, velocity = self._planes(tf.where(counts[:, :, None, None], arrays, 0))
-        struck, begins = self._struck(onset, sound)
+        is_onset, begins = self._onsets(onset, sound)
         after = tf.pad(sound & ~begins, [[0, 0], [0, 1], [0, 0]])[:, 1:]
         ends = sound & ~after
 
@@ -237,7 +237,7 @@ class Codec(NoteCodec):
             loud = tf.clip_by_value(tf.cast(tf.gather_nd(velocity, at), tf.int32), 1, 127)
         columns = (row, begin, last[:, 2] + 1, pitch + self.lowest_pitch)
         row, onset, end, pitch = (tf.cast(column, tf.int32) for column in columns)
-        return Runs(row, onset, end, pitch, loud, tf.gather_nd(struck, at))
+        return Runs(row, onset, end, pitch, loud, tf.gather_nd(is_onset, at))
 
     def transpose(self, arrays: Any, semitones: Any) -> Any:
         """See `Codec.transpose`."""
@@ -299,15 +299,15 @@ class Codec(NoteCodec):
         names = self.planes.split(",")
         return tf.cast(tf.stack([planes[name]() for name in names], axis=-1), tf.uint8)
 
-    def struck(self, arrays: Any) -> Struck:
-        """See `Codec.struck`."""
+    def onsets(self, arrays: Any) -> Onsets:
+        """See `Codec.onsets`."""
         import tensorflow as tf
 
         onset, sound, _ = self._planes(tf.convert_to_tensor(arrays, tf.uint8))
-        begins = tf.cast(self._struck(onset, sound)[0], tf.float32)
+        begins = tf.cast(self._onsets(onset, sound)[0], tf.float32)
         pitch = self.lowest_pitch + np.arange(self.pitches)
         classes = np.eye(12, dtype=np.float32)[pitch % 12]
-        return Struck(
+        return Onsets(
             tf.einsum("btp,pc->btc", begins, classes),
             tf.reduce_sum(begins * pitch.astype(np.float32), axis=-1),
             tf.fill(tf.shape(begins)[:2], np.float32(self.seconds_per_step)),

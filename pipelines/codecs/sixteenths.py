@@ -34,7 +34,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipelines.codecs.codec import Decoded, Struck
+from pipelines.codecs.codec import Decoded, Onsets
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import one_at_a_time, round_ratio, steps_of
 from pipelines.note_tensors import in_rows, single_voice_a_pitch
@@ -265,15 +265,15 @@ class Codec(NoteCodec):
         moved = tf.where(is_pitch & ~stays, tokens + semitones, tokens)
         return tf.cast(moved, self.spec.dtype)
 
-    def struck(self, arrays: Any) -> Struck:
-        """See `Codec.struck`. A character takes no time, a space a 16th."""
+    def onsets(self, arrays: Any) -> Onsets:
+        """See `Codec.onsets`. A character takes no time, a space a 16th."""
         import tensorflow as tf
 
         tokens = tf.cast(arrays, tf.int32)
         is_strike = (tokens >= STRIKE) & (tokens < self._hold)
         pitch = tf.where(is_strike, tokens - STRIKE + self.lowest_pitch, 0)
         seconds = self.microseconds_per_quarter / FRAMES_PER_QUARTER / 1e6
-        return Struck(
+        return Onsets(
             tf.one_hot(tf.where(is_strike, pitch % 12, -1), 12),
             tf.cast(pitch, tf.float32),
             tf.where(tokens == SPACE, np.float32(seconds), np.float32(0)),

@@ -35,7 +35,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipelines.chunk_events import CONTROLLERS, LONGEST_MILLISECONDS, Events, events_of
-from pipelines.codecs.codec import Struck
+from pipelines.codecs.codec import Onsets
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.note_tensors import in_rows, single_voice_a_pitch, whole
 from pipelines.score import Score
@@ -259,15 +259,15 @@ class Codec(NoteCodec):
             columns[column] = tf.where(moves, value, columns[column])
         return tf.stack(columns, axis=-1)
 
-    def struck(self, arrays: Any) -> Struck:
-        """See `Codec.struck`. A step is a chunk."""
+    def onsets(self, arrays: Any) -> Onsets:
+        """See `Codec.onsets`. A step is a chunk."""
         import tensorflow as tf
 
         arrays = tf.convert_to_tensor(arrays, tf.float32)
         is_note, pitch = self._sounding(arrays)
         classes = tf.reduce_sum(tf.one_hot(tf.where(is_note, pitch % 12, -1), 12), axis=2)
         pitch_sum = tf.reduce_sum(tf.cast(tf.where(is_note, pitch, 0), tf.float32), axis=2)
-        return Struck(classes, pitch_sum, tf.fill(tf.shape(pitch_sum), self.chunk_seconds))
+        return Onsets(classes, pitch_sum, tf.fill(tf.shape(pitch_sum), self.chunk_seconds))
 
     def _sounding(self, arrays: Any) -> tuple[Any, Any]:
         """Gives bool and int32 [batch, time, event]: which are notes, and their pitches."""

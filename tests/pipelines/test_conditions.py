@@ -10,7 +10,7 @@ from pipelines.batches.augmentation import Augmentation
 from pipelines.batches.conditions import SIZES, Conditions
 from pipelines.batches.whole_pieces import whole_pieces
 from pipelines.codecs import note_tuples
-from pipelines.codecs.codec import Struck, codec_class, codec_names
+from pipelines.codecs.codec import Onsets, codec_class, codec_names
 from pipelines.dataset import Windows, open_pieces
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE
@@ -19,7 +19,7 @@ CODEC = note_tuples.Codec(tones_per_cell=2)
 C, D, E, G = 0, 2, 4, 7
 
 
-def struck(*steps):
+def onsets(*steps):
     """One row of steps, each the pitches that begin there and its seconds."""
     classes = np.zeros((1, len(steps), 12), np.float32)
     for step, (pitches, _) in enumerate(steps):
@@ -27,18 +27,18 @@ def struck(*steps):
             classes[0, step, pitch % 12] += 1
     sums = np.array([[sum(pitches) for pitches, _ in steps]], np.float32)
     seconds = np.array([[seconds for _, seconds in steps]], np.float32)
-    return Struck(*map(tf.constant, (classes, sums, seconds)))
+    return Onsets(*map(tf.constant, (classes, sums, seconds)))
 
 
 # Steps begin at 0, 1, 2, 4 and 5 seconds; the last ends at 6.
-STEPS = struck(([60], 1), ([64, 67], 1), ([], 2), ([72], 1), ([62], 1))
+STEPS = onsets(([60], 1), ([64, 67], 1), ([], 2), ([72], 1), ([62], 1))
 
 
 def of_steps(known=5, length=3, **fields):
     """The conditions of the first row, as arrays without their row."""
     seconds = {"histogram_seconds": 3.0, "density_seconds": 3.0, "mean_pitch_seconds": 3.0}
     conditions = Conditions(CODEC, **{**seconds, **fields})
-    found = conditions.of_struck(STEPS, tf.constant([known], tf.int64), length)
+    found = conditions.of_onsets(STEPS, tf.constant([known], tf.int64), length)
     return {name: value.numpy()[0] for name, value in found.items()}
 
 
@@ -71,7 +71,7 @@ def test_each_condition_has_seconds_of_its_own():
     np.testing.assert_allclose(found["mean_pitch"], [[65.5], [72], [67]])
 
 
-def test_nothing_struck_is_a_uniform_histogram_no_density_and_the_middle_pitch():
+def test_no_onsets_are_a_uniform_histogram_no_density_and_the_middle_pitch():
     found = of_steps(length=5)
     # At 4, the last step: nothing is ahead. The piece's end is silence.
     np.testing.assert_allclose(found["pitch_class_histogram"][4], 1 / 12, rtol=1e-6)
@@ -112,23 +112,23 @@ def test_a_window_ahead_knows_nothing_of_the_step_itself_and_those_before_it():
 
     conditions, known = Conditions(CODEC), tf.constant([40, 40, 31, 12], tf.int64)
     first = draw()
-    expected = conditions.of_struck(Struck(*map(tf.constant, first)), known, 30)
+    expected = conditions.of_onsets(Onsets(*map(tf.constant, first)), known, 30)
     for step in (0, 7, 29):
         other = [
             np.concatenate([b[:, : step + 1], a[:, step + 1 :]], 1)
             for a, b in zip(first, draw(), strict=True)
         ]
-        found = conditions.of_struck(Struck(*map(tf.constant, other)), known, 30)
+        found = conditions.of_onsets(Onsets(*map(tf.constant, other)), known, 30)
         for name in SIZES:
             np.testing.assert_array_equal(found[name][:, step:], expected[name][:, step:])
 
 
-def test_note_tuples_strikes_the_sounding_tones_of_a_cell_and_lasts_until_the_next():
+def test_note_tuples_has_onsets_of_the_sounding_tones_of_a_cell_and_lasts_until_the_next():
     notes = [(0, 12, 60, 64), (12, 6, 64, 80), (12, 6, 67, 96), (36, 12, 72, 127)]
     piece = Score(12, np.array([(*note, 0, 0, False) for note in notes], NOTE))
     for fields in ({}, {"presence": False}, {"scaling": "raw", "pitch_features": "number"}):
         codec = note_tuples.Codec(tones_per_cell=2, quarters_per_minute=120, **fields)
-        found = codec.struck(codec.encode(piece)[None])
+        found = codec.onsets(codec.encode(piece)[None])
         assert [np.flatnonzero(step).tolist() for step in found.pitch_classes[0]] == [
             [C], [E, G], [C],
         ]  # fmt: skip
@@ -141,7 +141,7 @@ def test_tones_with_times_of_their_own_begin_within_their_cell():
     notes = [(12 * k, 12, 60 + k, 64) for k in range(5)]
     piece = Score(12, np.array([(*note, 0, 0, False) for note in notes], NOTE))
     codec = note_tuples.Codec(tones_per_cell=2, quadruplet_per_tone=True, quarters_per_minute=60)
-    found = codec.struck(codec.encode(piece)[None])
+    found = codec.onsets(codec.encode(piece)[None])
     # Cells of 60 and 61, 62 and 63, 64 and an empty slot; a quarter is a second.
     np.testing.assert_array_equal(found.pitch_sum, [[121, 125, 64]])
     np.testing.assert_allclose(found.seconds, [[2, 2, 0]])

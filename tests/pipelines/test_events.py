@@ -257,13 +257,13 @@ def test_stretching_leaves_all_other_tokens():
     assert stretched.numpy()[0].tolist() == doubled
 
 
-def test_struck_says_which_keys_begin_and_how_long_shifts_last():
-    struck = Codec().struck(np.array([[VELOCITY, 61, SHIFT + 25, OFF + 61]], np.uint16))
+def test_onsets_say_which_keys_begin_and_how_long_shifts_last():
+    onsets = Codec().onsets(np.array([[VELOCITY, 61, SHIFT + 25, OFF + 61]], np.uint16))
     classes = np.zeros((1, 4, 12))
     classes[0, 1, 1] = 1
-    np.testing.assert_array_equal(struck.pitch_classes, classes)
-    assert struck.pitch_sum.numpy().tolist() == [[0, 61, 0, 0]]
-    assert struck.seconds.numpy().tolist() == [[0, 0, 0.25, 0]]
+    np.testing.assert_array_equal(onsets.pitch_classes, classes)
+    assert onsets.pitch_sum.numpy().tolist() == [[0, 61, 0, 0]]
+    assert onsets.seconds.numpy().tolist() == [[0, 0, 0.25, 0]]
 
 
 @pytest.mark.parametrize(

@@ -180,9 +180,9 @@ def test_note_values_cannot_be_stretched():
 
 
 @pytest.mark.parametrize("planes", ["onset,frame", "frame"])
-def test_what_is_struck_comes_from_onsets_and_without_them_from_where_sound_begins(planes):
+def test_onsets_come_from_their_plane_and_without_it_from_where_sound_begins(planes):
     codec = piano_roll.Codec(planes=planes, quarters_per_minute=60.0, **SMALL)
-    classes, pitch_sum, seconds = codec.struck(codec.encode(PIECE)[None])
+    classes, pitch_sum, seconds = codec.onsets(codec.encode(PIECE)[None])
     again = 60 if planes == "onset,frame" else 0  # Frames alone do not tell the second C4.
     assert np.asarray(pitch_sum).tolist() == [[60, 0, 62 + again]]
     expected = np.zeros((3, 12))

@@ -165,8 +165,8 @@ def test_16ths_cannot_be_stretched():
         CODEC.stretch(np.zeros((1, 3), np.uint8), np.ones(1))
 
 
-def test_what_is_struck_stands_at_its_character_and_spaces_take_the_time():
-    classes, pitch_sum, seconds = CODEC.struck(CODEC.encode(TWO_VOICES)[None])
+def test_onsets_stand_at_their_character_and_spaces_take_the_time():
+    classes, pitch_sum, seconds = CODEC.onsets(CODEC.encode(TWO_VOICES)[None])
     expected = np.zeros((9, 12))
     expected[[0, 3], 0] = 1  # C, C
     expected[1, 4] = 1  # E

@@ -237,14 +237,14 @@ def test_transposing_an_encoded_score_is_encoding_the_transposed_score():
     np.testing.assert_array_equal(moved[0], codec.encode(piece.transpose(5)))
 
 
-def test_struck_counts_the_notes_of_a_chunk():
+def test_onsets_are_counted_with_the_notes_of_a_chunk():
     piece = score((0, 9, 60, 64), (9, 9, 72, 64), (9, 9, 67, 64), pedal=[(0, 64, 127)])
-    struck = Codec().struck(Codec().encode(piece)[None])
+    onsets = Codec().onsets(Codec().encode(piece)[None])
     classes = np.zeros((1, 1, 12))
     classes[0, 0, 0], classes[0, 0, 7] = 2, 1
-    np.testing.assert_array_equal(struck.pitch_classes, classes)
-    assert struck.pitch_sum.numpy().tolist() == [[60 + 72 + 67]]
-    assert struck.seconds.numpy().tolist() == [[0.5]]
+    np.testing.assert_array_equal(onsets.pitch_classes, classes)
+    assert onsets.pitch_sum.numpy().tolist() == [[60 + 72 + 67]]
+    assert onsets.seconds.numpy().tolist() == [[0.5]]
 
 
 def test_stretching_is_refused_with_what_to_do():
