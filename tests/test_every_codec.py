@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipelines.codecs import note_codec
-from pipelines.codecs.codec import Codec, codec_class, codec_from_json, codec_names
+from pipelines.codecs.codec import Codec, ScoreCodec, codec_class, codec_from_json, codec_names
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.score import Score
 from pipelines.score_arrays import LAST_TICK, METER, NOTE, PEDAL, TEMPO
@@ -267,6 +267,46 @@ def test_an_exported_model_gives_what_the_codec_offers_its_file_among_it(codec):
     assert codec.file.suffix.startswith(".") and codec.file.kind
     content = made[codec.file.output]
     assert content.dtype == tf.string and all(content.numpy())
+
+
+# What commands ask of a codec, so that none asks for its type.
+
+
+@every_codec
+def test_a_codec_that_gives_scores_decodes_and_another_one_names_those_that_do(codec):
+    assert codec.gives_scores == isinstance(codec, ScoreCodec)
+    assert codec.epoch_files
+    if codec.gives_scores:
+        assert codec.require_scores() is codec
+        return
+    with pytest.raises(ValueError, match=rf"{codec.name}.*no notes come back.*--codec=abc_text\|"):
+        codec.require_scores()
+
+
+@every_codec
+def test_an_array_lasts_as_long_as_its_notes_and_nothing_lasts_no_time(codec):
+    array = codec.encode(eight_bars())
+    quarters = codec.duration_quarters(array)
+    assert codec.duration_quarters(array[:0]) == 0
+    if isinstance(codec, NoteCodec):
+        last_onset = codec.decode(array).score.onset_quarters[-1]
+        step = codec.duration_quarters(array[-1:])
+        assert quarters >= last_onset - step - 1e-3
+    if not codec.gives_scores:
+        assert quarters == 0
+
+
+@every_codec
+def test_pitches_that_come_back_are_not_lost(codec):
+    array = codec.encode(eight_bars())
+    lost = codec.lost_pitches(eight_bars(), array)
+    assert list(lost) == sorted(lost)
+    assert set(lost) <= set(eight_bars().notes["pitch"].tolist())
+    if isinstance(codec, NoteCodec):
+        assert not set(lost) & set(codec.decode(array).score.notes["pitch"].tolist())
+        assert len(codec.lost_pitches(eight_bars(), array[:0])) >= len(lost)
+    else:
+        assert lost == ()
 
 
 # What augmentation and conditions ask of a codec; those that cannot say so in words.

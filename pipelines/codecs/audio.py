@@ -43,6 +43,7 @@ class Codec(codec.Codec):
 
     name: ClassVar[str] = "audio"
     file: ClassVar[codec.File] = codec.File("wav_bytes", ".wav", "WAV file")
+    epoch_files: ClassVar[str] = "WAV files"
     own_suffixes: ClassVar[tuple[str, ...]] = (".wav",)
 
     sample_rate: int = flag(8000, "samples a second", at_least=4000, at_most=16_000)

@@ -66,11 +66,16 @@ class Codec(Settings, abc.ABC):
     Attributes:
       name: of its file.
       file: what an exported model writes of each piece.
+      epoch_files: what a run writes of the pieces that it samples after each epoch, in words.
+      gives_scores: whether its arrays become Scores again, so that notes can be counted,
+        compared and engraved. Then it is a `ScoreCodec`: see `require_scores`.
       own_suffixes: of files that hold what its arrays hold, and that are no Scores: see `read`.
     """
 
     name: ClassVar[str]
     file: ClassVar[File]
+    epoch_files: ClassVar[str]
+    gives_scores: ClassVar[bool] = False
     own_suffixes: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -107,6 +112,42 @@ class Codec(Settings, abc.ABC):
           ValueError: it cannot be read. OSError: it is not there.
         """
         raise ValueError(f"codec {self.name!r} reads no files of its own")
+
+    @property
+    def ticks_per_quarter(self) -> int | None:
+        """Ticks per quarter note of the notes that an exported model gives; None without notes."""
+        return None
+
+    @property
+    def microseconds_per_quarter(self) -> int | None:
+        """Tempo of the notes that an exported model gives; None without notes."""
+        return None
+
+    def require_scores(self) -> ScoreCodec:
+        """Gives the codec itself, as one that gives Scores.
+
+        Raises:
+          ValueError: no Scores come back from its arrays; the text names codecs that do.
+        """
+        raise ValueError(
+            f"codec {self.name!r} gives {self.file.suffix} files, from which no notes come back; "
+            "for notes, prepare with another codec: "
+            f"--codec={'|'.join(_names_of_score_codecs())}"
+        )
+
+    def duration_quarters(self, array: np.ndarray) -> float:
+        """Gives how long an array [time, ...] lasts, in quarter notes: where what follows begins.
+
+        0 where arrays are no Scores: a step of sound is a time by itself.
+        """
+        return 0.0
+
+    def lost_pitches(self, score: Score, array: np.ndarray) -> tuple[int, ...]:
+        """Gives the MIDI key numbers of a Score, drums apart, that its array has lost; sorted.
+
+        Of codecs that keep no notes, or the text of the piece, none is lost.
+        """
+        return ()
 
     def without_end(self, array: np.ndarray) -> np.ndarray:
         """Gives the array of a piece without what says that it ends, for something to follow."""
@@ -176,14 +217,25 @@ class Codec(Settings, abc.ABC):
 
 
 class ScoreCodec(Codec):
-    """A codec whose arrays are Scores again.
+    """Base class of codecs whose arrays become Scores again.
 
     Attributes:
       starts_anywhere: whether what begins within an array decodes as it does there. Where it
         does not, windows of real music are the beginnings of pieces.
     """
 
+    epoch_files: ClassVar[str] = "MIDI, piano rolls and statistics"
+    gives_scores: ClassVar[bool] = True
     starts_anywhere: ClassVar[bool] = True
+
+    def require_scores(self) -> ScoreCodec:
+        """Gives the codec itself."""
+        return self
+
+    def duration_quarters(self, array: np.ndarray) -> float:
+        """See `Codec.duration_quarters`: to the end of the last note."""
+        score = self.decode(array).score
+        return score.length_ticks / score.ticks_per_quarter
 
     @abc.abstractmethod
     def decode(self, array: np.ndarray) -> Decoded:
@@ -221,15 +273,9 @@ def codec_from_json(values: dict[str, Any]) -> Codec:
 
 
 def score_codec(codec: Codec) -> ScoreCodec:
-    """Gives the codec itself. ValueError where no Scores come back from its arrays."""
-    if not isinstance(codec, ScoreCodec):
-        raise ValueError(
-            f"codec {codec.name!r} gives {codec.file.suffix} files, from which no notes come back; "
-            "for notes, prepare with another codec: "
-            f"--codec={'|'.join(_names_of_score_codecs())}"
-        )
-    return codec
+    """See `Codec.require_scores`."""
+    return codec.require_scores()
 
 
 def _names_of_score_codecs() -> list[str]:
-    return [name for name in codec_names() if issubclass(codec_class(name), ScoreCodec)]
+    return [name for name in codec_names() if codec_class(name).gives_scores]

@@ -106,6 +106,16 @@ class NoteCodec(ScoreCodec):
     def microseconds_per_quarter(self) -> int:
         """Tempo of what `decode` gives."""
 
+    def duration_quarters(self, array: np.ndarray) -> float:
+        """See `Codec.duration_quarters`: to the end of the last step, silence included."""
+        seconds = float(np.asarray(self.onsets(array[None]).seconds, np.float64).sum())
+        return seconds * 1e6 / self.microseconds_per_quarter
+
+    def lost_pitches(self, score: Score, array: np.ndarray) -> tuple[int, ...]:
+        """See `Codec.lost_pitches`: those that `decode` does not give back at any time."""
+        pitches = set(score.notes["pitch"][~score.notes["is_drum"]].tolist())
+        return tuple(sorted(pitches - set(self.decode(array).score.notes["pitch"].tolist())))
+
     def decode(self, array: np.ndarray) -> Decoded:
         """Gives the Score of one array [time, ...]. Total."""
         return self.decode_all([array])[0]

@@ -191,6 +191,16 @@ def test_onsets_come_from_their_plane_and_without_it_from_where_sound_begins(pla
     np.testing.assert_allclose(seconds, [[0.25, 0.25, 0.25]])
 
 
+def test_pitches_outside_the_rows_are_lost_and_silence_lasts():
+    codec = piano_roll.Codec(lowest_pitch=60, pitches=12)  # C4 to B4, in 16ths.
+    notes = [(0, 1, 59, 64), (0, 2, 60, 64), (1, 1, 62, 64), (3, 1, 72, 64), (3, 1, 30, 64)]
+    rows = np.array([(*note, 0, 0, note[2] == 30) for note in notes], NOTE)
+    piece = Score.from_unsorted(4, rows)
+    array = codec.encode(piece)
+    assert codec.lost_pitches(piece, array) == (59, 72)  # 30 is a drum.
+    assert codec.duration_quarters(np.zeros((6, 12, 2), np.uint8)) == pytest.approx(1.5)
+
+
 @pytest.mark.parametrize(
     "fields, words",
     [
