@@ -1,4 +1,4 @@
-"""How well a conditional model follows its conditions.
+"""Conditioning fidelity: how closely the pieces of a conditional model follow their conditions.
 
 Conditions are measured of real windows of the validation split: pitch-class histogram, note
 density and mean pitch, all three of the same window. The model samples one piece per set of
@@ -7,9 +7,9 @@ conditions of another: a model that ignores its conditions does no better.
 
     python benchmarks/condition_fidelity.py --run_dir=DIR [--pieces=64] [--length=256]
 
-Prints, of its own conditions and of another piece's: the Jensen-Shannon divergence of the
-histograms in nats (0 where equal, ln 2 = 0.693 where nothing is shared), the correlation and mean
-absolute error of densities and of mean pitches.
+Prints, for a piece's own conditions and for another's: the Jensen-Shannon divergence of the
+histograms in nats (0 where equal, ln 2 = 0.693 where nothing is shared); correlation and mean
+absolute error of note density (notes per second) and of mean pitch (semitones).
 """
 
 from __future__ import annotations
@@ -85,13 +85,16 @@ def main(argv: list[str]) -> None:
     """
     (flags,) = parse(argv, __doc__ or "", Flags)
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    from crnn_gan.runs.run import sampler_of_run
     from pipelines import dataset
     from pipelines.formats import midi
 
-    run, sampler = build_from_run(Path(flags.run_dir), flags.checkpoint)
+    run, sampler = sampler_of_run(Path(flags.run_dir), flags.checkpoint)
     conditions = run.model.conditions_of(run.codec)
     if conditions is None:
-        raise UsageError(f"{run.config.model} has no conditions; give a run of a conditional model")
+        raise UsageError(
+            f"{run.config.model} takes no conditions; give a run of a conditional model"
+        )
     pieces = dataset.load(run.config.training["data_dir"], "validation")
     windows = dataset.real_windows(pieces, 2 * flags.pieces, flags.length, 0, padded=True)
     real = [decoded.score for decoded in run.codec.decode_all(windows)]
@@ -113,12 +116,13 @@ def main(argv: list[str]) -> None:
     made = sampler.module.serving_default(**values)["midi_bytes"].numpy()
     scores = [midi.read_score(content) for content in made]
     kept = np.flatnonzero([len(score.notes) > 0 for score in scores])
-    written = traits([scores[index] for index in kept])
-    print(f"{flags.run_dir}, epoch {run.epoch} ({run.chosen}): {', '.join(conditions.names)}")
+    sampled = features([scores[index] for index in kept])
+    print(f"{flags.run_dir}, epoch {run.epoch} ({run.chosen})")
+    print(f"conditions: {', '.join(conditions.names)}")
     print(f"{len(kept)} pieces of {flags.length} steps, {count - len(kept)} without notes")
     others = np.roll(kept, 1)
     for words, rows in (("its own", kept), ("another's", others)):
-        js = divergence(requested.histogram[rows], written.histogram).mean()
+        js = divergence(requested.histogram[rows], sampled.histogram).mean()
         line = f"{words:>10}: histogram divergence {js:.3f}"
         for name in ("density", "mean_pitch"):
             wanted, got = getattr(requested, name)[rows], getattr(sampled, name)

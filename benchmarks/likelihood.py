@@ -1,18 +1,18 @@
 """Held-out likelihood of trained runs, each beside baselines that count and published figures.
 
-Held-out negative log-likelihood: every step of every held-out piece, given all before it in its
-piece, with the weights of the epoch that the run's own validation chose. Of rolls that is also done
-as the published protocol has it (Bai et al. 2018, arXiv 1803.01271, and its code): the sum over the
-88 keys, frames 2 to the last of all pieces together, the first frame input and not scored, and the
-frames of long pieces weigh as much as those of short ones. Papers of RNN-NADE and of deep Markov
-models score the first frame too: that is the column "frames 1..T".
+Every step of every held-out piece is scored, given all before it in its piece, with the weights
+of the epoch that the run's own validation chose. Of rolls that is also done as the published
+protocol has it (Bai et al. 2018, arXiv 1803.01271, and its code): the sum over the 88 keys,
+frames 2 to the last of all pieces together (the first frame is input only), each frame weighted
+equally. Papers of RNN-NADE and of deep Markov models
+score the first frame too: that is the column "frames 1..T".
 
     python benchmarks/likelihood.py --run_dirs=train/a,train/b [--max_order=6]
 
 Prints, for each run, parameters, epoch, and nats per step of the validation and the test split;
 perplexity of tokens; bits per second of events; density, precision and recall of rolls whose keys
-are independent; and with conditions hidden, where it has some.
-Floors: Witten-Bell n-grams of tokens, marginal and Markov chains of keys, on the same split.
+are independent; and with conditions masked, where it has some.
+Baselines: Witten-Bell n-grams of tokens, marginal and Markov chains of keys, on the same split.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pipelines.settings import Settings, UsageError, flag
 SPLITS = ("validation", "test")
 BATCH = 32  # Pieces that are scored at once.
 
-# Nats per frame of the test split; see the papers. Independent keys, then autoregressive ones.
+# Nats per frame of the test split; see the papers. Independent keys, then joint distributions.
 PUBLISHED = {
     "jsb_chorales": (
         ("TCN, 0.3 M (Bai et al. 2018)", "frames 2..T", 8.10),
@@ -86,7 +86,7 @@ def main(argv: list[str]) -> None:
 
 
 def score(run_dir: Path, checkpoint: str) -> Any:
-    """Prints what a run reaches; gives the run."""
+    """Prints the likelihood of a run; gives the run."""
     from crnn_gan.autoregressive.frame_distributions import IndependentBernoulli
     from crnn_gan.autoregressive.held_out import held_out_likelihood
     from crnn_gan.autoregressive.predictions import held_out_predictions
@@ -99,7 +99,7 @@ def score(run_dir: Path, checkpoint: str) -> Any:
     given = model.conditions_of(run.codec)
     for split in SPLITS:
         pieces = load(data_dir, split)
-        for words, conditions in {"": given, ", conditions hidden": None}.items():
+        for words, conditions in {"": given, ", conditions masked": None}.items():
             if words and given is None:
                 continue
             found = held_out_likelihood(model, pieces, conditions, batch_size=BATCH)
@@ -114,8 +114,7 @@ def described(found: Any, data_dir: str, pieces: Any) -> str:
     if pieces.spec.kind == "roll":
         return (
             f"{found.nats_per_later_step:.4f} nats per frame, frames 2..T; "
-            f"{found.nats_per_step:.4f}, frames 1..T "
-            f"({found.steps:,} frames of {found.pieces} pieces)"
+            f"{found.nats_per_step:.4f}, frames 1..T ({found.steps:,} frames of {found.pieces} pieces)"
         )
     parts = [
         f"{found.nats_per_step:.4f} nats per step, {found.nats_per_step / np.log(2):.4f} bits",
@@ -130,7 +129,7 @@ def of_notes(found: Any) -> str:
     """Writes predictions in words."""
     return (
         f"density {found.density:.3f} notes per frame (true {found.true_density:.3f}), precision "
-        f"{found.precision:.3f}, recall {found.recall:.3f} of notes more probable than a half"
+        f"{found.precision:.3f}, recall {found.recall:.3f} of notes of probability above 0.5"
     )
 
 
@@ -139,15 +138,15 @@ def print_baselines(config: Any, data_dir: str, max_order: int) -> None:
     train = load(data_dir, "train")
     for split in SPLITS:
         held_out = load(data_dir, split)
-        for words, nats in floors(train, held_out, max_order):
-            print(f"  floor, {split}: {words}: {nats:.4f} nats per step")
+        for words, nats in baselines(train, held_out, max_order):
+            print(f"  baseline, {split}: {words}: {nats:.4f} nats per step")
     name = config.data.get("flags", {}).get("dataset", "")
     for words, protocol, nats in PUBLISHED.get(name, ()):
         print(f"  published, test: {words}: {nats:g} nats per frame, {protocol}")
 
 
-def floors(train: Any, held_out: Any, max_order: int) -> Sequence[tuple[str, float]]:
-    """Gives (what it is, nats per step) of what counting reaches; of sound none."""
+def baselines(train: Any, held_out: Any, max_order: int) -> Sequence[tuple[str, float]]:
+    """Gives (name, nats per step) of each baseline; of sound none."""
     spec = train.spec
     if spec.kind == "tokens":
         found = ngrams.nats_per_token(train.arrays, held_out.arrays, spec.size, max_order)

@@ -23,7 +23,7 @@ from crnn_gan.runs.best import HELD_OUT_NATS
 from crnn_gan.runs.configuration import CHECKPOINT_HELP
 from crnn_gan.runs.run import card_of_run, interface_of_run, sampler_of_run
 from crnn_gan.runs.tables import GENERATED, LOSSES_FILE
-from pipelines.codecs.codec import codec_from_json, score_codec
+from pipelines.codecs.codec import codec_from_json
 from pipelines.command_line import parse, peek, run_command
 from pipelines.score import Score
 from pipelines.settings import Settings, UsageError, flag
@@ -162,11 +162,11 @@ def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
         run, sampler = sampler_of_run(path, flags.checkpoint)
         card = card_of_run(name, path, run, sampler)
         model = f"{run.config.model} after epoch {run.epoch} ({run.chosen})"
-        generated = from_sampler(sampler, values, name, model, score_codec(run.codec))
+        generated = from_sampler(sampler, values, name, model, run.codec.require_scores())
         title = f"{run.config.model} {name}"
         return dataclasses.replace(generated, name=title), card
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    codec = score_codec(codec_from_json(config["codec"]))
+    codec = codec_from_json(config["codec"]).require_scores()
     card = (path / "card.md").read_text(encoding="utf-8")
     from crnn_gan.generation import saved_model
 

@@ -44,9 +44,11 @@ class MusicModel(PhasedModel):
         trained within seconds, for tests and SMOKE=1; it may come after another (`paper,tiny`).
       aliases: {other name of a flag: its field}, for names that users know from a paper's code.
       retired: {flag of an older program: what to say}; accepted, without effect.
-      pads_windows: whether windows are padded; then a batch says which steps are music.
+      pads_windows: whether windows are padded; then a batch has the number of valid steps of each.
       measures_likelihood: whether it gives the probability of music: see
         `negative_log_likelihood`.
+      generates: whether it makes pieces from noise alone. One that does not takes music and gives
+        other music by signatures of its own: no pieces are written while it trains.
       continues: whether `generate` takes a primer, and the length of each piece.
       interpolated: normal noises of it that pieces between those of two seeds mix; with any, its
         controls have `controls_between`.

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines import records
-from pipelines.codecs.codec import ScoreCodec, score_codec
+from pipelines.codecs.codec import ScoreCodec
 from pipelines.music_files import printable
 from pipelines.preparation.data_card import CARD
 from pipelines.score import Score
@@ -179,7 +179,7 @@ def _through(
 def _prepared(data_dir: Path, composer: Sequence[str], works_per_composer: int | None) -> Reference:
     manifest = records.read_manifest(data_dir)
     try:
-        codec = score_codec(manifest.build_codec())
+        codec = manifest.build_codec().require_scores()
     except ValueError:
         raise ValueError(
             f"{data_dir} was prepared with --codec={manifest.build_codec().name}, from which no "

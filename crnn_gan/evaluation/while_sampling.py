@@ -17,7 +17,7 @@ from crnn_gan.originality.comparing import Yardstick
 from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import PieceOriginality
 from crnn_gan.originality.verdicts import place_in_words
-from pipelines.codecs.codec import codec_from_json, score_codec
+from pipelines.codecs.codec import codec_from_json
 
 ATTEMPTS = 10  # Times as many pieces as were asked for are made, at most, to have originals.
 AT_ONCE = 256  # Pieces that are looked for at once.
@@ -60,7 +60,7 @@ def yardstick_of(model_dir: Path, reference: str) -> Yardstick:
     config = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
     learned = (Path(reference), (), None) if reference else learned_from(model_dir)
     path, composer, works_per_composer = learned
-    codec = score_codec(codec_from_json(config["codec"]))
+    codec = codec_from_json(config["codec"]).require_scores()
     found = read_reference(path, composer, codec, works_per_composer)
     names, scores = [piece.name for piece in found.known], [piece.score for piece in found.known]
     held_out = () if found.knows_held_out else [piece.score for piece in found.held_out]

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from crnn_gan.generation.interface import longest
-from pipelines.codecs.codec import Codec, ScoreCodec
-from pipelines.codecs.note_codec import NoteCodec
+from pipelines.codecs.codec import Codec
 from pipelines.formats.reading import SUFFIXES, read
-from pipelines.score import Score
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +48,7 @@ def read_primer(path: Path, codec: Codec, most_steps: int = 0) -> Primer:
             f"the primer {path} has {len(array)} steps ({codec.spec.step}), more than {most}; "
             "take its beginning with --primer_steps"
         )
-    return Primer(array.astype(np.int32), _quarters(codec, array))
+    return Primer(array.astype(np.int32), codec.duration_quarters(array))
 
 
 def _encoded(path: Path, codec: Codec) -> np.ndarray:
@@ -71,29 +69,10 @@ def _encoded(path: Path, codec: Codec) -> np.ndarray:
     except ValueError as error:  # Sound by a synthesizer that is not here.
         fitting = ", ".join(codec.own_suffixes)
         raise ValueError(f"the primer {path}: {error}; or give one of {fitting}") from None
-    if isinstance(codec, NoteCodec):
-        _refuse_other_pitches(path, score, codec, array)
-    return array
-
-
-def _quarters(codec: Codec, array: np.ndarray) -> float:
-    """How long a primer lasts: what comes after it begins there."""
-    if isinstance(codec, NoteCodec):
-        seconds = float(np.asarray(codec.onsets(array[None]).seconds, np.float64).sum())
-        return seconds * 1e6 / codec.microseconds_per_quarter
-    if isinstance(codec, ScoreCodec):
-        score = codec.decode(array).score
-        return score.length_ticks / score.ticks_per_quarter
-    return 0.0
-
-
-def _refuse_other_pitches(path: Path, score: Score, codec: NoteCodec, array: np.ndarray) -> None:
-    """Raises ValueError where the file has pitches that are lost in the array."""
-    lost = set(score.notes["pitch"][~score.notes["is_drum"]].tolist())
-    lost -= set(codec.decode(array).score.notes["pitch"].tolist())
-    if lost:
-        names = ", ".join(map(str, sorted(lost)))
+    if lost := codec.lost_pitches(score, array):
+        names = ", ".join(map(str, lost))
         raise ValueError(
             f"the primer {path} has pitches that the codec {codec.name} of this model does not "
             f"hold: {names} (MIDI key numbers); transpose the primer, or leave those notes out"
         )
+    return array

@@ -26,7 +26,7 @@ from pipelines import dataset, records
 from pipelines.atomic_file import write_atomically
 from pipelines.batches import augmentation
 from pipelines.codecs import audio
-from pipelines.codecs.codec import Codec, ScoreCodec, score_codec
+from pipelines.codecs.codec import Codec
 from pipelines.dataset import Pieces, Shards, Windows
 from pipelines.settings import UsageError
 
@@ -91,7 +91,7 @@ def _require_statistics(flags: TrainerFlags, codec: Codec) -> None:
     Raises:
       UsageError: there are none.
     """
-    if flags.best_by not in ("", best.HELD_OUT_NATS) and not isinstance(codec, ScoreCodec):
+    if flags.best_by not in ("", best.HELD_OUT_NATS) and not codec.gives_scores:
         raise UsageError(
             f"the data holds sound (codec {codec.name}), of which no statistics of notes are made, "
             f"so no epoch can be the best by {flags.best_by}: give "
@@ -127,7 +127,7 @@ def _held_out_measure(flags: TrainerFlags, model: MusicModel, codec: Codec) -> C
     )
     conditions = model.conditions_of(codec)
     most = flags.held_out_steps or None
-    return lambda: held_out_likelihood(model, pieces, conditions, most).per_step
+    return lambda: held_out_likelihood(model, pieces, conditions, most).nats_per_step
 
 
 def _real_bands(
@@ -137,17 +137,18 @@ def _real_bands(
 
     There are none of sound, nor for a model that generates no pieces.
     """
-    if not model.generates or not isinstance(codec, ScoreCodec):
+    if not model.generates or not codec.gives_scores:
         return {}
+    scores = codec.require_scores()
     windows = dataset.real_windows(
         pieces,
         REFERENCE_WINDOWS,
         model.piece_steps,
         seed,
         model.pads_windows,
-        codec.starts_anywhere,
+        scores.starts_anywhere,
     )
-    return bands.bands([decoded.score for decoded in codec.decode_all(windows)])
+    return bands.bands([decoded.score for decoded in scores.decode_all(windows)])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,9 +174,7 @@ class _Trainer:
         data, model = self.windows.summary, self.model
         short = f" ({data.too_short} shorter than a window left out)" if data.too_short else ""
         weights = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-        has_scores = isinstance(self.codec, ScoreCodec)
-        written = "MIDI, piano rolls and statistics" if has_scores else "WAV files"
-        written = written if model.generates else "losses"
+        written = self.codec.epoch_files if model.generates else "losses"
         place = "in memory" if self.windows.in_memory else "read from disk as they are needed"
         print(f"run: {self.run_dir} ({written} in {self.run_dir / tables.GENERATED})")
         print(f"data: {data.pieces} pieces{short}, {data.steps_per_epoch} steps an epoch, {place}")
@@ -241,7 +240,7 @@ class _Trainer:
                 callbacks.EpochSound(run_dir, sounds, codec, stage, charts),
                 alarm,
             ]
-        scores = score_generator(model, score_codec(self.codec), count, length, seed)
+        scores = score_generator(model, self.codec.require_scores(), count, length, seed)
         return lambda stage: [
             callbacks.EpochSample(run_dir, scores, self.bands, stage, charts),
             alarm,
