@@ -114,7 +114,8 @@ def described(found: Any, data_dir: str, pieces: Any) -> str:
     if pieces.spec.kind == "roll":
         return (
             f"{found.nats_per_later_step:.4f} nats per frame, frames 2..T; "
-            f"{found.nats_per_step:.4f}, frames 1..T ({found.steps:,} frames of {found.pieces} pieces)"
+            f"{found.nats_per_step:.4f}, frames 1..T "
+            f"({found.steps:,} frames of {found.pieces} pieces)"
         )
     parts = [
         f"{found.nats_per_step:.4f} nats per step, {found.nats_per_step / np.log(2):.4f} bits",
