@@ -186,7 +186,7 @@ def figure(beginning: str) -> Callable[[Evaluation], float]:
 def not_original(found: Evaluation) -> float:
     """The share of pieces that are not classified as original."""
     assert found.originality
-    return 1 - found.originality.verdicts["original"] / len(found.pieces)
+    return 1 - found.originality.label_counts["original"] / len(found.pieces)
 
 
 def lower(by: float) -> Callable[[float, float], bool]:

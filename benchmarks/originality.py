@@ -24,11 +24,11 @@ from machine import machine
 from rapidfuzz.distance import LCSseq
 
 from crnn_gan.metrics.bands import number
-from crnn_gan.originality.alignment import letters
+from crnn_gan.originality.alignment import as_text
 from crnn_gan.originality.comparing import set_originality
 from crnn_gan.originality.interval_sequences import CHORD_SECONDS
-from crnn_gan.originality.known import Known
-from crnn_gan.originality.originality import FIGURES, VERDICTS, SetOriginality
+from crnn_gan.originality.originality import FIGURES, LABELS, SetOriginality
+from crnn_gan.originality.reference_pieces import ReferencePieces
 from pipelines.command_line import parse, run_command
 from pipelines.formats.midi import read_score
 from pipelines.score import Score
@@ -125,7 +125,7 @@ def print_ratio(pieces: Sequence[Score], known: Sequence[Score]) -> None:
         (a.notes["pitch"].astype(int), b.notes["pitch"][: len(a.notes) * 3 // 2].astype(int))
         for a, b in zip(pieces[:PAIRS], known, strict=False)
     ]
-    texts = [(letters(one), letters(other)) for one, other in pairs]
+    texts = [(as_text(one), as_text(other)) for one, other in pairs]
     equal = [LCSseq.similarity(*t) for t in texts] == [table_row_by_row(*p) for p in pairs]
     slow = timed(lambda: [table_row_by_row(*pair) for pair in pairs])
     fast = timed(lambda: [LCSseq.similarity(*text) for _ in range(100) for text in texts]) / 100
@@ -138,7 +138,7 @@ def print_ratio(pieces: Sequence[Score], known: Sequence[Score]) -> None:
 
 def line(name: str, found: SetOriginality) -> str:
     medians = [float(np.median([p.figures[figure] for p in found.pieces])) for figure in FIGURES]
-    shares = [count / len(found.pieces) for count in found.verdicts.values()]
+    shares = [count / len(found.pieces) for count in found.label_counts.values()]
     cells = [number(value) for value in medians] + [f"{share:.1%}" for share in shares]
     return f"{name:28}" + "".join(f"{cell:>20}" for cell in cells)
 
@@ -154,11 +154,11 @@ def main(argv: list[str]) -> None:
     draw = np.random.default_rng(0)
     named, held_out = music(Path(flags.path), flags.pieces)
     names, known_scores = zip(*named, strict=True)
-    middle = len(held_out) // 2  # One half is judged, the other is the yardstick.
-    judged, yardstick = held_out[:middle], held_out[middle:]
-    generated = windows(judged, flags.pieces, flags.notes, draw)
+    middle = len(held_out) // 2  # One half is classified, the other is the yardstick.
+    classified, yardstick = held_out[:middle], held_out[middle:]
+    generated = windows(classified, flags.pieces, flags.notes, draw)
     started = time.perf_counter()
-    known = Known.of(names, known_scores)
+    known = ReferencePieces.of(names, known_scores)
     made = time.perf_counter() - started
     real = set_originality(generated, known, yardstick)
     seconds = time.perf_counter() - started
@@ -184,7 +184,7 @@ def main(argv: list[str]) -> None:
             with_pitches(score, draw.integers(40, 90, len(score.notes))) for score in few
         ],
     }
-    print(f"\n{'median':28}" + "".join(f"{name:>20}" for name in (*FIGURES, *VERDICTS)))
+    print(f"\n{'median':28}" + "".join(f"{name:>20}" for name in (*FIGURES, *LABELS)))
     print(line("real, held out", real))
     found = {name: set_originality(scores, known, yardstick) for name, scores in sets.items()}
     for name, result in found.items():
@@ -193,8 +193,8 @@ def main(argv: list[str]) -> None:
     print(f"{'limit':28}{limits}\n{real.limits_made}")
     expected = dict.fromkeys(list(sets)[:3], "copied") | {"in another rhythm": "copied"}
     expected |= {"pitches shuffled": "original", "pitches random": "original"}
-    wrong = [n for n, verdict in expected.items() if found[n].verdicts[verdict] <= 100]
-    if seconds > LIMIT_SECONDS or wrong or real.verdicts["original"] < 0.9 * len(generated):
+    wrong = [n for n, verdict in expected.items() if found[n].label_counts[verdict] <= 100]
+    if seconds > LIMIT_SECONDS or wrong or real.label_counts["original"] < 0.9 * len(generated):
         raise ValueError(f"over {LIMIT_SECONDS} s, or other verdicts than expected: {wrong}")
 
 

@@ -1,1 +1,1 @@
-"""What generated pieces are like beside real ones: reading both, measuring, saying it in words."""
+"""Evaluation of generated pieces against real ones: reading both, and measuring."""

@@ -1,7 +1,7 @@
-"""Evaluation: what was found about a set of pieces, as plain values.
+"""Evaluation: the results for a set of pieces, as plain values.
 
-`measure` (measuring.py) makes one, metrics.json holds one, the report shows one. No number in
-it is NaN or infinite: where there is none, it is None and a reason stands beside it in words.
+`measure` (measuring.py) computes one, metrics.json stores one (its keys are the field names), the
+report shows one. No number is NaN or infinite: an undefined one is None, with a reason.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Wanted = Literal["low", "high", "as real"]
 
 @dataclasses.dataclass(frozen=True)
 class SetFacts:
-    """A set of pieces and how it came about.
+    """A set of pieces and its origin.
 
     Attributes:
-      name: of the folder, run or model.
-      made: how the set came about, in words, without a full stop.
-      pieces: pieces that were measured.
-      notes: of all of them together.
-      seconds: of all of them together.
-      left_out: what was not measured, a line each with the reason.
+      name: name of the folder, run or model.
+      made: origin of the set, in words, without a full stop.
+      pieces: number of pieces measured.
+      notes: their total number of notes.
+      seconds: their total duration.
+      left_out: skipped pieces, a line each with the reason.
     """
 
     name: str
@@ -43,16 +43,16 @@ class StatisticRow:
     """One statistic over both sets.
 
     Attributes:
-      name: of the function, in `crnn_gan.metrics`.
-      group: what it is about: "the paper's", "pitch", "rhythm", "texture", "expression".
-      unit: in words, "" for a plain number.
+      name: name of the function in `crnn_gan.metrics`.
+      group: "the paper's", "pitch", "rhythm", "texture", "expression".
+      unit: unit in words, "" where it has none.
       description: one line.
-      generated: its value for each generated piece, in the order of `Evaluation.pieces`.
-      real: its value for each real window.
+      generated: value of each generated piece, in the order of `Evaluation.pieces`.
+      real: value of each real window.
       mean: over the generated pieces.
-      band: of the real windows.
-      inside: share of the generated pieces that lie in the band, 0..1.
-      overlap: of the distances between pieces (MGEval); none where all values are equal.
+      band: band of the real windows.
+      inside: share of the generated pieces inside the band, 0..1.
+      overlap: overlap of the distances between pieces (MGEval); None where all values are equal.
     """
 
     name: str
@@ -72,14 +72,14 @@ class HistogramRow:
     """One histogram or transition matrix over both sets.
 
     Attributes:
-      name: of the function, in `crnn_gan.metrics.histograms`.
+      name: name of the function in `crnn_gan.metrics.histograms`.
       description: one line.
       shape: (bins,) or (rows, columns).
-      bins: what each bin, or row and column, is called.
-      generated: mean over the pieces, flattened; sums to the share of them that have something
-        to count.
+      bins: names of the bins, or of rows and columns.
+      generated: mean over the pieces, flattened; sums to the share of them with a non-zero
+        histogram.
       real: the same of the real windows.
-      overlap: of the distances between pieces (MGEval).
+      overlap: overlap of the distances between pieces (MGEval).
     """
 
     name: str
@@ -93,16 +93,16 @@ class HistogramRow:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """One number about the whole set, beside the same number of real music.
+    """One number about the whole set, and the same number of real music.
 
     Attributes:
-      name: says every convention it depends on.
+      name: full name, with all conventions it depends on.
       group: "distances", "bleu" or "likeness".
-      value: None where there is none.
-      real: the same figure of held-out real music in place of the generated; None where unknown.
-      wanted: "low", "high", or "as real".
+      value: of the generated set; None where undefined.
+      real: of held-out real music in place of the generated set; None where undefined.
+      wanted: which is better: "low", "high", or "as real".
       description: one line.
-      reason: why a value is None; "" where both are there.
+      reason: why a value is None; "" where neither is.
     """
 
     name: str
@@ -119,9 +119,9 @@ class PieceRow:
     """One generated piece.
 
     Attributes:
-      name: of the file, or model and seed.
-      notes: how many.
-      seconds: until its last note ends.
+      name: name of the file, or model and seed.
+      notes: number of notes.
+      seconds: end of its last note.
       statistics: {name: value}.
     """
 
@@ -133,12 +133,12 @@ class PieceRow:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What a run says of itself.
+    """Settings, curves and alarms of a training run.
 
     Attributes:
-      settings: what was trained, {name: value in words}.
+      settings: {name of the flag: value in words}.
       epochs: numbers of the epochs, 1 is the first.
-      curves: {statistic or loss: a value an epoch, None where it was not measured}.
+      curves: {statistic or loss: value per epoch, None where not measured}.
       alarms: lines of alarms.txt.
     """
 
@@ -150,18 +150,18 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """All that was found.
+    """All results of an evaluation.
 
     Attributes:
-      title: what was evaluated.
-      generated, reference: the two sets; `reference` are windows of real music.
+      title: name of what was evaluated.
+      generated, reference: the two sets; `reference` is windows of real music.
       pieces: the generated pieces.
-      statistics, histograms, figures: what was measured.
-      repeated: generated pieces that repeat an earlier one note for note.
-      originality: None where it was not asked for.
-      training: None where no run is known.
-      cards: {"model" or "data": Markdown text}, those that are known.
-      notes: what a reader has to know to trust this, a sentence each.
+      statistics, histograms, figures: the measurements.
+      repeated: number of generated pieces that equal an earlier one note for note.
+      originality: None where it was not measured.
+      training: None where there is no run.
+      cards: {"model" or "data": Markdown text}, those that exist.
+      notes: caveats, a sentence each.
     """
 
     title: str
@@ -178,5 +178,5 @@ class Evaluation:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Gives plain JSON values."""
+        """Converts to plain JSON values, the content of metrics.json."""
         return dataclasses.asdict(self)

@@ -1,4 +1,4 @@
-"""Figures about a whole set: distances, BLEU, likeness, each beside that of held-out real music."""
+"""Figures of a whole set: distances, BLEU, likeness, each with that of held-out real music."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from crnn_gan.metrics.frechet import frechet_distance, frechet_name
 from crnn_gan.metrics.likeness import SHARED_NOTES_NAME, shared_notes
 from crnn_gan.metrics.neighbours import neighbour_figures, neighbours_name
 
-MOST_REFERENCES = 500  # Of BLEU: more references give more, so their number is in the name.
+MOST_REFERENCES = 500  # Of BLEU, which grows with their number: its name states it.
 BLEU_N = 4
-NO_YARDSTICK = Value(None, "there is no held-out real music")
-NO_WIDTH = Value(None, "no statistic differs among the middle 90 % of the real windows")
+NO_HELD_OUT = Value(None, "there is no held-out real music")
+NO_SPREAD = Value(None, "no statistic differs among the middle 90 % of the real windows")
 
 NEIGHBOURS: tuple[tuple[str, Wanted, str], ...] = (
-    ("precision", "high", "share of the pieces that are near a real one: do they fit in?"),
-    ("recall", "high", "share of real windows near a piece: is all of real music there?"),
-    ("density", "as real", "how thickly real windows lie around the pieces; 1 is usual"),
+    ("precision", "high", "share of the pieces near a real window: fidelity"),
+    ("recall", "high", "share of real windows near a piece: diversity"),
+    ("density", "as real", "density of real windows around the pieces; 1 for equal distributions"),
     ("coverage", "high", "share of real windows that have a piece near them"),
 )
 
@@ -44,7 +44,7 @@ class Overlaps:
 
     @classmethod
     def of(cls, pieces: Measured, real: Measured) -> Overlaps:
-        """Measures them; they take most of the time of all figures."""
+        """Computes them; this takes most of the time of all figures."""
         columns = range(real.statistics.shape[1])
         pairs = zip(pieces.histograms, real.histograms, strict=True)
         return cls(
@@ -56,12 +56,12 @@ class Overlaps:
 def figures(
     generated: Measured, real: Measured, held_out: Measured, overlaps: Overlaps
 ) -> tuple[Figure, ...]:
-    """Gives all figures of the generated set, and beside each that of the held-out one.
+    """Computes all figures of the generated set, and each of the held-out one.
 
     Args:
       generated: one piece or more.
       real: windows to compare with, one or more.
-      held_out: windows in place of the generated; none where there is no such music.
+      held_out: windows in place of the generated set; may be empty.
       overlaps: of the generated set with the real one.
     """
     sets = (generated, real, held_out)
@@ -70,7 +70,7 @@ def figures(
         SHARED_NOTES_NAME,
         "likeness",
         "low",
-        "how alike the pieces are, note by note; far above real is collapse",
+        "similarity of the pieces, note by note; far above real is collapse",
         lambda pieces: shared_notes(pieces.scores),
         generated,
         held_out,
@@ -89,13 +89,13 @@ def _beside(
 ) -> Figure:
     """One figure of both sets."""
     value = of(generated)
-    real = of(held_out) if held_out.scores else NO_YARDSTICK
+    real = of(held_out) if held_out.scores else NO_HELD_OUT
     reasons = [
-        found.reason if found is NO_YARDSTICK else f"{what}: {found.reason}"
+        found.reason if found is NO_HELD_OUT else f"{what}: {found.reason}"
         for what, found in (("generated", value), ("held-out real music", real))
         if found.value is None
     ]
-    # Both sets are as large, so that most reasons hold of both.
+    # Both sets are of the same size, so most reasons apply to both.
     reason = value.reason if value == real else "; ".join(reasons)
     return Figure(name, group, value.value, real.value, wanted, description, reason)
 
@@ -109,8 +109,8 @@ def _overlaps(
 ) -> Iterable[Figure]:
     """Mean overlap area of each group of statistics, and of the histograms.
 
-    A statistic that has one and the same value in all three sets, such as the pedal's where there
-    is none, is left out: its area of 1 would raise the mean and says nothing.
+    A statistic that is constant over all three sets, such as the pedal's where there is none, is
+    excluded: its area of 1 would raise the mean without evidence.
     """
     all_values = np.concatenate([generated.statistics, real.statistics, held_out.statistics])
     varies = np.ptp(all_values, axis=0) > 0
@@ -123,19 +123,19 @@ def _overlaps(
             return mean_area(found[id(pieces)].statistics[i] for i in columns)
 
         name = f"mean overlap area, {group} statistics ({len(columns)}, MGEval)"
-        text = "how far distances between pieces are like those to real ones; 1 is alike"
+        text = "agreement of the distances between pieces with those to real ones; 1 is equal"
         yield _beside(name, "distances", "high", text, mean_of, generated, held_out)
 
     def mean_of_histograms(pieces: Measured) -> Value:
         return mean_area(found[id(pieces)].histograms)
 
     name = f"mean overlap area, histograms ({len(real.histograms)}, MGEval)"
-    text = "the same of pitch classes, note lengths and what follows what"
+    text = "the same for pitch classes, note lengths and transitions"
     yield _beside(name, "distances", "high", text, mean_of_histograms, generated, held_out)
 
 
 def mean_area(overlaps: Iterable[Overlap]) -> Value:
-    """Gives the mean of the overlap areas that there are."""
+    """Gives the mean of the overlap areas that are defined."""
     found = list(overlaps)
     areas = [one.area for one in found if one.area is not None]
     if not areas:
@@ -146,8 +146,8 @@ def mean_area(overlaps: Iterable[Overlap]) -> Value:
 def _distances(generated: Measured, real: Measured, held_out: Measured) -> Iterable[Figure]:
     """Fréchet distance, precision, recall, density and coverage on the statistics.
 
-    A statistic whose real band has no width, such as the share of empty bars, is left out: on
-    the scale of the few windows that differ it would outweigh all others.
+    A statistic whose real band has zero width, such as the share of empty bars, is excluded: scaled
+    by the few windows that differ it would outweigh all others.
     """
     low, high = np.percentile(real.statistics, [5, 95], axis=0)
     generated, real, held_out = (
@@ -159,8 +159,8 @@ def _distances(generated: Measured, real: Measured, held_out: Measured) -> Itera
         frechet_name(len(generated.scores), len(real.scores), width),
         "distances",
         "low",
-        "how far the sets lie apart in mean and spread of all statistics",
-        lambda pieces: frechet_distance(pieces.statistics, real.statistics) if width else NO_WIDTH,
+        "distance of the sets in mean and covariance of all statistics",
+        lambda pieces: frechet_distance(pieces.statistics, real.statistics) if width else NO_SPREAD,
         generated,
         held_out,
     )
@@ -171,7 +171,7 @@ def _distances(generated: Measured, real: Measured, held_out: Measured) -> Itera
     for name, wanted, text in NEIGHBOURS:
 
         def of(pieces: Measured, name: str = name) -> Value:
-            return getattr(found[id(pieces)], name) if width else NO_WIDTH
+            return getattr(found[id(pieces)], name) if width else NO_SPREAD
 
         yield _beside(
             neighbours_name(name, width), "distances", wanted, text, of, generated, held_out
@@ -192,7 +192,7 @@ def _bleu(generated: Measured, real: Measured, held_out: Measured) -> Iterable[F
         bleu.bleu_name(len(references), BLEU_N),
         "bleu",
         "as real",
-        "how many short rows of pitches are in real music; above real is a sign of copying",
+        "share of pitch n-grams that occur in real music; above real is a sign of copying",
         against_real,
         generated,
         held_out,
@@ -201,7 +201,7 @@ def _bleu(generated: Measured, real: Measured, held_out: Measured) -> Iterable[F
         bleu.self_bleu_name(len(generated.scores), BLEU_N),
         "bleu",
         "as real",
-        "how alike the pieces are; above real is a sign of collapse",
+        "similarity of the pieces by pitch n-grams; above real is a sign of collapse",
         among_themselves,
         generated,
         held_out,

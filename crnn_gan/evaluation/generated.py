@@ -18,16 +18,16 @@ if TYPE_CHECKING:  # TensorFlow is slow to import, and a folder of files needs n
 
 @dataclasses.dataclass(frozen=True)
 class Generated:
-    """Pieces and how they came about.
+    """Generated pieces and their origin.
 
     Attributes:
-      name: of the run, model or folder.
-      made: how they came about, in words, without a full stop.
-      pieces: with their names; of a model one without notes is kept, it is a finding.
+      name: name of the run, model or folder.
+      made: their origin, in words, without a full stop.
+      pieces: named pieces; those of a model are kept even without notes.
       left_out: files that could not be read or have no notes, a line each with the reason.
-      codec: that the model decodes by; None where nobody knows.
-      steps: length asked for, in that codec's steps; None where nobody knows.
-      notes: what a reader has to know of them, in sentences.
+      codec: codec of the model; None where unknown.
+      steps: requested length in steps of the codec; None where unknown.
+      notes: caveats, in sentences.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Generated:
 
 
 def from_folder(midi_dir: Path) -> Generated:
-    """Reads the music files of a folder and those below it.
+    """Reads the music files of a folder, searched to any depth.
 
     Raises:
-      ValueError: no folder, or no music file in it.
+      ValueError: it is not a folder, or has no music file.
     """
     pieces, left_out = read_folder(midi_dir)
     name = folder_name(midi_dir)
@@ -58,9 +58,9 @@ def from_sampler(
     Args:
       sampler: of a run or an exported model.
       values: the arguments of `Sampler.generate`, seed, count and length among them.
-      name: of the run or model, which names of pieces begin with.
-      model: what it is, in words.
-      codec: that the model decodes by.
+      name: name of the run or model, the prefix of the names of pieces.
+      model: description of the model.
+      codec: codec of the model.
     """
     pieces, faults = [], []
     for piece in sampled(sampler, values):
@@ -79,7 +79,7 @@ def from_sampler(
 
 
 def _notes_of_text(pieces: Sequence[NamedScore], faults: Sequence[int]) -> tuple[str, ...]:
-    """Says how many pieces have faults in their text, and of how many nothing can be read."""
+    """Describes how many pieces have faults in their text, and how many are unreadable."""
     faulty = sum(count > 0 for count in faults)
     if not faulty:
         return ()
@@ -89,5 +89,5 @@ def _notes_of_text(pieces: Sequence[NamedScore], faults: Sequence[int]) -> tuple
     )
     return (
         f"The text of {faulty} of {len(pieces)} pieces ({faulty / len(pieces):.0%}) has faults, "
-        f"{sum(faults)} in all, which are passed over; of {unread} of them no note can be read.",
+        f"{sum(faults)} in all, which are ignored; {unread} of them have no readable note.",
     )

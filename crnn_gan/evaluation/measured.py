@@ -1,4 +1,4 @@
-"""What a set of pieces gives before it is compared: statistics and histograms of each."""
+"""Statistics and histograms of each piece of a set, before sets are compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines.score import Score
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What one set of pieces gives, before it is compared.
+    """Statistics and histograms of the pieces of a set.
 
     Attributes:
       scores: [piece].
@@ -30,7 +30,7 @@ class Measured:
 
     @classmethod
     def of(cls, pieces: Sequence[NamedScore]) -> Measured:
-        """Measures pieces, none included."""
+        """Measures pieces, of which there may be none."""
         scores = tuple(piece.score for piece in pieces)
         rows = [list(metrics.statistics(score).values()) for score in scores]
         tables = tuple(

@@ -1,4 +1,4 @@
-"""measure: everything that is found about generated pieces beside real ones."""
+"""measure: all statistics and figures of generated pieces, compared with real ones."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from crnn_gan.metrics import bands, histograms
 from crnn_gan.metrics.distances import Overlap
 from crnn_gan.metrics.repeated import repeated_pieces
 from crnn_gan.originality.comparing import set_originality
-from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import SetOriginality
+from crnn_gan.originality.reference_pieces import ReferencePieces
 
-FEWEST_WINDOWS = 400  # Of real music, for bands; as many as generated pieces where those are more.
+FEWEST_WINDOWS = 400  # Of real music, for bands; more where there are more generated pieces.
 ALL_EQUAL = Overlap(None, None, "all values of both sets are equal")
-FEW = 20  # Below so many pieces, what is said of a set is uncertain; it says so.
+FEW = 20  # Below so many pieces a note says that figures of sets are uncertain.
 
 
 def measure(
@@ -49,10 +49,10 @@ def measure(
     Args:
       generated: one piece or more.
       reference: real music, one piece or more to compare with.
-      originality: if it was looked for.
-      training: what the run says of itself, if there is one.
+      originality: from `find_copies`; None where it was not measured.
+      training: settings and curves of the run; None where there is no run.
       cards: {"model" or "data": Markdown}.
-      seed: of the places that real windows are cut from.
+      seed: random seed of the places that real windows are cut from.
 
     Raises:
       ValueError: there is no generated or no real piece.
@@ -68,8 +68,8 @@ def measure(
         )
     count = len(generated.pieces)
     windows = cut(generated, reference.compared, max(FEWEST_WINDOWS, count), seed)
-    yardstick = cut(generated, reference.held_out, count, seed + 1)
-    made, real, held_out = (Measured.of(set_) for set_ in (generated.pieces, windows, yardstick))
+    baseline = cut(generated, reference.held_out, count, seed + 1)
+    made, real, held_out = (Measured.of(set_) for set_ in (generated.pieces, windows, baseline))
     overlaps = figures.Overlaps.of(made, real)
     return Evaluation(
         title=generated.name,
@@ -87,33 +87,33 @@ def measure(
         cards=cards or {},
         notes=(
             *generated.notes,
-            *_notes(generated, windows, yardstick),
+            *_notes(generated, windows, baseline),
             *_notes_of_windows(windows),
         ),
     )
 
 
 def find_copies(generated: Generated, reference: Reference, seed: int = 0) -> SetOriginality:
-    """Looks for the generated pieces in all that a model may have learned.
+    """Measures the originality of generated pieces against `reference.known`.
 
     Args:
       generated: any pieces.
-      reference: real music; one known piece or more.
-      seed: of the places that real windows are cut from.
+      reference: real music; `known` has one piece or more.
+      seed: random seed of the places that real windows are cut from.
 
     Raises:
-      ValueError: there is no known piece.
+      ValueError: `known` is empty.
     """
     names, known = zip(*reference.known, strict=True) if reference.known else ((), ())
     held_out = () if reference.knows_held_out else [p.score for p in reference.held_out]
     scores = [piece.score for piece in generated.pieces]
-    return set_originality(scores, Known.of(names, known), held_out, seed)
+    return set_originality(scores, ReferencePieces.of(names, known), held_out, seed)
 
 
 def cut(
     generated: Generated, pieces: Sequence[NamedScore], count: int, seed: int
 ) -> list[NamedScore]:
-    """Cuts windows of real music as long as the generated pieces: in steps, else in notes."""
+    """Cuts windows of real music as long as the generated pieces, in steps, else in notes."""
     if generated.codec and generated.steps:
         return windows_of_steps(pieces, generated.codec, generated.steps, count, seed)
     notes = [len(piece.score.notes) for piece in generated.pieces]
@@ -121,7 +121,7 @@ def cut(
 
 
 def windows_made(generated: Generated, reference: Reference, windows: Sequence[NamedScore]) -> str:
-    """Says how the real windows came about."""
+    """Describes how the real windows were cut."""
     length = (
         f"{generated.steps} steps, on the grid of the model's codec"
         if generated.codec and generated.steps
@@ -135,7 +135,7 @@ def windows_made(generated: Generated, reference: Reference, windows: Sequence[N
 
 
 def _sources(windows: Sequence[NamedScore]) -> int:
-    """How many pieces the windows are from."""
+    """Number of pieces that the windows are from."""
     return len({window.name for window in windows})
 
 
@@ -166,7 +166,7 @@ def _statistic_rows(
     rows = []
     for column, (statistic, found) in enumerate(zip(metrics.STATISTICS, overlaps, strict=True)):
         values, real_values = generated[:, column], real[:, column]
-        says_nothing = np.ptp(np.concatenate([values, real_values])) == 0
+        is_constant = np.ptp(np.concatenate([values, real_values])) == 0
         band = bands.band(real_values.tolist())
         rows.append(
             StatisticRow(
@@ -176,11 +176,11 @@ def _statistic_rows(
                 description=statistic.description,
                 generated=tuple(values.tolist()),
                 real=tuple(real_values.tolist()),
-                # Rounding may lay the mean of equal values beside them, and outside the band.
+                # Rounding may put the mean of equal values outside their range, and the band.
                 mean=float(np.clip(values.mean(), values.min(), values.max())),
                 band=band,
                 inside=float(np.mean((values >= band.low) & (values <= band.high))),
-                overlap=ALL_EQUAL if says_nothing else found,
+                overlap=ALL_EQUAL if is_constant else found,
             )
         )
     return rows
@@ -206,19 +206,19 @@ def _histogram_rows(
 
 
 def _all_left_out(lines: Sequence[str]) -> str:
-    """Why there is no piece: how many were left out, and the first of them with its reason."""
-    return f": {len(lines)} left out, the first is {lines[0]}" if lines else ""
+    """Why there is no piece: how many were skipped, and the first with its reason."""
+    return f": {len(lines)} skipped, the first is {lines[0]}" if lines else ""
 
 
 def _notes(
-    generated: Generated, windows: Sequence[NamedScore], yardstick: Sequence[NamedScore]
+    generated: Generated, windows: Sequence[NamedScore], baseline: Sequence[NamedScore]
 ) -> list[str]:
-    """What a reader has to know to trust the figures."""
+    """Caveats of the figures, in sentences."""
     notes = []
     for count, which, what in (
         (len(generated.pieces), "generated", ""),
         (_sources(windows), "real", " to compare with"),
-        (_sources(yardstick), "held-out real", " as yardstick"),
+        (_sources(baseline), "held-out real", " as a baseline"),
     ):
         if not count:
             notes.append(f"There is no {which} piece{what}.")
@@ -227,31 +227,31 @@ def _notes(
             notes.append(f"There {few}{what}: figures of sets are uncertain.")
     if not (generated.codec and generated.steps):
         notes.append(
-            "Real windows have as many notes as the generated pieces, so note count says nothing."
+            "Real windows have as many notes as the generated pieces, so note count is no evidence."
         )
     if not generated.codec:
         notes.append(
-            "Nobody knows on which grid the generated pieces lie: what depends on notes that "
-            "start together, such as polyphony, may differ for that reason alone."
+            "The grid of the generated pieces is unknown: statistics that depend on simultaneous "
+            "onsets, such as polyphony, may differ for that reason alone."
         )
     empty = sum(not len(piece.score.notes) for piece in generated.pieces)
     if empty:
         have = "1 generated piece has" if empty == 1 else f"{empty} generated pieces have"
-        notes.append(f"{have} no note; what is without notes counts with the value of silence.")
+        notes.append(f"{have} no note; their statistics are those of silence.")
     if drums := _drums_alone(generated.pieces):
         notes.append(
-            f"{drums} of {len(generated.pieces)} generated pieces hold drums alone, which no "
+            f"{drums} of {len(generated.pieces)} generated pieces have drums only, which no "
             "statistic counts: their values are those of silence."
         )
     return notes
 
 
 def _notes_of_windows(windows: Sequence[NamedScore]) -> list[str]:
-    """The same of the real windows."""
+    """Caveats of the real windows, in sentences."""
     notes = []
     if drums := _drums_alone(windows):
         notes.append(
-            f"{drums} of {len(windows)} real windows hold drums alone, which no statistic counts: "
+            f"{drums} of {len(windows)} real windows have drums only, which no statistic counts: "
             "their values are those of silence."
         )
     repeated = repeated_pieces([window.score for window in windows])

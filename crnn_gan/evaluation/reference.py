@@ -1,10 +1,10 @@
-"""The real music that generated pieces are laid beside: prepared data, or a folder of music.
+"""Real music that generated pieces are compared with: prepared data, or a folder of music.
 
-Generated pieces are compared with some real pieces (`compared`); whatever is said of them is
-also said of other real pieces, the yardstick (`held_out`). Copies are looked for in all that a
-model may have learned (`known`). Of prepared data the training split is compared with and known,
-the other splits are held out. A folder has no splits: half of it is compared with, the other
-half held out, all of it known.
+Generated pieces are compared with some real pieces (`compared`); so are other real pieces, as a
+baseline (`held_out`). Copies are searched in all pieces that a model may have learned from
+(`known`). Of prepared data the training split is `compared` and `known`, the other splits are
+`held_out`. A folder has no splits: a random half is `compared`, the other half `held_out`, and all
+of it `known`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pipelines.split import Split
 
 
 class NamedScore(NamedTuple):
-    """A piece and what it is called."""
+    """A piece and its name."""
 
     name: str
     score: Score
@@ -39,14 +39,14 @@ class Reference:
     """Real music.
 
     Attributes:
-      name: of its folder.
+      name: name of its folder.
       compared: pieces that the generated ones are compared with.
-      held_out: pieces that serve as yardstick.
+      held_out: pieces that serve as a baseline.
       known: pieces that a model may have learned from.
       knows_held_out: whether the held-out pieces are among the known ones.
-      codec: what the pieces went through, None for files as they are.
+      codec: codec that the pieces were encoded and decoded with; None for files as they are.
       card: the data card, Markdown; "" where there is none.
-      left_out: what could not be read, a line each with the reason.
+      left_out: files that could not be read, a line each with the reason.
     """
 
     name: str
@@ -69,19 +69,19 @@ def read_reference(
 
     Args:
       path: a directory that `pipelines.prepare` wrote, or any directory of music.
-      composer: takes the pieces of these composers alone; () takes all. Prepared data only.
-      codec: that of the generated pieces, if they have one: files go through it, so that both
-        lie on one grid. Prepared data went through its own.
-      works_per_composer: of prepared data, at most so many training pieces of each composer,
-        those that training takes.
+      composer: keep only the pieces of these composers; () keeps all. Prepared data only.
+      codec: codec of the generated pieces, if any: files are encoded and decoded with it, so that
+        both are on one grid. Prepared data has its own.
+      works_per_composer: most training pieces per composer, the same that training takes; None
+        for all. Prepared data only.
 
     Raises:
-      ValueError: there is no music, or none that can be taken.
+      ValueError: there is no music, or none that can be read.
     """
     if (path / records.MANIFEST).is_file():
         return _prepared(path, composer, works_per_composer)
     if composer:
-        raise ValueError(f"{path} is a folder of files: composers are known of prepared data only")
+        raise ValueError(f"{path} is a folder of files: only prepared data has composers")
     pieces, left_out = read_folder(path)
     if codec:
         pieces, refused = _through(codec, pieces)
@@ -93,7 +93,7 @@ def read_reference(
 def halves(
     pieces: tuple[NamedScore, ...],
 ) -> tuple[tuple[NamedScore, ...], tuple[NamedScore, ...]]:
-    """Deals the pieces into two, by a draw that depends on their number alone."""
+    """Splits pieces into two random halves, a function of their number alone."""
     order = np.random.Generator(np.random.Philox(len(pieces))).permutation(len(pieces))
     middle = (len(pieces) + 1) // 2
     first, second = np.sort(order[:middle]), np.sort(order[middle:])
@@ -101,7 +101,7 @@ def halves(
 
 
 def learned_from(model_dir: Path) -> tuple[Path, tuple[str, ...], int | None]:
-    """Gives the prepared data that a model was trained on, and what it was given of it.
+    """Finds the prepared data that a model was trained on, and the subset of it.
 
     Args:
       model_dir: a run directory or an exported model.
@@ -110,37 +110,37 @@ def learned_from(model_dir: Path) -> tuple[Path, tuple[str, ...], int | None]:
       The directory, the composers (() for all), and how many works of each (None for all).
 
     Raises:
-      UsageError: nobody says, or the data is not there.
+      UsageError: config.json does not name the data, or it is missing.
     """
     config = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
     data_dir = config.get("training", {}).get("data_dir", "")
     if not data_dir or not Path(data_dir).is_dir():
         raise UsageError(
-            f"{model_dir} was trained on {data_dir or 'data nobody names'}, which is not there, "
-            "seen from here; say where with --reference=DIR"
+            f"{model_dir} was trained on {data_dir or 'unnamed data'}, which is not found from "
+            "here; give its place with --reference=DIR"
         )
     training = config["training"]
     return Path(data_dir), tuple(training.get("composer", ())), training.get("works_per_composer")
 
 
 def folder_name(path: Path) -> str:
-    """Gives what a folder is called, also where it is given as "." or by way of "..".
+    """Gives the name of a folder, also of "." and of paths with "..".
 
-    Characters that no screen shows stand as Python escapes them.
+    Unprintable characters are escaped as in Python.
     """
     whole = path.expanduser().resolve()
     return _shown(printable(whole.name or str(whole)))
 
 
 def read_folder(path: Path) -> tuple[tuple[NamedScore, ...], tuple[str, ...]]:
-    """Reads every music file of a folder and those below it, in the order of their names.
+    """Reads every music file of a folder, searched to any depth, in the order of their names.
 
     Returns:
-      The pieces that have notes, and a line with the reason for each that could not be taken. In
-      both, characters that no screen shows stand as Python escapes them.
+      The pieces that have notes, and a line with the reason for each other file. In both,
+      unprintable characters are escaped as in Python.
 
     Raises:
-      ValueError: no folder, or no music file in it.
+      ValueError: it is not a folder, or has no music file.
     """
     source = folder.Source(path=str(path))
     pieces, left_out = [], []
@@ -154,7 +154,7 @@ def read_folder(path: Path) -> tuple[tuple[NamedScore, ...], tuple[str, ...]]:
 
 
 def _shown(text: str) -> str:
-    """Text in which a line break, an escape or a change of direction is seen and does nothing."""
+    """Escapes line breaks, control characters and changes of direction."""
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
     )
@@ -163,13 +163,13 @@ def _shown(text: str) -> str:
 def _through(
     codec: ScoreCodec, pieces: Sequence[NamedScore]
 ) -> tuple[tuple[NamedScore, ...], tuple[str, ...]]:
-    """The pieces as they come back from a codec, and a line for each that it refuses."""
+    """The pieces after encoding and decoding, and a line for each that the codec refuses."""
     taken, refused = [], []
     for name, score in pieces:
         try:
             array = codec.encode(score)
             if len(score.notes) and not len(array):
-                raise ValueError(f"the codec {codec.name} finds nothing to encode in it")
+                raise ValueError(f"codec {codec.name} finds nothing to encode in it")
             taken.append(NamedScore(name, codec.decode(array).score))
         except ValueError as error:
             refused.append(f"{name}: {error}")
@@ -182,9 +182,8 @@ def _prepared(data_dir: Path, composer: Sequence[str], works_per_composer: int |
         codec = manifest.build_codec().require_scores()
     except ValueError:
         raise ValueError(
-            f"{data_dir} was prepared with --codec={manifest.build_codec().name}, from which no "
-            "notes come back; give a directory of another codec, or of music files, as the "
-            "reference"
+            f"{data_dir} was prepared with --codec={manifest.build_codec().name}, which decodes to "
+            "no notes; give a directory of another codec, or of music files, as the reference"
         ) from None
     known = tuple(_decoded(data_dir, codec, "train", composer, works_per_composer))
     there = {
@@ -223,17 +222,17 @@ def _decoded(
 def windows_of_steps(
     pieces: Sequence[NamedScore], codec: ScoreCodec, steps: int, count: int, seed: int
 ) -> list[NamedScore]:
-    """Cuts windows of some steps of a codec: pieces in turn, places at random.
+    """Cuts windows of `steps` steps of a codec, from pieces in turn, at random places.
 
-    As in training, what is shorter than a window is passed over. Of a codec whose windows do not
-    start anywhere, the beginnings of pieces, each once, and what is shorter whole.
+    As in training, pieces shorter than a window are skipped. Of a codec whose windows may not start
+    anywhere (`starts_anywhere`), gives the beginning of each piece once, shorter pieces whole.
 
     Args:
       pieces: real music; where none is as long as a window, all are taken whole.
-      codec: of the generated pieces, so that both lie on one grid.
-      steps: of a window.
-      count: windows to cut.
-      seed: of order and places.
+      codec: codec of the generated pieces, so that both are on one grid.
+      steps: length of a window.
+      count: number of windows.
+      seed: random seed of order and places.
     """
     arrays = [codec.encode(piece.score) for piece in pieces]
     random = np.random.Generator(np.random.Philox(seed))
@@ -251,13 +250,13 @@ def windows_of_steps(
 def windows_of_notes(
     pieces: Sequence[NamedScore], notes: Sequence[int], count: int, seed: int
 ) -> list[NamedScore]:
-    """Cuts windows of as many notes as the generated pieces have, from places at random.
+    """Cuts windows of as many notes as the generated pieces have, at random places.
 
     Args:
       pieces: real music; where none has as many notes as a window, one is taken whole.
       notes: notes of each generated piece; windows take them in turn.
-      count: windows to cut.
-      seed: of order and places.
+      count: number of windows.
+      seed: random seed of order and places.
     """
     random = np.random.Generator(np.random.Philox(seed))
     windows = []
@@ -271,9 +270,9 @@ def windows_of_notes(
 
 
 def _turns(random: np.random.Generator, lengths: Sequence[int], sizes: Sequence[int]) -> list[int]:
-    """The piece of each window: of those that are long enough the one that was taken least.
+    """The piece of each window: the one taken least often of those that are long enough.
 
-    Equal ones go in a random order. Where none is long enough, all are.
+    Ties are broken in a random order. Where none is long enough, all count as long enough.
     """
     order = random.permutation(len(lengths))
     ordered, taken = np.array(lengths)[order], np.zeros(len(order))
@@ -287,7 +286,7 @@ def _turns(random: np.random.Generator, lengths: Sequence[int], sizes: Sequence[
 
 
 def _notes_from(score: Score, start: int, count: int) -> Score:
-    """Some notes in the order of time, and all else of the piece from where they begin."""
+    """A window of `count` notes from note `start` on, with all other events of its time."""
     if count >= len(score.notes):
         return score
     chosen = score.notes[start : start + count]

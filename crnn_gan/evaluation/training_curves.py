@@ -1,4 +1,4 @@
-"""What a run says of its training: settings in words, a curve a statistic and loss, alarms."""
+"""Settings, curves of statistics and losses, and alarms of a training run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from crnn_gan.runs.tables import (
     read_rows,
 )
 
-LEFT_OUT = {"model", "data_dir"}  # Of the trainer's flags: said already, and a path.
+EXCLUDED = {"model", "data_dir"}  # Flags of the trainer: shown already, and a path.
 
 
 def read_training(run_dir: Path) -> Training | None:
@@ -29,7 +29,7 @@ def read_training(run_dir: Path) -> Training | None:
 
     Returns:
       None where no epoch has ended yet. The curves are the losses, the band distance, repeated
-      pieces, how alike they are, and the statistics; what was not measured, or is not finite, is
+      pieces, shared notes, and the statistics; a value that was not measured, or is not finite, is
       None.
 
     Raises:
@@ -50,8 +50,8 @@ def read_training(run_dir: Path) -> Training | None:
 
 
 def settings(config: RunConfig) -> dict[str, str]:
-    """Gives what was trained, on what and how: {name: value in words}."""
-    flags = {name: value for name, value in config.training.items() if name not in LEFT_OUT}
+    """Gives model, data and settings of a run: {name: value in words}."""
+    flags = {name: value for name, value in config.training.items() if name not in EXCLUDED}
     named = {
         "model": config.model,
         "data": config.data.get("name", ""),
@@ -80,8 +80,8 @@ def _value(value: Any) -> str:
 
 
 def _measured(row: Row, bands: Mapping[str, Band]) -> dict[str, float]:
-    far = band_distance(row, bands)
-    distance = {} if far is None else {BAND_DISTANCE: far}
+    found = band_distance(row, bands)
+    distance = {} if found is None else {BAND_DISTANCE: found}
     return {**distance, "repeated_pieces": row.repeated, **row.values}
 
 

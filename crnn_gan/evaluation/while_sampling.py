@@ -1,4 +1,4 @@
-"""While sampling: what is made is looked for in the music that the model learned from."""
+"""Originality while sampling: pieces are compared with the training data, and rejected or kept."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from typing import Any, Literal
 
 from crnn_gan.evaluation.reference import learned_from, read_reference
 from crnn_gan.generation.pieces import Make, Sampled
-from crnn_gan.originality.comparing import Yardstick
-from crnn_gan.originality.known import Known
+from crnn_gan.originality.classification import place_in_words
+from crnn_gan.originality.comparing import OriginalityClassifier
 from crnn_gan.originality.originality import PieceOriginality
-from crnn_gan.originality.verdicts import place_in_words
+from crnn_gan.originality.reference_pieces import ReferencePieces
 from pipelines.codecs.codec import codec_from_json
 
-ATTEMPTS = 10  # Times as many pieces as were asked for are made, at most, to have originals.
-AT_ONCE = 256  # Pieces that are looked for at once.
-FEWEST = 16  # Pieces that are made at once when some are missing: rows are made 16 at a time.
+ATTEMPTS = 10  # Most pieces sampled per piece requested.
+BATCH = 256  # Pieces that are compared at once.
+FEWEST = 16  # Pieces sampled at once when some are missing: batches are padded to 16 rows.
 
 
 def with_originality(
     model_dir: Path, reference: str, mode: Literal["warn", "resample"]
 ) -> Callable[[Make], Make]:
-    """Gives what turns a maker of pieces into one that looks for them in known music.
+    """Wraps a sampling function so that its pieces are classified.
 
     Args:
-      model_dir, reference: as for `yardstick_of`.
-      mode: "warn" keeps every piece, "resample" those that are original.
+      model_dir, reference: as for `classifier_of`.
+      mode: "warn" keeps every piece with a remark, "resample" samples until all are original.
 
     Raises:
-      ValueError: as `yardstick_of`.
+      ValueError: as `classifier_of`.
     """
-    yardstick = yardstick_of(model_dir, reference)
+    classifier = classifier_of(model_dir, reference)
     say = functools.partial(print, file=sys.stderr, flush=True)
 
-    def chosen(make: Make) -> Make:
+    def wrapped(make: Make) -> Make:
         if mode == "warn":
-            return lambda values: with_verdicts(make(values), yardstick)
-        return lambda values: originals(make, values, yardstick, say)
+            return lambda values: with_labels(make(values), classifier)
+        return lambda values: originals(make, values, classifier, say)
 
-    return chosen
+    return wrapped
 
 
-def yardstick_of(model_dir: Path, reference: str) -> Yardstick:
-    """Reads the music that a model may have copied.
+def classifier_of(model_dir: Path, reference: str) -> OriginalityClassifier:
+    """Builds a classifier from the music that a model may have copied.
 
     Args:
       model_dir: a run directory or an exported model.
-      reference: prepared data or a folder of music; "" is the data that a run was trained on.
+      reference: prepared data or a folder of music; "" for the data that the model was trained on.
 
     Raises:
-      ValueError: nobody says where the music is, or it is not there.
+      ValueError: the music is unknown or missing.
     """
     config = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
     learned = (Path(reference), (), None) if reference else learned_from(model_dir)
@@ -64,25 +64,28 @@ def yardstick_of(model_dir: Path, reference: str) -> Yardstick:
     found = read_reference(path, composer, codec, works_per_composer)
     names, scores = [piece.name for piece in found.known], [piece.score for piece in found.known]
     held_out = () if found.knows_held_out else [piece.score for piece in found.held_out]
-    return Yardstick(Known.of(names, scores), held_out)
+    return OriginalityClassifier(ReferencePieces.of(names, scores), held_out)
 
 
-def with_verdicts(pieces: Iterable[Sampled], yardstick: Yardstick) -> Iterator[Sampled]:
-    """Gives the pieces with their verdicts as remarks."""
-    for piece, found in _judged(pieces, yardstick):
+def with_labels(pieces: Iterable[Sampled], classifier: OriginalityClassifier) -> Iterator[Sampled]:
+    """Gives the pieces with their labels as remarks."""
+    for piece, found in _classified(pieces, classifier):
         yield dataclasses.replace(piece, remark=_remark(found))
 
 
 def originals(
-    make: Make, values: Mapping[str, Any], yardstick: Yardstick, say: Callable[[str], None]
+    make: Make,
+    values: Mapping[str, Any],
+    classifier: OriginalityClassifier,
+    say: Callable[[str], None],
 ) -> Iterator[Sampled]:
-    """Makes pieces until so many as asked for are original, with further seeds.
+    """Samples with further seeds until as many pieces as requested are original.
 
     Args:
-      make: gives the pieces of `seed` to `seed + count - 1`.
+      make: samples the pieces of seeds `seed` to `seed + count - 1`.
       values: seed, count and all else that `make` takes.
-      yardstick: says what is original.
-      say: is told of each piece that is rejected, and at the end how many were.
+      classifier: decides which are original.
+      say: called with a line per rejected piece, and at the end with their number.
 
     Raises:
       ValueError: `ATTEMPTS` times as many pieces were not enough.
@@ -94,7 +97,7 @@ def originals(
         count = min(max(wanted - kept, FEWEST), end - seed)
         batch = make({**values, "seed": seed, "count": count})
         seed += count
-        for piece, found in _judged(batch, yardstick):
+        for piece, found in _classified(batch, classifier):
             if found.verdict != "original":
                 rejected.append(piece.seed)
                 say(f"seed {piece.seed} rejected, {_remark(found)}")
@@ -109,7 +112,7 @@ def originals(
     if kept < wanted:
         raise ValueError(
             f"of {ATTEMPTS * wanted} pieces {kept} are original, {wanted} were asked for; the "
-            "model has learned its music by heart: try a higher temperature, an earlier "
+            "model has memorised its training data: try a higher temperature, an earlier "
             "checkpoint, or --originality=warn, which keeps all pieces and says what is copied"
         )
 
@@ -119,11 +122,11 @@ def _remark(found: PieceOriginality) -> str:
     return f"{found.verdict}: {found.reason}{where}"
 
 
-def _judged(
-    pieces: Iterable[Sampled], yardstick: Yardstick
+def _classified(
+    pieces: Iterable[Sampled], classifier: OriginalityClassifier
 ) -> Iterator[tuple[Sampled, PieceOriginality]]:
-    """Pieces beside what was found about them, some at once."""
+    """Pieces with their originality, a batch at a time."""
     rest = iter(pieces)
-    while some := list(itertools.islice(rest, AT_ONCE)):
+    while some := list(itertools.islice(rest, BATCH)):
         scores = [piece.read() for piece in some]
-        yield from zip(some, yardstick.judge(scores), strict=True)
+        yield from zip(some, classifier.classify(scores), strict=True)

@@ -1,1 +1,1 @@
-"""Originality: how much of a piece is already in the music that is known."""
+"""Originality: how much of a piece occurs in reference pieces, such as the training data."""

@@ -1,7 +1,8 @@
-"""What was found about the originality of pieces, as plain values.
+"""Originality: figures, labels and shared passages of pieces, as plain values.
 
-A figure says how much of a piece is in the known pieces, the pitches moved by any interval. What
-it means stands beside it: the same figure of held-out real music of as many notes.
+A figure says how much of a piece occurs in reference pieces, in any transposition. It is compared
+with the same figure of held-out real music of as many notes. Field names are keys of metrics.json:
+there "known" stands for a reference piece, "row" for a passage, "verdict" for the label.
 """
 
 from __future__ import annotations
@@ -10,29 +11,29 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-Verdict = Literal["original", "borrows", "copied"]
-VERDICTS: tuple[Verdict, ...] = ("original", "borrows", "copied")
+Label = Literal["original", "borrows", "copied"]
+LABELS: tuple[Label, ...] = ("original", "borrows", "copied")
 
-LENGTHS = (8, 16, 24)  # Notes of the rows whose share is measured.
+LENGTHS = (8, 16, 24)  # Notes of the shared passages whose share is measured.
 FIGURES = ("common_subsequence", "longest_row", *(f"copied_{length}" for length in LENGTHS))
 
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """A row of notes that a piece shares with a known one, the pitches moved by one interval.
+    """A passage that a piece shares with a reference piece, up to transposition.
 
-    Notes are counted in the order of `interval_sequences.Row`: chords from the lowest note up,
-    drums left out. Ranges are (first, last + 1); quarters are (onset of the first note, end of the
-    last to end), from the beginning; bars are (first, last), 1 is the first, by the meters of each
-    piece, 4/4 where none is given.
+    Notes are counted in the order of `interval_sequences.NoteSequence`: chords from the lowest note
+    up, without drums. Ranges are (first, last + 1); quarters are (first onset, last end) from the
+    beginning of the piece; bars are (first, last), 1 is the first, by the meters of each piece, 4/4
+    where none is given.
 
     Attributes:
-      known: name of the known piece.
-      notes: how many the row has.
+      known: name of the reference piece.
+      notes: number of notes of the passage.
       piece_notes, known_notes: where it is, in notes.
       piece_quarters, known_quarters: the same in quarters.
       piece_bars, known_bars: the same in bars.
-      transposition: semitones from the known piece to this one.
+      transposition: semitones from the reference piece to this one.
     """
 
     known: str
@@ -48,22 +49,23 @@ class Match:
 
 @dataclasses.dataclass(frozen=True)
 class PieceOriginality:
-    """How much of one piece is known.
+    """How much of a piece occurs in the reference pieces.
 
     Attributes:
-      notes: of the piece, drums left out.
-      nearest: name of the known piece that it shares most with, "" where it shares nothing.
-      transposition: semitones from the nearest known piece to this one.
-      common_subsequence: share of the piece's notes that are in the nearest known piece in the
-        same order, others in between allowed; 0..1.
-      longest_row: notes of the longest unbroken row that is in any known piece.
-      copied: for each of `LENGTHS`, {"8": share of the piece's notes that lie in a row of at
-        least so many notes that is in any known piece}, 0..1.
-      matches: rows shared with known pieces, the nearest where it has the row, longest first.
-      verdict: "original", "borrows" or "copied"; "" before it is compared with real music.
-      reason: of the verdict, in words with figures, without a full stop.
-      limits: {name in `FIGURES`: the most that held-out real music of about as many notes
-        reaches}; empty where there is none to compare with.
+      notes: number of its notes, without drums.
+      nearest: name of the reference piece with the longest common subsequence, "" where none has
+        one.
+      transposition: semitones from the nearest reference piece to this one.
+      common_subsequence: share of its notes in the longest common subsequence with the nearest
+        reference piece (the same order, gaps allowed), 0..1.
+      longest_row: notes of its longest passage that occurs in any reference piece.
+      copied: {"8": share of its notes that lie in shared passages of 8 notes or more}, 0..1, for
+        each of `LENGTHS`.
+      matches: shared passages, in the nearest piece where it has them, longest first.
+      verdict: label, "original", "borrows" or "copied"; "" before classification.
+      reason: why it has the label, without a full stop.
+      limits: {name in `FIGURES`: 99th percentile over held-out real music of about as many
+        notes}; empty where there is none.
     """
 
     notes: int
@@ -73,7 +75,7 @@ class PieceOriginality:
     longest_row: int
     copied: Mapping[str, float]
     matches: tuple[Match, ...]
-    verdict: Verdict | Literal[""] = ""
+    verdict: Label | Literal[""] = ""
     reason: str = ""
     limits: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
@@ -89,17 +91,17 @@ class PieceOriginality:
 
 @dataclasses.dataclass(frozen=True)
 class SetOriginality:
-    """How much of a set of pieces is known, beside held-out real music.
+    """Originality of a set of pieces, and of held-out real music.
 
     Attributes:
       pieces: of each generated piece, in the order given.
-      real: of each held-out real window, against the same known pieces; their verdicts say how
-        often real music itself is above the limits.
-      real_made: how the windows came about, in words, without a full stop.
+      real: of each held-out real window, against the same reference pieces; their labels show
+        how often real music itself is above the limits.
+      real_made: how the windows were cut, without a full stop.
       limits: those of most of the generated pieces; see `PieceOriginality.limits`.
-      limits_made: how the limits came about, in words, without a full stop.
-      known: number of known pieces.
-      known_notes: of all of them.
+      limits_made: how the limits were computed, without a full stop.
+      known: number of reference pieces.
+      known_notes: number of notes of all of them.
     """
 
     pieces: tuple[PieceOriginality, ...]
@@ -111,16 +113,16 @@ class SetOriginality:
     known_notes: int
 
     @property
-    def verdicts(self) -> dict[str, int]:
-        """{verdict: number of generated pieces}, in the order original, borrows, copied."""
+    def label_counts(self) -> dict[str, int]:
+        """{label: number of generated pieces}, in the order original, borrows, copied."""
         return _counts(self.pieces)
 
     @property
-    def real_verdicts(self) -> dict[str, int]:
-        """{verdict: number of held-out real windows}, in the same order."""
+    def real_label_counts(self) -> dict[str, int]:
+        """{label: number of held-out real windows}, in the same order."""
         return _counts(self.real)
 
 
 def _counts(pieces: Sequence[PieceOriginality]) -> dict[str, int]:
     found = [piece.verdict for piece in pieces]
-    return {verdict: found.count(verdict) for verdict in VERDICTS}
+    return {label: found.count(label) for label in LABELS}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from crnn_gan.evaluation.evaluation import Evaluation, PieceRow
+from crnn_gan.originality.classification import place_in_words
 from crnn_gan.originality.originality import PieceOriginality
-from crnn_gan.originality.verdicts import place_in_words
 from crnn_gan.report import svg_piano_rolls, words
 from crnn_gan.report.elements import Markup, element
 from crnn_gan.report.music import piece_music

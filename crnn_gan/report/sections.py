@@ -165,10 +165,12 @@ def _originality(evaluation: Evaluation, shown: int) -> Section:
     if found is None:
         text = "Nobody looked: originality was not asked for."
         return Section("originality", title, "not asked for", "", element("p", text))
-    verdicts = [f"{number} {name}" for name, number in found.verdicts.items() if number]
+    verdicts = [f"{number} {name}" for name, number in found.label_counts.items() if number]
     made = [f"Known: {count(found.known, 'piece')} with {count(found.known_notes, 'note')}."]
     if found.real:
-        counts = [f"{number:,} {name}" for name, number in found.real_verdicts.items() if number]
+        counts = [
+            f"{number:,} {name}" for name, number in found.real_label_counts.items() if number
+        ]
         said = f", by the same limits {', '.join(counts)}" if counts else ""
         made.append(f"Real music beside it: {found.real_made}{said}.")
     if found.limits_made:

@@ -201,7 +201,7 @@ def _original(evaluation: Evaluation, originality: SetOriginality) -> str:
         )
     if not originality.limits:
         return f"Held against {known}, {_without_limits(originality)}."
-    verdicts = originality.verdicts
+    verdicts = originality.label_counts
     original = verdicts["original"] - short
     within = "all" if original == total else f"{original} of {total}"
     stay = "the piece stays" if original == total == 1 else f"{within} pieces stay"

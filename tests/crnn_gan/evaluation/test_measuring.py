@@ -71,7 +71,7 @@ def test_the_means_bands_and_shares_are_those_of_the_pieces_and_windows():
     assert sum(named(found.histograms, "pitch_class_histogram").generated) == pytest.approx(1)
 
 
-def test_music_of_the_same_kind_is_near_and_noise_is_far_beside_the_yardstick():
+def test_music_of_the_same_kind_is_near_and_noise_is_far_beside_the_baseline():
     same, noise = evaluate(*pieces(40)), evaluate(*spoiled(pieces(40)))
     for beginning_of_name in ("Fréchet", "mean overlap area, pitch"):
         figure = beginning(same.figures, beginning_of_name)
@@ -168,7 +168,7 @@ def test_a_reason_that_holds_of_both_sets_is_said_once():
     assert figure.reason == "too few generated pieces: 2, needs 6 or more"
 
 
-def test_without_held_out_music_the_yardstick_is_missing_with_a_reason():
+def test_without_held_out_music_the_baseline_is_missing_with_a_reason():
     found = evaluate(*pieces(20), reference=dataclasses.replace(REFERENCE, held_out=()))
     assert {figure.real for figure in found.figures} == {None}
     assert all("no held-out real music" in figure.reason for figure in found.figures)
@@ -210,7 +210,7 @@ def test_every_real_window_is_a_reference_of_bleu():
     assert bleu.value == pytest.approx(1) and bleu.real < 0.95
 
 
-def test_held_out_pieces_that_are_known_are_no_yardstick_of_copies():
+def test_held_out_pieces_that_are_known_are_no_baseline_of_copies():
     folder = dataclasses.replace(REFERENCE, known=KNOWN + HELD_OUT, knows_held_out=True)
     found = find_copies(generated(*pieces(3, 500)), folder)
     assert "the 40 known pieces, each without itself" in found.real_made
@@ -233,7 +233,7 @@ def test_the_pieces_that_windows_are_from_are_counted():
     mixed = dataclasses.replace(REFERENCE, compared=KNOWN + short, held_out=HELD_OUT[:4] + short)
     found = measure(generated(*made), mixed)
     assert "(30 of 50, at random places)" in found.reference.made
-    assert "There are only 4 held-out real pieces as yardstick" in " ".join(found.notes)
+    assert "There are only 4 held-out real pieces as a baseline" in " ".join(found.notes)
     assert any("note count says nothing" in note for note in found.notes)
 
 

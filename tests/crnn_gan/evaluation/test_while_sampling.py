@@ -8,20 +8,22 @@ from typing import Any
 import pytest
 from melodies import piece, random_pitches
 
-from crnn_gan.evaluation.while_sampling import ATTEMPTS, originals, with_verdicts
+from crnn_gan.evaluation.while_sampling import ATTEMPTS, originals, with_labels
 from crnn_gan.generation.pieces import Sampled
-from crnn_gan.originality.comparing import Yardstick
-from crnn_gan.originality.known import Known
+from crnn_gan.originality.comparing import OriginalityClassifier
+from crnn_gan.originality.reference_pieces import ReferencePieces
 from pipelines.formats import midi
 
 COPIED = {3, 4, 7}  # Seeds.
 
 
 @pytest.fixture(scope="module")
-def yardstick() -> Yardstick:
+def classifier() -> OriginalityClassifier:
     known = [piece(random_pitches(seed)) for seed in range(20)]
     held_out = [piece(random_pitches(seed, 300)) for seed in range(100, 110)]
-    return Yardstick(Known.of([f"piece {seed}" for seed in range(20)], known), held_out)
+    return OriginalityClassifier(
+        ReferencePieces.of([f"piece {seed}" for seed in range(20)], known), held_out
+    )
 
 
 def make(values: Mapping[str, Any]) -> Iterator[Sampled]:
@@ -36,8 +38,8 @@ def by_heart(values: Mapping[str, Any]) -> Iterator[Sampled]:
         yield Sampled(seed, {".mid": midi.to_bytes(piece(random_pitches(5)))}, 100, 50.0)
 
 
-def test_warning_keeps_every_piece_and_says_what_is_copied(yardstick: Yardstick):
-    made = list(with_verdicts(make({"seed": 2, "count": 3}), yardstick))
+def test_warning_keeps_every_piece_and_says_what_is_copied(classifier: OriginalityClassifier):
+    made = list(with_labels(make({"seed": 2, "count": 3}), classifier))
     assert [p.seed for p in made] == [2, 3, 4]
     assert made[0].remark.startswith("original: nothing is above what real music reaches")
     assert made[1].remark.startswith("copied: 100 % of its notes lie in known rows of 16")
@@ -46,9 +48,11 @@ def test_warning_keeps_every_piece_and_says_what_is_copied(yardstick: Yardstick)
     assert [p.files for p in made] == [p.files for p in plain]
 
 
-def test_resampling_goes_on_with_further_seeds_until_enough_are_original(yardstick: Yardstick):
+def test_resampling_goes_on_with_further_seeds_until_enough_are_original(
+    classifier: OriginalityClassifier,
+):
     said: list[str] = []
-    made = list(originals(make, {"seed": 2, "count": 5}, yardstick, said.append))
+    made = list(originals(make, {"seed": 2, "count": 5}, classifier, said.append))
     assert [p.seed for p in made] == [2, 5, 6, 8, 9]
     assert all(p.remark.startswith("original: ") for p in made)
     assert [line.split(":")[0] for line in said[:3]] == [
@@ -59,15 +63,17 @@ def test_resampling_goes_on_with_further_seeds_until_enough_are_original(yardsti
     assert said[3:] == ["3 of 8 pieces rejected, of seeds 3, 4, 7"]
 
 
-def test_nothing_is_said_where_all_are_original(yardstick: Yardstick):
+def test_nothing_is_said_where_all_are_original(classifier: OriginalityClassifier):
     said: list[str] = []
-    assert len(list(originals(make, {"seed": 20, "count": 20}, yardstick, said.append))) == 20
+    assert len(list(originals(make, {"seed": 20, "count": 20}, classifier, said.append))) == 20
     assert said == []
 
 
-def test_a_model_that_knows_its_music_by_heart_is_given_up_in_words(yardstick: Yardstick):
+def test_a_model_that_knows_its_music_by_heart_is_given_up_in_words(
+    classifier: OriginalityClassifier,
+):
     said: list[str] = []
     with pytest.raises(ValueError, match="of 20 pieces 0 are original, 2 were asked for"):
-        list(originals(by_heart, {"seed": 0, "count": 2}, yardstick, said.append))
+        list(originals(by_heart, {"seed": 0, "count": 2}, classifier, said.append))
     assert len(said) == ATTEMPTS * 2 + 1
     assert said[-1].startswith("20 of 20 pieces rejected, of seeds 0, 1, 2,")

@@ -1,4 +1,4 @@
-"""Verdicts and the real music beside which they are given."""
+"""Labels, and the limits of real music that they depend on."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import json
 import pytest
 from melodies import piece, random_pitches
 
-from crnn_gan.originality.comparing import Yardstick, set_originality
-from crnn_gan.originality.known import Known
+from crnn_gan.originality.classification import classified, limits, place_in_words
+from crnn_gan.originality.comparing import OriginalityClassifier, set_originality
 from crnn_gan.originality.originality import FIGURES, Match, PieceOriginality
-from crnn_gan.originality.verdicts import judged, limits, place_in_words
+from crnn_gan.originality.reference_pieces import ReferencePieces
 
-KNOWN = Known.of(
+KNOWN = ReferencePieces.of(
     [f"piece {seed}" for seed in range(20)],
     [piece(random_pitches(seed, 150)) for seed in range(20)],
 )
@@ -39,30 +39,30 @@ def found(common=0.3, longest=8, copied=(0.1, 0.0, 0.0), notes=100) -> PieceOrig
         (
             found(),
             "original",
-            "nothing is above what real music reaches: 30 % of its notes are in NAME in the same "
+            "no figure is above the limit of real music: 30 % of its notes are in NAME in the same "
             "order (real music: up to 50 %)",
         ),
         (
             found(longest=13),
             "borrows",
-            "its longest known row has 13 notes (real music: up to 12)",
+            "its longest shared passage has 13 notes (real music: up to 12)",
         ),
         (
             found(common=0.51, copied=(0.41, 0.1, 0.0)),
             "borrows",
             "51 % of its notes are in NAME in the same order (real music: up to 50 %), 41 % of "
-            "its notes lie in known rows of 8 or more (real music: up to 40 %)",
+            "its notes lie in shared passages of 8 or more (real music: up to 40 %)",
         ),
         (
             found(longest=20, copied=(0.9, 0.51, 0.0)),
             "copied",
-            "51 % of its notes lie in known rows of 16 or more (real music: up to 10 %)",
+            "51 % of its notes lie in shared passages of 16 or more (real music: up to 10 %)",
         ),
-        # Many short known rows, a figure that recurs everywhere, are no copy of one piece.
+        # Many short shared passages, a figure that recurs everywhere, are no copy of one piece.
         (
             found(longest=12, copied=(0.4, 0.51, 0.0)),
             "borrows",
-            "51 % of its notes lie in known rows of 16 or more (real music: up to 10 %)",
+            "51 % of its notes lie in shared passages of 16 or more (real music: up to 10 %)",
         ),
         # Half way from 50 % to all of it is 75 %.
         (
@@ -70,24 +70,22 @@ def found(common=0.3, longest=8, copied=(0.1, 0.0, 0.0), notes=100) -> PieceOrig
             "copied",
             "76 % of its notes are in NAME in the same order (real music: up to 50 %)",
         ),
-        (found(notes=1), "original", "it has 1 note; under 8 nothing is compared"),
-        (found(notes=0), "original", "it has no notes; under 8 nothing is compared"),
+        (found(notes=1), "original", "it has 1 note; fewer than 8 are not compared"),
+        (found(notes=0), "original", "it has no notes; fewer than 8 are not compared"),
     ],
 )
-def test_a_verdict_says_why(piece_found: PieceOriginality, verdict: str, reason: str):
-    judgement = judged(piece_found, LIMITS)
+def test_a_label_has_a_reason(piece_found: PieceOriginality, verdict: str, reason: str):
+    judgement = classified(piece_found, LIMITS)
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
     assert judgement.limits == LIMITS
 
 
 def test_without_real_music_only_plain_copies_are_called_so():
-    assert judged(found(common=0.91), {}).verdict == "copied"
-    assert judged(found(copied=(1.0, 0.51, 0.0)), {}).verdict == "copied"
-    judgement = judged(found(common=0.9), {})
+    assert classified(found(common=0.91), {}).verdict == "copied"
+    assert classified(found(copied=(1.0, 0.51, 0.0)), {}).verdict == "copied"
+    judgement = classified(found(common=0.9), {})
     assert judgement.verdict == "original"
-    assert judgement.reason.endswith(
-        "without held-out real music nobody knows whether that is much"
-    )
+    assert judgement.reason.endswith("there is no held-out real music to compare with")
 
 
 def test_limits_are_the_99th_percentile_without_the_copies():
@@ -111,12 +109,12 @@ def test_copies_are_told_from_other_pieces_beside_held_out_music():
     others = [piece(random_pitches(seed, 150)) for seed in (50, 51, 52)]
     result = set_originality([*copies, *others], KNOWN, HELD_OUT)
     assert [p.verdict for p in result.pieces] == ["copied"] * 2 + ["original"] * 3
-    assert result.verdicts == {"original": 3, "borrows": 0, "copied": 2}
+    assert result.label_counts == {"original": 3, "borrows": 0, "copied": 2}
     assert (result.known, result.known_notes) == (20, 3000)
     # 10 pieces of 300 notes, looked at four times: 80 windows of 150 notes.
     assert len(result.real) == 80
     assert {window.notes for window in result.real} == {150}
-    assert result.real_verdicts["copied"] == 0
+    assert result.real_label_counts["copied"] == 0
     assert result.real_made == (
         "80 windows at random places of 10 of 10 held-out pieces, of as many notes as the pieces"
     )
@@ -127,14 +125,16 @@ def test_copies_are_told_from_other_pieces_beside_held_out_music():
 
 def test_without_held_out_music_each_known_piece_is_compared_with_the_others():
     result = set_originality([piece(random_pitches(3, 150))], KNOWN)
-    assert result.verdicts["copied"] == 1
-    assert result.real_verdicts == {"original": 80, "borrows": 0, "copied": 0}
-    assert "of 20 of the 20 known pieces, each without itself and its copies" in result.real_made
+    assert result.label_counts["copied"] == 1
+    assert result.real_label_counts == {"original": 80, "borrows": 0, "copied": 0}
+    assert (
+        "of 20 of the 20 reference pieces, each without itself and its copies" in result.real_made
+    )
     assert result.limits["common_subsequence"] < 0.5
 
 
 def test_a_lone_known_piece_gives_no_limits():
-    known = Known.of(["lone"], [piece(random_pitches(0))])
+    known = ReferencePieces.of(["lone"], [piece(random_pitches(0))])
     result = set_originality([piece(random_pitches(0)), piece(random_pitches(1))], known)
     assert [p.verdict for p in result.pieces] == ["copied", "original"]
     assert (result.real, result.limits) == ((), {})
@@ -174,9 +174,9 @@ def test_the_same_seed_gives_the_same_windows():
 
 
 def test_a_yardstick_keeps_the_limits_of_the_pieces_it_saw_first():
-    yardstick = Yardstick(KNOWN, HELD_OUT)
-    [first] = yardstick.judge([piece(random_pitches(50, 100))])
-    [second] = yardstick.judge([piece(random_pitches(51, 120))])
+    yardstick = OriginalityClassifier(KNOWN, HELD_OUT)
+    [first] = yardstick.classify([piece(random_pitches(50, 100))])
+    [second] = yardstick.classify([piece(random_pitches(51, 120))])
     assert first.limits == second.limits
     assert {window.notes for windows in yardstick.real.values() for window in windows} == {100}
 
@@ -185,7 +185,7 @@ def test_windows_come_from_long_and_short_pieces_alike():
     held_out = [
         piece(random_pitches(seed, size)) for seed, size in ((70, 900), (71, 100), (72, 40))
     ]
-    known = Known.of(["long", "short", "shorter"], held_out)
+    known = ReferencePieces.of(["long", "short", "shorter"], held_out)
     result = set_originality([piece(random_pitches(50, 50))], known, held_out)
     names = [window.nearest for window in result.real]
     # 1040 notes, looked at four times: 83 windows of 50 notes; the last piece has too few.
@@ -202,6 +202,6 @@ def test_windows_begin_anywhere_and_not_at_the_beginning():
     """Known are the openings of the held-out pieces: a window from the beginning is a copy."""
     openings = [piece(random_pitches(seed, 300)[:150]) for seed in range(100, 110)]
     held_out = [piece(random_pitches(seed, 300)) for seed in range(100, 110)]
-    known = Known.of([str(number) for number in range(10)], openings)
+    known = ReferencePieces.of([str(number) for number in range(10)], openings)
     result = set_originality([piece(random_pitches(50, 150))], known, held_out)
-    assert 0 < result.real_verdicts["copied"] < len(result.real) * 0.7
+    assert 0 < result.real_label_counts["copied"] < len(result.real) * 0.7

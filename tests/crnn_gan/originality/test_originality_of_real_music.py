@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from crnn_gan.originality.comparing import set_originality
-from crnn_gan.originality.known import Known
 from crnn_gan.originality.originality import SetOriginality
+from crnn_gan.originality.reference_pieces import ReferencePieces
 from pipelines.formats.midi import read_score
 from pipelines.score import Score
 
@@ -30,7 +30,7 @@ def scores_of_groups() -> list[tuple[str, Path]]:
 
 @pytest.fixture(scope="module")
 def parts() -> list[list[tuple[str, Score]]]:
-    """Half of the scores in three parts, no work in two: known, held out, to be judged."""
+    """Half of the scores in three parts, no work in two: known, held out, to be classified."""
     files = scores_of_groups()
     groups = sorted({group for group, _ in files})
     part = dict(zip(groups, np.random.default_rng(0).integers(0, 6, len(groups)), strict=True))
@@ -52,9 +52,11 @@ def beginnings(scores: Named, notes: int = 150) -> Named:
     ]
 
 
-def judged(pieces: list[Score], parts: list[Named]) -> SetOriginality:
+def classified(pieces: list[Score], parts: list[Named]) -> SetOriginality:
     names, known = zip(*parts[0], strict=True)
-    return set_originality(pieces, Known.of(names, known), [score for _, score in parts[1]])
+    return set_originality(
+        pieces, ReferencePieces.of(names, known), [score for _, score in parts[1]]
+    )
 
 
 def with_pitches(score: Score, pitches: np.ndarray) -> Score:
@@ -65,7 +67,7 @@ def with_pitches(score: Score, pitches: np.ndarray) -> Score:
 
 def test_real_music_is_original_beside_other_real_music(parts):
     names, pieces = zip(*beginnings(parts[2]), strict=True)
-    result = judged(list(pieces), parts)
+    result = classified(list(pieces), parts)
     copied = {
         (name, piece.nearest)
         for name, piece in zip(names, result.pieces, strict=True)
@@ -78,13 +80,13 @@ def test_real_music_is_original_beside_other_real_music(parts):
         ("025600b_", "025800b_"),
     }
     assert len(pieces) == 125
-    assert result.verdicts["original"] >= 0.88 * len(pieces)
-    assert result.real_verdicts["copied"] == 0
+    assert result.label_counts["original"] >= 0.88 * len(pieces)
+    assert result.real_label_counts["copied"] == 0
 
 
 def test_transposed_beginnings_of_known_pieces_are_copied(parts):
-    result = judged([score.transpose(-3) for _, score in beginnings(parts[0])[:80]], parts)
-    assert result.verdicts["copied"] == 80
+    result = classified([score.transpose(-3) for _, score in beginnings(parts[0])[:80]], parts)
+    assert result.label_counts["copied"] == 80
     assert {piece.transposition for piece in result.pieces} == {-3}
 
 
@@ -96,7 +98,7 @@ def test_copies_with_a_tenth_of_the_notes_changed_are_copied(parts):
         moved = changed * draw.integers(1, 6, len(changed))
         pieces.append(with_pitches(score, score.notes["pitch"] + moved))
     # By chance some have a seventh of their notes changed and fall below the limit of a copy.
-    verdicts = judged(pieces, parts).verdicts
+    verdicts = classified(pieces, parts).label_counts
     assert verdicts["original"] == 0 and verdicts["copied"] >= 72
 
 
@@ -106,7 +108,7 @@ def test_shuffled_pitches_are_original(parts):
         with_pitches(score, draw.permutation(score.notes["pitch"]))
         for _, score in beginnings(parts[0])[:80]
     ]
-    assert judged(pieces, parts).verdicts["original"] == 80
+    assert classified(pieces, parts).label_counts["original"] == 80
 
 
 def test_scores_that_are_the_same_piece_are_found_as_copies():
@@ -120,7 +122,7 @@ def test_scores_that_are_the_same_piece_are_found_as_copies():
     )
     paths = [row["file_b"] for row in pairs]
     held_out = [read_score(path) for _, path in scores_of_groups()[:12]]
-    result = set_originality(one, Known.of(paths, other), held_out)
+    result = set_originality(one, ReferencePieces.of(paths, other), held_out)
     missed = [
         (row["file_a"], piece.reason)
         for row, piece in zip(pairs, result.pieces, strict=True)

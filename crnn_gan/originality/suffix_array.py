@@ -1,7 +1,7 @@
-"""Suffixes: where a row of steps is found in millions of others, however long it is.
+"""Suffix array (Manber and Myers 1993): finds token sequences in a text of millions of tokens.
 
-An array of suffixes (Manber and Myers 1993): every place of the text, in the order of what
-follows there. What begins as a query does stands next to where the query would stand.
+It holds every place of the text, sorted by the suffix that begins there. The suffixes with the
+longest common prefix with a query are next to the rank at which the query would be inserted.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-AT_ONCE = 5  # Steps in a word of 64 bits, 11 bits each.
-DEPTH = 512  # Steps that decide the order; places that agree so far stand in any order.
+TOKENS_PER_WORD = 5  # Tokens in a word of 64 bits, 11 bits each.
+MAX_DEPTH = 512  # Tokens compared when sorting; the order of longer common prefixes is arbitrary.
 _BITS = 11
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Suffixes:
-    """The places of a text in the order of what follows.
+class SuffixArray:
+    """The positions of a text, sorted by suffix.
 
     Attributes:
-      words: uint64 [place], the next `AT_ONCE` steps of each place; 0 ends a piece.
-      order: int32 [place], the places.
-      owner: int32 [place], whose each place is.
+      words: uint64 [place], the next `TOKENS_PER_WORD` tokens from each place; 0 ends a piece.
+      order: int32 [rank], the places, sorted by suffix.
+      owner: int32 [place], the work that each place belongs to.
       before, after: int32 [rank], for each rank the nearest one below or above with another
         owner; -1 or the number of places where there is none.
     """
@@ -35,17 +35,17 @@ class Suffixes:
     after: np.ndarray
 
     @classmethod
-    def of(cls, text: np.ndarray, owner: np.ndarray) -> Suffixes:
-        """Sorts the places of a text. It takes O(n log n), some 2 s a million.
+    def of(cls, text: np.ndarray, owner: np.ndarray) -> SuffixArray:
+        """Sorts the places of a text in O(n log n), some 2 s per million.
 
         Args:
-          text: uint16 [place], steps, pieces ended by 0.
+          text: uint16 [place], tokens, 0 after each piece.
           owner: int32 [place].
         """
         words = packed(text)
         rank = np.unique(words, return_inverse=True)[1].astype(np.int64)
-        width = AT_ONCE
-        while width < DEPTH and len(rank) and rank.max() + 1 < len(rank):
+        width = TOKENS_PER_WORD
+        while width < MAX_DEPTH and len(rank) and rank.max() + 1 < len(rank):
             follows = np.zeros_like(rank)
             follows[:-width] = rank[width:] + 1
             rank = np.unique(rank * (len(rank) + 1) + follows, return_inverse=True)[1]
@@ -60,21 +60,21 @@ class Suffixes:
         return cls(words, order, owner, begins - 1, ends + 1)
 
     def ranks(self, queries: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Finds where queries would stand.
+        """Finds the ranks at which queries would be inserted.
 
         Args:
           queries: uint64 [n], words of the text of the queries (`packed`).
-          chosen: int64 [query], where each begins.
+          chosen: int64 [query], the place in `queries` where each begins.
 
         Returns:
-          int64 [query], the first rank whose place does not come before.
+          int64 [query], the first rank whose suffix is not smaller.
         """
         first = self.words[self.order]
         low = np.searchsorted(first, queries[chosen], side="left")
         high = np.searchsorted(first, queries[chosen], side="right")
         while len(open_ := np.flatnonzero(low < high)):
             middle = (low[open_] + high[open_]) // 2
-            comes_before = self._compare(self.order[middle], queries, chosen[open_], DEPTH)[1]
+            comes_before = self._compare(self.order[middle], queries, chosen[open_], MAX_DEPTH)[1]
             low[open_[comes_before]] = middle[comes_before] + 1
             high[open_[~comes_before]] = middle[~comes_before]
         return low
@@ -82,11 +82,11 @@ class Suffixes:
     def neighbours(
         self, ranks: np.ndarray, ignored: np.ndarray, count: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Gives the places beside ranks, the nearest first: those that continue most alike.
+        """Gives the places next to ranks, those with the longest common prefixes first.
 
         Args:
           ranks: int64 [query], as `ranks` gives them.
-          ignored: int32 [query], the owner that is passed over, -1 for none.
+          ignored: int32 [query], the owner whose places are skipped, -1 for none.
           count: places on either side.
 
         Yields:
@@ -101,7 +101,7 @@ class Suffixes:
             below, above = below - 1, above + 1
 
     def _passed(self, ranks: np.ndarray, other: np.ndarray, ignored: np.ndarray) -> np.ndarray:
-        """Ranks, those of the ignored owner moved on to the next of another."""
+        """Ranks; those of the ignored owner are replaced by the next of another owner."""
         queries, places = self._there(ranks)
         is_ignored = self.owner[places] == ignored[queries]
         passed = ranks.copy()
@@ -114,39 +114,38 @@ class Suffixes:
         return there, self.order[ranks[there]]
 
     def common(
-        self, places: np.ndarray, queries: np.ndarray, chosen: np.ndarray, depth: int = DEPTH
+        self, places: np.ndarray, queries: np.ndarray, chosen: np.ndarray, depth: int = MAX_DEPTH
     ) -> np.ndarray:
-        """int64 [query], how many steps the text at a place has in common with the query.
+        """Gives the length of the longest common prefix of place and query: int64 [query].
 
-        Steps past the end of a piece are counted too: take the smaller of this and what is
-        left of the query.
+        Tokens past the end of a piece count too: take the minimum with what remains of the query.
         """
         return self._compare(places, queries, chosen, depth)[0]
 
     def _compare(
         self, places: np.ndarray, queries: np.ndarray, chosen: np.ndarray, depth: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Gives common steps, at most `depth` and a few, and whether the place comes before."""
+        """Common prefixes, up to `depth` or a few more, and whether the place is smaller."""
         common = np.zeros(len(places), np.int64)
         before = np.zeros(len(places), bool)
         active = np.arange(len(places))
-        for skipped in range(0, depth, AT_ONCE):
+        for skipped in range(0, depth, TOKENS_PER_WORD):
             if len(active) == 0:
                 break
-            known = _at(self.words, places[active] + skipped)
+            found = _at(self.words, places[active] + skipped)
             asked = _at(queries, chosen[active] + skipped)
-            equal = known == asked
-            common[active] += np.where(equal, AT_ONCE, _leading(known ^ asked))
-            before[active] = known < asked
+            equal = found == asked
+            common[active] += np.where(equal, TOKENS_PER_WORD, _leading(found ^ asked))
+            before[active] = found < asked
             active = active[equal]
         return common, before
 
 
 def packed(text: np.ndarray) -> np.ndarray:
-    """uint64 [place], the next `AT_ONCE` steps of a text [place], the first in the highest bits."""
+    """Packs the next `TOKENS_PER_WORD` tokens of each place, first in the highest bits: uint64."""
     words = np.zeros(len(text), np.uint64)
-    padded = np.append(text, np.zeros(AT_ONCE, text.dtype)).astype(np.uint64)
-    for shift in range(AT_ONCE):
+    padded = np.append(text, np.zeros(TOKENS_PER_WORD, text.dtype)).astype(np.uint64)
+    for shift in range(TOKENS_PER_WORD):
         words = (words << np.uint64(_BITS)) | padded[shift : shift + len(text)]
     return words
 
@@ -161,7 +160,7 @@ def _at(words: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _leading(difference: np.ndarray) -> np.ndarray:
-    """int64 [n], equal steps before the first different one, of XORed words that differ."""
+    """int64 [n], equal tokens before the first different one, of XORed words that differ."""
     # The highest set bit: frexp of a float64 would round up words of more than 53 bits.
     bits = np.frexp((difference >> np.uint64(_BITS)).astype(np.float64))[1] + _BITS
-    return AT_ONCE - 1 - (np.maximum(bits, 1) - 1) // _BITS
+    return TOKENS_PER_WORD - 1 - (np.maximum(bits, 1) - 1) // _BITS
