@@ -1,1 +1,1 @@
-"""Pieces as pictures, sound and sheet music."""
+"""Rendering of Scores as piano rolls, sound and sheet music."""

@@ -1,9 +1,8 @@
-"""Score -> the bars of its meters, and the grid of 16ths and triplets in which it is written.
+"""Score -> its bars, and the grid of 16ths and triplets on which it is notated.
 
-Where a beat has onsets, it is divided as fits them: a quarter into four 16ths or three
-triplet 8ths. Where the meter counts 8ths, an 8th into two 16ths or three triplet 16ths.
-32nds and triplet 16ths in a quarter are written only in pieces that come from sheet music,
-which is told by their onsets: nearly all lie on such a grid already.
+Each beat is divided as fits its onsets: a quarter into four 16ths or three triplet 8ths; where the
+meter counts 8ths, an 8th into two 16ths or three triplet 16ths. 32nds and triplet 16ths in a
+quarter are notated only in quantised pieces, those with nearly all onsets on such a grid already.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ TICKS = 24  # A quarter note; 3 are a 32nd, 6 a 16th, 4 a triplet 16th, 8 a trip
 THIRTY_SECOND, SIXTEENTH, TRIPLET_SIXTEENTH, TRIPLET_EIGHTH = 3, 6, 4, 8
 COARSE, FINE = (SIXTEENTH, TRIPLET_EIGHTH), (THIRTY_SECOND, TRIPLET_SIXTEENTH)
 
-WRITTEN_SHARE = 0.9  # Of onsets that lie on the fine grid where a piece is sheet music.
-EXACT = TICKS / 96  # Ticks; nearer than that is on the grid.
-# How much nearer than to 16ths onsets must lie to triplets: all of a beat, a lone one.
+WRITTEN_SHARE = 0.9  # Share of onsets on the fine grid from which a piece counts as quantised.
+EXACT = TICKS / 96  # Ticks; within this distance an onset is on the grid.
+# Largest error of triplets relative to 16ths: for all onsets of a beat, for a single one.
 TRIPLET_ERROR, LONE_TRIPLET_ERROR = 0.6, 0.2
-END_WEIGHT = 0.1  # Of where a note ends, beside where it begins.
+END_WEIGHT = 0.1  # Weight of the errors of note ends relative to onsets.
 MOST_BARS = 4000
 
 
@@ -32,7 +31,7 @@ class Bar(NamedTuple):
 
     Attributes:
       start, end: ticks.
-      numerator, denominator: of the meter in force; one that the next meter cuts is shorter.
+      numerator, denominator: of the current meter; a bar cut by the next meter is shorter.
       is_new_meter: whether that meter begins here.
     """
 
@@ -63,7 +62,7 @@ class Bar(NamedTuple):
 
     @property
     def cell(self) -> int:
-        """Ticks of what is divided into 16ths or triplets."""
+        """Ticks of a cell, which is divided into 16ths or triplets."""
         return max(THIRTY_SECOND, min(TICKS, 4 * TICKS // self.denominator))
 
 
@@ -71,7 +70,7 @@ def bars_of(score: Score) -> list[Bar]:
     """Lists the bars from tick 0 until the last note ends; 4/4 before the first meter.
 
     Raises:
-      ValueError: a meter counts 64ths or less, or there are more than `MOST_BARS` bars.
+      ValueError: a meter counts 64ths or shorter, or there are more than `MOST_BARS` bars.
     """
     meters = {0: (4, 4)}
     for tick, numerator, denominator in score.meters.tolist():
@@ -85,7 +84,7 @@ def bars_of(score: Score) -> list[Bar]:
     for begin, end in zip(changes, [*changes[1:], None], strict=True):
         numerator, denominator = meters[begin]
         if denominator > 32:
-            raise ValueError(f"a meter of {numerator}/{denominator} counts less than 32nds")
+            raise ValueError(f"meter {numerator}/{denominator} has beats shorter than 32nds")
         length = 4 * TICKS * numerator // denominator
         is_new = not bars or bars[-1][2:4] != (numerator, denominator)
         stop = last if end is None else min(last, end)
@@ -99,11 +98,11 @@ def bars_of(score: Score) -> list[Bar]:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """What each beat of a piece is divided into.
+    """Division of the beats of a piece.
 
     Attributes:
-      edges: int64 [cell + 1], where the cells begin, and the end of the last, ticks.
-      steps: int64 [cell], ticks from one place for a note to the next.
+      edges: int64 [cell + 1], starts of the cells and the end of the last, ticks.
+      steps: int64 [cell], ticks between grid points.
     """
 
     edges: np.ndarray
@@ -114,7 +113,7 @@ class Grid:
         return np.clip(np.searchsorted(self.edges, ticks, "right") - 1, 0, len(self.steps) - 1)
 
     def rounded(self, ticks: np.ndarray) -> np.ndarray:
-        """Gives the nearest place of the grid, halves up: int64 [n] of float [n] ticks."""
+        """Rounds float [n] ticks to the nearest grid point, halves up: int64 [n]."""
         cell = self.cell_of(ticks)
         start, step = self.edges[cell], self.steps[cell]
         places = start + step * np.floor((ticks - start) / step + 0.5).astype(np.int64)
@@ -122,19 +121,19 @@ class Grid:
 
 
 def is_written(onsets: np.ndarray) -> bool:
-    """Tells whether a piece comes from sheet music, by its onsets, float [note] in ticks."""
+    """Tells whether a piece is quantised, by its onsets, float [note] in ticks."""
     is_exact = np.minimum(_error(onsets, THIRTY_SECOND), _error(onsets, TRIPLET_SIXTEENTH)) <= EXACT
     return bool(len(onsets)) and bool(is_exact.mean() >= WRITTEN_SHARE)
 
 
 def grid_of(bars: list[Bar], onsets: np.ndarray, ends: np.ndarray, allows_fine: bool) -> Grid:
-    """Chooses how each beat is divided, so that the notes move least.
+    """Chooses the division of each beat that moves the notes least.
 
     Args:
       bars: of the piece.
       onsets, ends: float64 [note], ticks.
-      allows_fine: whether 32nds and triplet 16ths may be written, where all onsets of a beat
-        lie on them.
+      allows_fine: whether 32nds and triplet 16ths are allowed where all onsets of a beat are on
+        them.
     """
     edges = _cells(bars)
     lengths = np.diff(edges)
@@ -144,7 +143,7 @@ def grid_of(bars: list[Bar], onsets: np.ndarray, ends: np.ndarray, allows_fine: 
     inside, inside_end = onsets - edges[at], ends - edges[at_end]
 
     def moved(step: int) -> np.ndarray:
-        """By how much the notes of each cell move: float64 [cell]."""
+        """Total displacement of the notes of each cell: float64 [cell]."""
         error = np.bincount(at, _error(inside, step), cells)
         return error + END_WEIGHT * np.bincount(at_end, _error(inside_end, step), cells)
 

@@ -1,37 +1,36 @@
-"""MusicXML -> a picture of the score, by verovio, where the extra `score` is there.
+"""MusicXML -> engraved sheet music (SVG), by verovio (the extra `score`).
 
-SVG with its glyphs inside: nothing else is needed to show it. Pages are as high as what is on
-them; a long piece has several.
+The SVG embeds its glyphs. Pages are as high as their content; a long piece has several.
 """
 
 from __future__ import annotations
 
 PAGE_WIDTH = 2100  # Tenths of a millimetre, before `SCALE`.
-PAGE_HEIGHT = 29_700  # Ten sheets of A4 under each other; the last page ends where the piece does.
+PAGE_HEIGHT = 29_700  # Ten sheets of A4; the last page is cropped.
 SCALE = 40  # Percent.
 
 
 def require_verovio() -> None:
-    """Raises ValueError where verovio is not installed, and says how to get it."""
+    """Raises ValueError with instructions where verovio is not installed."""
     try:
         import verovio  # noqa: F401
     except ImportError as error:
         raise ValueError(
-            f"a score picture needs verovio, which is not here ({error}): install the extra "
+            f"--render=score needs verovio, which cannot be imported ({error}): install the extra "
             "'score' of this package (run/setup.sh score, or pip install verovio)"
         ) from None
 
 
 def engraved(musicxml: bytes) -> list[bytes]:
-    """Gives the pages of a piece as SVG files.
+    """Engraves a piece; gives its pages as SVG files.
 
     Raises:
-      ValueError: verovio is not installed, or takes the notation for none.
+      ValueError: verovio is not installed, or cannot read the notation.
     """
     require_verovio()
     import verovio
 
-    verovio.enableLog(verovio.LOG_OFF)  # It writes into the standard error of the process.
+    verovio.enableLog(verovio.LOG_OFF)  # It logs to standard error.
     toolkit = verovio.toolkit()
     toolkit.setOptions(
         {
@@ -41,8 +40,8 @@ def engraved(musicxml: bytes) -> list[bytes]:
             "scale": SCALE,
             "footer": "none",
             "breaks": "auto",
-            "svgViewBox": True,  # It grows and shrinks with the page that shows it.
-            "xmlIdSeed": 1,  # The same piece has the same picture.
+            "svgViewBox": True,  # It scales with the page that shows it.
+            "xmlIdSeed": 1,  # Equal pieces give equal files.
         }
     )
     if not toolkit.loadData(musicxml.decode()) or toolkit.getPageCount() == 0:

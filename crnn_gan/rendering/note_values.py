@@ -1,8 +1,8 @@
-"""Voices -> what is written in a bar: notes and rests of lengths that have a sign.
+"""Voices -> notation of each bar: notes and rests of notatable lengths.
 
-A chord is tied over each bar, and where a reader would lose the beat: what begins on a beat
-may last over several, what begins within one may be a syncopation of half of it, and what
-begins or ends inside a triplet is tied at the triplet's end.
+Chords are split and tied at bar lines, and where they would hide the beat: a note on a beat may
+last several beats, one within a beat may be a syncopation of half of it, and one that begins or
+ends inside a triplet is tied at the triplet's end.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ IN_TRIPLETS = (16, 8, 4)
 
 @dataclasses.dataclass(frozen=True)
 class Symbol:
-    """A note, chord or rest as it stands in a bar.
+    """A note, chord or rest of a bar.
 
     Attributes:
       start: ticks from the bar's beginning.
       length: ticks.
-      pitches: from below; empty for a rest.
-      is_tied_from, is_tied_on: whether it continues the symbol before, or is continued.
-      is_seen: False for a rest that only fills the voice.
+      pitches: lowest first; empty for a rest.
+      is_tied_from, is_tied_on: whether it is tied to the symbol before, or to the one after.
+      is_seen: False for a hidden rest, which only fills the voice.
     """
 
     start: int
@@ -47,9 +47,9 @@ class Measure:
     """A bar of a staff.
 
     Attributes:
-      bar: where it is.
-      voices: symbols by voice, each filling the bar; one alone where one is enough. Empty
-        for a whole bar of rest.
+      bar: its bar.
+      voices: symbols of each voice, which fill the bar; one voice where one suffices. Empty for
+        a whole-bar rest.
     """
 
     bar: Bar
@@ -57,7 +57,7 @@ class Measure:
 
 
 def measures_of(chords: list[Chord], bars: list[Bar], grid: Grid) -> list[Measure]:
-    """Gives the bars of a staff, each of which adds up."""
+    """Notates the bars of a staff."""
     in_bar: list[list[Chord]] = [[] for _ in bars]
     starts = np.array([bar.start for bar in bars])
     for chord in chords:
@@ -71,7 +71,7 @@ def _measure(chords: list[Chord], bar: Bar, grid: Grid) -> Measure:
     upper, lower = ([chord for chord in chords if chord.voice == v] for v in (UPPER, LOWER))
     if not chords and bar.is_whole:
         return Measure(bar, ())
-    if not upper or not lower:  # One voice is enough.
+    if not upper or not lower:  # One voice suffices.
         return Measure(bar, (tuple(_voice(chords, (), UPPER, bar, grid)),))
     voices = _voice(upper, lower, UPPER, bar, grid), _voice(lower, upper, LOWER, bar, grid)
     return Measure(bar, (tuple(voices[0]), tuple(voices[1])))
@@ -92,12 +92,12 @@ def _voice(
     for chord in [*chords, None]:
         until = max(chord.onset, bar.start) if chord else bar.end
         for (first, last), is_seen in _rests(at, until, chords, others, voice, grid):
-            for begin, stop in _signs(first, last, bar, grid, is_rest=True):
+            for begin, stop in _note_values(first, last, bar, grid, is_rest=True):
                 yield Symbol(begin - bar.start, stop - begin, is_seen=is_seen)
         if chord is None:
             return
         at = min(chord.end, bar.end)
-        for first, last in _signs(until, at, bar, grid, is_rest=False):
+        for first, last in _note_values(until, at, bar, grid, is_rest=False):
             yield Symbol(
                 first - bar.start,
                 last - first,
@@ -115,11 +115,11 @@ def _rests(
     voice: int,
     grid: Grid,
 ) -> Iterator[tuple[tuple[int, int], bool]]:
-    """Gives ((first, last), whether it is seen) of a voice's gap, beats alike together.
+    """Gives ((first, last), whether it is seen) of the rests in a gap of a voice.
 
-    In a beat where one voice has notes, that voice has the rests; where both have, what the
-    other voice sounds through is not seen, and a rest of both is seen above; where none has,
-    the rest is seen above. Inside a triplet every rest is, so that its bracket holds three.
+    In a beat where one voice has notes, that voice shows its rests. Where both have, a rest is
+    hidden while the other voice sounds, and a common rest is shown in the upper voice; so it is
+    where none has notes. Inside a triplet every rest is shown, so that its bracket is complete.
     """
     edges = grid.edges[(grid.edges > start) & (grid.edges < end)].tolist()
     stretches = list(itertools.pairwise([start, *edges, end] if start < end else []))
@@ -132,8 +132,8 @@ def _rests(
             return True
         has_notes, others_have = (_sound(each, *beat) > 0 for each in (chords, others))
         if has_notes and others_have:
-            heard = _sound(others, first, last)
-            return heard < last - first and (voice == UPPER or heard > 0)
+            sounding = _sound(others, first, last)
+            return sounding < last - first and (voice == UPPER or sounding > 0)
         return has_notes or (voice == UPPER and not others_have)
 
     for seen, alike in itertools.groupby(stretches, is_seen):
@@ -142,14 +142,14 @@ def _rests(
 
 
 def _sound(chords: Sequence[Chord], first: int, last: int) -> int:
-    """Gives for how many ticks from `first` to `last` one of chords of one voice sounds."""
+    """Gives the ticks from `first` to `last` in which chords of one voice sound."""
     return sum(max(0, min(chord.end, last) - max(chord.onset, first)) for chord in chords)
 
 
-def _signs(
+def _note_values(
     start: int, end: int, bar: Bar, grid: Grid, *, is_rest: bool
 ) -> Iterator[tuple[int, int]]:
-    """Cuts a stretch of a bar into lengths that have a sign: (first, last) in ticks."""
+    """Splits an interval of a bar into notatable lengths: (first, last) in ticks."""
     while start < end:
         length = _longest(start, end, bar, grid, is_rest)
         yield start, start + length
@@ -157,7 +157,7 @@ def _signs(
 
 
 def _longest(start: int, end: int, bar: Bar, grid: Grid, is_rest: bool) -> int:
-    """Gives the longest sign that may stand at `start` and ends by `end`."""
+    """Gives the longest note value allowed at `start` that ends by `end`."""
     cell = int(grid.cell_of(np.array([start]))[0])
     cell_start, cell_end = int(grid.edges[cell]), int(grid.edges[cell + 1])
     is_triplet = grid.steps[cell] in (4, 8)
@@ -177,11 +177,11 @@ def _longest(start: int, end: int, bar: Bar, grid: Grid, is_rest: bool) -> int:
         if grid.steps[last] in (4, 8) and stop != grid.edges[last + 1]:
             continue
         return length
-    raise ValueError(f"no sign is {end - start} ticks long, at {at} of a bar")
+    raise ValueError(f"no note value fits {end - start} ticks at tick {at} of a bar")
 
 
 def _may_stand(at: int, length: int, bar: Bar, is_rest: bool) -> bool:
-    """Tells whether a sign of `length` ticks may begin `at` ticks into a bar."""
+    """Tells whether a note value of `length` ticks is allowed `at` ticks into a bar."""
     beat = bar.beat
     plain = DOTTED.get(length, length)
     is_dotted = plain != length

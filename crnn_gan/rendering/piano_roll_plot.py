@@ -1,7 +1,7 @@
-"""Piano rolls: a Score as a picture, time to the right, pitch upwards, velocity as colour.
+"""Piano rolls as images: time to the right, pitch upwards, velocity as colour.
 
-Drawn with matplotlib's objects, never pyplot: no figure outlives its call, and nothing
-outside is changed, so a training run may draw one an epoch for as long as it likes.
+Plotted with matplotlib's objects, not pyplot: no figure outlives its call and no global state
+changes, so a training run may plot one per epoch without growing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from pipelines.score import Score
 
 WIDTH = 1600  # Pixels.
 LEFT, RIGHT, TOP, BOTTOM, GAP = 64, 24, 60, 58, 34  # Pixels around and between the rows.
-TICK, PAD = 3 / 72 * 100, 3.5 / 72 * 100  # Pixels of a tick, and from there to its label.
-SEMITONE = 8  # Pixels, unless many rows or a wide span need less.
-TALLEST = 1800  # Pixels for all rows together.
-SHORTEST = 3.5  # Pixels, so that the shortest notes are seen too.
-QUARTERS_A_ROW, MOST_ROWS = 64, 8  # Longer pieces get longer rows.
+TICK, PAD = 3 / 72 * 100, 3.5 / 72 * 100  # Pixels of a tick mark, and from it to its label.
+SEMITONE = 8  # Pixels, fewer for many rows or a wide range.
+TALLEST = 1800  # Pixels of all rows together.
+SHORTEST = 3.5  # Pixels, so that the shortest notes are visible.
+QUARTERS_PER_ROW, MOST_ROWS = 64, 8  # Longer pieces get longer rows.
 FEWEST_SEMITONES = 25
 
 INK, FAINT, BLACK_KEY, DRUM = "#2b2f36", "#d9dce1", "#f3f4f6", "#9aa0a8"
@@ -37,16 +37,16 @@ SOFT_TO_LOUD = LinearSegmentedColormap.from_list("soft_to_loud", velocity_colour
 VELOCITY = Normalize(1, 127)
 
 
-def draw(score: Score, title: str = "") -> np.ndarray:
-    """Draws a piece; a long one in several rows, as a page of music.
+def plot(score: Score, title: str = "") -> np.ndarray:
+    """Plots a piece, a long one in several rows like a page of music.
 
     Args:
       score: any piece; an empty one gives an empty roll.
-      title: written above; the count of notes follows it.
+      title: heading; the number of notes follows it.
 
     Returns:
-      The picture, uint8 [height, width, 3], red green blue. It is 1600 pixels wide; its
-      height follows from the span of the pitches and the count of rows.
+      The image, uint8 [height, width, 3], RGB. It is 1600 pixels wide; its height depends on the
+      range of pitches and the number of rows.
     """
     rows, quarters = _rows(score)
     lowest, highest = _pitches(score)
@@ -65,26 +65,26 @@ def draw(score: Score, title: str = "") -> np.ndarray:
     canvas.draw()
     picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
     del canvas, figure
-    # A figure is in cycles with its megabytes of canvas. Looking through young objects alone
-    # takes no time that can be measured and keeps memory 100 MB lower than waiting does.
+    # A figure is in reference cycles with its megabytes of canvas. Collecting young generations
+    # takes no measurable time and keeps memory 100 MB lower.
     gc.collect(1)
     return picture
 
 
 def encode_png(picture: np.ndarray) -> bytes:
-    """Gives the PNG file of a picture, uint8 [height, width, 3]."""
+    """Encodes an image, uint8 [height, width, 3], as PNG."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")
     return file.getvalue()
 
 
 def save_png(score: Score, path: str | Path, title: str = "") -> None:
-    """Draws a piece into a PNG file, which is there whole or not at all."""
-    write_atomically(Path(path), encode_png(draw(score, title)))
+    """Plots a piece into a PNG file, written atomically."""
+    write_atomically(Path(path), encode_png(plot(score, title)))
 
 
 class _Row(NamedTuple):
-    """Where a row of the roll is: quarters from left to right, and pixels from the bottom."""
+    """Position of a row of the roll: quarters from left to right, pixels from the bottom."""
 
     first_quarter: int
     last_quarter: int
@@ -99,17 +99,17 @@ class _Row(NamedTuple):
         return self.bottom + self.height
 
     def x(self, quarters: Any) -> Any:
-        """Gives the pixels of times."""
+        """Converts quarters to pixels."""
         share = (quarters - self.first_quarter) / (self.last_quarter - self.first_quarter)
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def y(self, pitches: Any) -> Any:
-        """Gives the pixels of pitches."""
+        """Converts pitches to pixels."""
         return self.bottom + (pitches - self.lowest) * self.semitone
 
 
 def _add(figure: Figure, artist: Collection) -> Collection:
-    """Adds what is given in pixels; axes would take most of the time."""
+    """Adds an artist in pixel coordinates; axes would take most of the time."""
     artist.set_transform(IdentityTransform())
     figure.add_artist(artist)
     return artist
@@ -126,9 +126,9 @@ def _write(figure: Figure, x: float, y: float, text: str, points: float, **how: 
 
 
 def _rows(score: Score) -> tuple[int, int]:
-    """Gives the count of rows and the quarters of each, whole groups of 4."""
+    """Gives the number of rows and the quarters of each, a multiple of 4."""
     quarters = max(1, -(-score.length_ticks // score.ticks_per_quarter))
-    rows = min(-(-quarters // QUARTERS_A_ROW), MOST_ROWS)
+    rows = min(-(-quarters // QUARTERS_PER_ROW), MOST_ROWS)
     return rows, max(16, -(-quarters // (4 * rows)) * 4)
 
 
@@ -141,7 +141,7 @@ def _pitches(score: Score) -> tuple[float, float]:
 
 
 def _frame(figure: Figure, row: _Row) -> None:
-    """Sets up a row: stripes for the black keys, a line an octave, a tick every few quarters."""
+    """Plots the background of a row: black keys, a line per octave, ticks every few quarters."""
     right, highest = WIDTH - RIGHT, row.lowest + row.height / row.semitone
     keys = np.arange(np.ceil(row.lowest), np.floor(highest) + 1)
     black = row.y(keys[np.isin(keys % 12, [1, 3, 6, 8, 10])])
@@ -167,7 +167,7 @@ def _frame(figure: Figure, row: _Row) -> None:
 
 
 def _notes(figure: Figure, row: _Row, score: Score) -> None:
-    """Draws the notes that sound within a row as bars, softer ones lighter."""
+    """Plots the notes that sound within a row as bars, softer ones lighter."""
     notes, ticks = score.notes, score.ticks_per_quarter
     is_here = notes["onset"] < row.last_quarter * ticks
     notes = notes[is_here & (score.end_ticks > row.first_quarter * ticks)]
@@ -178,7 +178,7 @@ def _notes(figure: Figure, row: _Row, score: Score) -> None:
     bars = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
     colours = SOFT_TO_LOUD(VELOCITY(notes["velocity"]))
     colours[notes["is_drum"]] = to_rgba(DRUM)
-    edge = row.semitone / 16  # White, tells repeated notes apart.
+    edge = row.semitone / 16  # White, separates repeated notes.
     drawn = PolyCollection(
         list(bars), facecolors=colours, edgecolors="white", linewidths=edge, zorder=2
     )
@@ -187,7 +187,7 @@ def _notes(figure: Figure, row: _Row, score: Score) -> None:
 
 
 def _head(figure: Figure, height: int, title: str, count: int) -> None:
-    """Writes the title on the left and the key of the colours on the right."""
+    """Writes the title on the left and the colour legend on the right."""
     notes = f"{count} note{'' if count == 1 else 's'}"
     _write(figure, LEFT, height - 30, title or notes, 14, va="center")
     if title:

@@ -1,4 +1,4 @@
-"""Score -> files beside it: piano roll, sound, sheet music and its picture."""
+"""Score -> files: piano roll, sound, sheet music, engraved sheet music."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from typing import Literal
 from crnn_gan.rendering import engraving, sheet_music, sound
 from pipelines.atomic_file import open_atomically, write_atomically
 from pipelines.score import Score
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, UsageError, flag
 
 KINDS = {
     "png": "a piano roll",
     "wav": "sound",
     "musicxml": "sheet music",
-    "score": "a picture of the sheet music, SVG",
+    "score": "engraved sheet music, SVG",
 }
 SUFFIXES = {"png": ".png", "wav": ".wav", "musicxml": ".musicxml", "score": ".svg"}
 
 
 @dataclasses.dataclass(frozen=True)
-class RenderFlags:
-    """What else to make of each piece."""
+class RenderFlags(Settings):
+    """Further files of each piece."""
 
     render: tuple[str, ...] = flag(
         (),
-        "files to write beside each MIDI file, one or several of "
+        "files to write next to each MIDI file, one or several of "
         + ", ".join(f"{kind} ({what})" for kind, what in KINDS.items()),
     )
     renderer: Literal["fluidsynth", "additive"] = flag(
         "fluidsynth",
-        "of wav; fluidsynth: needs the extra 'audio', the library of that name, and a "
-        "soundfont; additive: a piano of sines, of this project",
+        "synthesizer of wav; fluidsynth: needs the extra 'audio', the system library and a "
+        "soundfont; additive: additive synthesis of a piano, needs nothing",
     )
-    soundfont: str = flag("", "an SF2 file, for renderer=fluidsynth")
+    soundfont: str = flag("", "soundfont file (SF2), for renderer=fluidsynth")
 
     def require_possible(self) -> None:
-        """Raises UsageError where a kind is unknown or what it needs is not here."""
+        """Raises UsageError where a kind is unknown or its dependencies are missing."""
         for kind in self.render:
             if kind not in KINDS:
                 raise UsageError(f"--render={kind}: give one or several of {', '.join(KINDS)}")
@@ -54,12 +54,12 @@ class RenderFlags:
 
 @dataclasses.dataclass(frozen=True)
 class Rendered:
-    """What became of a piece.
+    """The files of a piece.
 
     Attributes:
-      files: {kind: files that were written}; of a score, a file a page.
+      files: {kind: files written}; of a score, one per page.
       reasons: {kind: why there is no file}.
-      lost: {kind: {what of the piece its file does not hold, in words: how many}}.
+      lost: {kind: {kind of loss in words: count}}, of what the file cannot hold.
     """
 
     files: dict[str, tuple[Path, ...]]
@@ -68,16 +68,16 @@ class Rendered:
 
 
 def render(score: Score, stem: Path, flags: RenderFlags) -> Rendered:
-    """Writes the files of a piece, each whole or not at all.
+    """Writes the files of a piece, each atomically.
 
     Args:
       score: any.
-      stem: of the files' names, to which suffixes are added; also the title of a Score
-        without one. The further pages of a picture are called STEM-2.svg, STEM-3.svg.
+      stem: path without suffix; its name is also the title of a Score without one.
+        Further pages of a score are STEM-2.svg, STEM-3.svg.
       flags: the kinds of files, and how sound is made; `require_possible` was called.
 
     Returns:
-      The files, and in words what was not possible.
+      The files, and the reasons for missing ones.
 
     Raises:
       OSError: a file cannot be written.
@@ -104,7 +104,7 @@ def render(score: Score, stem: Path, flags: RenderFlags) -> Rendered:
 
 
 def _write_roll(score: Score, path: Path, flags: RenderFlags) -> dict[str, int]:
-    del flags  # A roll is a roll.
+    del flags  # A piano roll has none.
     from crnn_gan.rendering import piano_roll_plot
 
     piano_roll_plot.save_png(score, path, path.stem)
@@ -116,7 +116,7 @@ def _write_sound(score: Score, path: Path, flags: RenderFlags) -> dict[str, int]
     with open_atomically(path) as file:
         sound.write_wav(samples, file)
     drums = int(score.notes["is_drum"].sum()) if flags.renderer == "additive" else 0
-    return {"drum notes left out": drums} if drums else {}
+    return {"drum notes omitted": drums} if drums else {}
 
 
 def _write_sheet_music(kind: str, music: sheet_music.SheetMusic, path: Path) -> tuple[Path, ...]:
@@ -131,7 +131,7 @@ def _write_sheet_music(kind: str, music: sheet_music.SheetMusic, path: Path) -> 
 
 
 def account(pieces: Sequence[Rendered]) -> Iterator[str]:
-    """Says in words what was written of several pieces, and what was not: a line each."""
+    """Summarises the files of several pieces, one line each: written, missing, lost."""
     kinds = dict.fromkeys(kind for piece in pieces for kind in (*piece.files, *piece.reasons))
     for kind in kinds:
         written = sum(kind in piece.files for piece in pieces)

@@ -1,11 +1,11 @@
 """Score -> MusicXML, through music21.
 
-One track becomes a piano's two staves, several a staff each (`staves`). Onsets and pitches
-are kept as they stand on the grid of 16ths and triplets (`bars`), meters and keys as they
-are; the clef of a staff follows its pitches.
+One track becomes the two staves of a piano, several tracks a staff each (`staves`). Onsets and
+pitches are those on the grid of 16ths and triplets (`bars`); meters and keys are kept; the clef of
+a staff follows its pitches.
 
-Lost: what `staves` and `voices` say; dynamics, pedal and drums; tempo changes within a bar,
-and those of less than a seventh.
+Lost: what `staves` and `voices` lose; dynamics, pedal and drums; tempo changes within a bar, and
+those by a factor below 1.15.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from crnn_gan.rendering.staves import Staff, staves_of
 from crnn_gan.rendering.voices import chords_of
 from pipelines.score import Score
 
-MOST_NOTES = 20_000  # music21 takes about 1 ms a note, verovio another.
-TEMPO_STEP = 1.15  # A tempo is written where it is so many times faster or slower.
+MOST_NOTES = 20_000  # music21 takes about 1 ms per note, verovio as much.
+TEMPO_STEP = 1.15  # A tempo mark is written where the tempo changes by this factor.
 KEYBOARDS = range(24)  # General MIDI programs: pianos, chromatic percussion and organs.
 DOCTYPE = (
     b'<?xml version="1.0" encoding="utf-8"?>\n'
@@ -38,12 +38,11 @@ STEPS = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
 
 
 class SheetMusic(NamedTuple):
-    """A piece in notation.
+    """A piece as MusicXML.
 
     Attributes:
-      musicxml: the text of the file, UTF-8.
-      lost: {what of the piece it does not hold, in words: how many}, beside what this file
-        says of every piece.
+      musicxml: content of the file, UTF-8.
+      lost: {kind of loss in words: count}, besides what the module docstring lists.
     """
 
     musicxml: bytes
@@ -51,19 +50,18 @@ class SheetMusic(NamedTuple):
 
 
 def to_musicxml(score: Score, title: str = "") -> SheetMusic:
-    """Writes a piece in notation.
+    """Converts a piece to MusicXML.
 
     Args:
       score: any.
       title: where the Score has none.
 
     Raises:
-      ValueError: there is nothing to notate, or it is beyond what is said here; the text
-        says which.
+      ValueError: there is nothing to notate, or a limit of notation is exceeded.
     """
     if len(score.notes) > MOST_NOTES:
         raise ValueError(
-            f"it has {len(score.notes)} notes; sheet music is made of pieces of up to {MOST_NOTES}"
+            f"it has {len(score.notes)} notes; the most for sheet music is {MOST_NOTES}"
         )
     bars = bars_of(score)
     staves = staves_of(score, bars)
@@ -73,15 +71,15 @@ def to_musicxml(score: Score, title: str = "") -> SheetMusic:
         cut += shortened
         parts.append(measures_of(chords, bars, staff.grid))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Doubts about the notation, not about the notes.
+        warnings.simplefilter("ignore")  # About the notation, not the notes.
         try:
             text = _export(_stream(score, title, staves, parts, bars))
-        except Exception as error:  # music21 raises whatever it meets inside.
+        except Exception as error:  # music21 raises all kinds.
             raise ValueError(f"music21 cannot write it: {error!r}") from error
     lost = {
-        "drum notes left out": int(score.notes["is_drum"].sum()),
-        "notes fell together with another": sum(staff.merged for staff in staves),
-        "chords end early": cut,
+        "drum notes omitted": int(score.notes["is_drum"].sum()),
+        "notes merged with another": sum(staff.merged for staff in staves),
+        "chords shortened": cut,
     }
     return SheetMusic(text, {what: count for what, count in lost.items() if count})
 
@@ -89,9 +87,9 @@ def to_musicxml(score: Score, title: str = "") -> SheetMusic:
 def _export(stream: Any) -> bytes:
     from music21.musicxml.m21ToXml import ScoreExporter
 
-    exporter = ScoreExporter(stream, makeNotation=False)  # It is made.
+    exporter = ScoreExporter(stream, makeNotation=False)  # It is complete.
     root = exporter.parse()
-    # The same piece gives the same file on any day, and music21 is not who composed it.
+    # Equal pieces give equal files on any day, and music21 is not their composer.
     unwanted = ["encoding-date"] if stream.metadata.composer else ["encoding-date", "creator"]
     for parent in root.findall("identification") + root.findall("identification/encoding"):
         for child in [child for tag in unwanted for child in parent.findall(tag)]:
@@ -238,7 +236,7 @@ def _keys(score: Score, bars: list[Bar]) -> dict[int, int]:
 
 
 def _tempi(score: Score, bars: list[Bar]) -> dict[int, int]:
-    """Gives {bar: quarters a minute} where a tempo is written."""
+    """Gives {bar: quarters per minute} where a tempo is written."""
     edges = np.array([*(bar.start for bar in bars), bars[-1].end])
     seconds = score.seconds_at(edges * score.ticks_per_quarter / TICKS)
     speeds = np.diff(edges) / TICKS / np.diff(seconds) * 60
@@ -256,7 +254,7 @@ def _nearest_bar(tick: int, score: Score, bars: list[Bar]) -> int:
 
 
 def _changes(values: dict[int, int]) -> dict[int, int]:
-    """Leaves out the values that are those before them."""
+    """Drops values equal to the one before."""
     kept: dict[int, int] = {}
     for at in sorted(values):
         if not kept or values[at] != list(kept.values())[-1]:
@@ -265,7 +263,7 @@ def _changes(values: dict[int, int]) -> dict[int, int]:
 
 
 def _clefs(measures: list[Measure]) -> dict[int, str]:
-    """Gives {bar: clef} where a clef begins: it changes where two bars on are far outside it."""
+    """Gives {bar: clef} where a clef begins; it changes where two bars lie far outside it."""
     heights = [
         [pitch for voice in measure.voices for symbol in voice for pitch in symbol.pitches]
         for measure in measures

@@ -1,4 +1,4 @@
-"""Score -> WAV, 16 bits, 44,100 samples a second, one channel; the sustain pedal is honoured."""
+"""Score -> WAV: 16 bits, 44,100 samples per second, mono; with the sustain pedal."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Renderer = Literal["fluidsynth", "additive"]
 
 SAMPLE_RATE = 44_100
 LONGEST_SECONDS = 3600  # 320 MB, and three times that of memory while it is made.
-CHUNK = 2**20  # Samples that are turned into whole numbers at once.
+CHUNK = 2**20  # Samples converted to integers at once.
 
 
 def require_renderer(renderer: Renderer, soundfont: str) -> None:
-    """Raises ValueError where a renderer cannot play here, and says what to do."""
+    """Raises ValueError with instructions where a renderer is not available."""
     if renderer == "additive":
         if soundfont:
             raise ValueError(
-                "a soundfont is for renderer=fluidsynth; add --renderer=fluidsynth or leave out "
+                "a soundfont is for renderer=fluidsynth; add --renderer=fluidsynth or omit "
                 "--soundfont"
             )
         return
@@ -32,35 +32,35 @@ def require_renderer(renderer: Renderer, soundfont: str) -> None:
     if not soundfont:
         raise ValueError(
             "renderer=fluidsynth needs a soundfont; add --soundfont=FILE.sf2, or take "
-            "--renderer=additive, a piano of sines that needs nothing"
+            "--renderer=additive, additive synthesis that needs nothing"
         )
     if not Path(soundfont).expanduser().is_file():
         raise ValueError(f"there is no soundfont {soundfont!r}; give --soundfont=FILE.sf2")
 
 
 def sound_of(score: Score, renderer: Renderer, soundfont: str) -> np.ndarray:
-    """Gives the sound of a piece, its loudest sample at `synthesis.LOUDEST`: float32 [sample].
+    """Renders a piece, normalised to a peak of `rendering.LOUDEST`: float32 [sample].
 
     Args:
       score: any.
-      renderer, soundfont: as `require_renderer` takes them.
+      renderer, soundfont: as for `require_renderer`.
 
     Raises:
-      ValueError: as `synthesis.fluidsynth`; nothing of the piece sounds; or it lasts longer
-        than `LONGEST_SECONDS`.
+      ValueError: as `rendering.fluidsynth`; the piece is silent; or it lasts longer than
+        `LONGEST_SECONDS`.
     """
     if not len(score.notes):
         raise ValueError("it has no notes")
     if score.length_seconds > LONGEST_SECONDS:
         lasts, most = duration(score.length_seconds), duration(LONGEST_SECONDS)
-        raise ValueError(f"it lasts {lasts}; sound is made of pieces of up to {most}")
+        raise ValueError(f"it lasts {lasts}; the most for sound is {most}")
     if renderer == "additive":
         sound = synthesis.additive_piano(score, SAMPLE_RATE)
     else:
         sound = synthesis.fluidsynth(score, SAMPLE_RATE, str(Path(soundfont).expanduser()))
     if not sound.any():
-        raise ValueError(f"nothing of it sounds with renderer={renderer}")
-    return synthesis.normalized(sound)
+        raise ValueError(f"it is silent with renderer={renderer}")
+    return rendering.normalized(sound)
 
 
 def write_wav(sound: np.ndarray, file: BinaryIO) -> None:

@@ -1,11 +1,11 @@
-"""Score -> staves: which notes stand on which, and when, on the grid of `bars`.
+"""Score -> staves: the notes of each staff, on the grid of `bars`.
 
-Several tracks have a staff each. One track is taken as a piano's: its notes are dealt to two
-staves, where in each bar the border lies in the wide gap between hands nearest to middle C.
-Drums have no staff.
+Several tracks have a staff each. A single track is treated as a piano's: its notes are split
+between two staves, in each bar at the wide gap between hands nearest to middle C. Drums have no
+staff.
 
-Lost: what is below the grid. Notes of one pitch that begin together on a staff become one;
-one that is struck again before it ends, ends there.
+Lost: timing below the grid. Simultaneous notes of one pitch on a staff become one; a note ends at
+the next onset of its pitch.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from crnn_gan.rendering.bars import EXACT, TICKS, Bar, Grid, grid_of, is_written
 from pipelines.score import Score
 
 MIDDLE_C = 60
-BORDERS = np.arange(48, 73)  # A note of at least this pitch is the right hand's.
+BORDERS = np.arange(48, 73)  # Notes from this pitch up belong to the right hand.
 REACH = 16  # Semitones that a hand spans at once.
-MOST_STAVES = 15  # A MIDI channel each, beside that of drums.
+MOST_STAVES = 15  # One MIDI channel each, without that of drums.
 
-# What the border of a bar costs, and what it costs to move it, all of them a note.
+# Costs of the split point of a bar per note, and of moving it.
 BEYOND_REACH, AWAY_FROM_MIDDLE, BETWEEN_NEIGHBOURS, MOVED = 1.0, 0.02, 0.3, 0.15
 
 
@@ -33,12 +33,11 @@ class Staff:
     Attributes:
       onset, end: int64 [note], ticks of the grid.
       pitch: int64 [note].
-      latest_end: int64 [note], when the same pitch begins again; else a far tick.
-      ends_on_grid: bool [note], whether the end stands there in the piece too, and the piece
-        comes from sheet music.
-      grid: how its beats are divided.
+      latest_end: int64 [note], the next onset of the same pitch, else a very large tick.
+      ends_on_grid: bool [note], whether the piece is quantised and the end was on the grid.
+      grid: division of its beats.
       program: General MIDI program of most of its notes.
-      merged: notes that fell together with another.
+      merged: number of notes merged with another.
     """
 
     onset: np.ndarray
@@ -52,21 +51,19 @@ class Staff:
 
 
 def staves_of(score: Score, bars: list[Bar]) -> list[Staff]:
-    """Gives the staves from above: of each track, or of two hands.
+    """Gives the staves from top to bottom: one per track, or of two hands.
 
     Raises:
       ValueError: there is nothing to notate, or there are too many tracks.
     """
     drums = score.notes["is_drum"]
     if drums.all():
-        raise ValueError("it has no notes" if len(drums) == 0 else "it has no notes but drums")
+        raise ValueError("it has no notes" if len(drums) == 0 else "it has only drums")
     scale = TICKS / score.ticks_per_quarter
     onsets, ends = score.notes["onset"] * scale, score.end_ticks * scale
     tracks = np.unique(score.notes["track"][~drums])
     if len(tracks) > MOST_STAVES:
-        raise ValueError(
-            f"it has {len(tracks)} tracks; sheet music is made of pieces of up to {MOST_STAVES}"
-        )
+        raise ValueError(f"it has {len(tracks)} tracks; the most for sheet music is {MOST_STAVES}")
     chosen = [~drums & (score.notes["track"] == track) for track in tracks]
     if len(chosen) == 1:
         is_right = right_hand(score.notes["pitch"], onsets, bars)
@@ -81,7 +78,7 @@ def _staff(
 ) -> Staff:
     grid = grid_of(bars, onsets, ends, fine)
     onset = grid.rounded(onsets)
-    # What is rounded to the last edge of the piece would have no room.
+    # An onset rounded to the end of the piece would have no duration.
     onset = np.minimum(onset, bars[-1].end - grid.steps[-1])
     shortest = onset + grid.steps[grid.cell_of(onset)]
     rounded = grid.rounded(ends)
@@ -108,7 +105,7 @@ def _staff(
 
 
 def _next_onset_of_pitch(onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-    """int64 [note], when the same pitch begins next; else a far tick."""
+    """int64 [note], the next onset of the same pitch, else a very large tick."""
     order = np.lexsort((onset, pitch))
     following = np.full(len(onset), np.int64(2**40))
     same = pitch[order][1:] == pitch[order][:-1]
@@ -117,10 +114,10 @@ def _next_onset_of_pitch(onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:
 
 
 def right_hand(pitch: np.ndarray, onsets: np.ndarray, bars: list[Bar]) -> np.ndarray:
-    """Tells which notes are the right hand's: bool [note].
+    """Tells which notes belong to the right hand: bool [note].
 
-    The border of each bar is chosen so that, over the piece, few chords are wider than a
-    hand, few neighbours are torn apart, and the border stays near middle C and moves little.
+    The split points of the bars minimise, over the piece, a cost of chords wider than a hand, of
+    separated neighbouring pitches, of distance from middle C and of movement between bars.
 
     Args:
       pitch: integers [note].
@@ -149,7 +146,7 @@ def right_hand(pitch: np.ndarray, onsets: np.ndarray, bars: list[Bar]) -> np.nda
 
 
 def _cheapest_path(cost: np.ndarray, moved: float) -> np.ndarray:
-    """Gives int64 [row], the column of each row of float64 [row, column], moves between added."""
+    """Cheapest column of each row of float64 [row, column], with a cost of moves: int64 [row]."""
     columns = np.arange(cost.shape[1])
     moves = moved * np.abs(columns[:, None] - columns)
     total, back = cost[0], []

@@ -1,10 +1,10 @@
-"""The colours of velocities, softest to loudest: one ramp for every picture of notes."""
+"""Colour map of velocities, softest to loudest, shared by all piano rolls."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
-SOFT_TO_LOUD = (  # (where, colour), 0 is velocity 1. Most change where most music lies.
+SOFT_TO_LOUD = (  # (position, colour), 0 is velocity 1. Steepest where most music lies.
     (0.0, "#a8dccb"),
     (0.3, "#45aab0"),
     (0.48, "#2f6fb3"),
@@ -15,7 +15,7 @@ SOFT_TO_LOUD = (  # (where, colour), 0 is velocity 1. Most change where most mus
 
 
 def colour_at(where: float, whitened: float = 0.0) -> str:
-    """Gives the colour "#rrggbb" at a place of the ramp.
+    """Gives the colour "#rrggbb" at a position of the colour map.
 
     Args:
       where: 0 (velocity 1) to 1 (velocity 127).
@@ -30,7 +30,7 @@ def colour_at(where: float, whitened: float = 0.0) -> str:
             pairs = zip(_channels(first), _channels(second), strict=True)
             mixed = ((1 - weight) * one + weight * other for one, other in pairs)
             return "#" + "".join(f"{round(c + whitened * (255 - c)):02x}" for c in mixed)
-    raise ValueError(f"the ramp of velocities goes from 0 to 1; {where} is not on it")
+    raise ValueError(f"position {where} is not on the colour map; give 0 to 1")
 
 
 def _channels(colour: str) -> tuple[int, ...]:

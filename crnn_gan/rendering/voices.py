@@ -1,11 +1,11 @@
-"""A staff -> voices: chords that follow one another, at most two at a time.
+"""A staff -> voices: sequences of chords, at most two at a time.
 
-Notes of one onset are a chord, or two where they end differently: the upper goes to the
-voice above. What is held while others begin goes to a voice of its own. Where a third would
-be needed, the chord that was struck first ends.
+Notes of one onset are a chord, or two where they end differently: the upper goes to the upper
+voice. A chord held while others begin has a voice of its own. Where a third voice would be needed,
+the chord with the earliest onset ends.
 
-Lost: of notes that do not come from sheet music, or end off its grid, a short overlap and a gap
-no longer than the note are closed, since that is how music is played and not how it is written.
+Lost: short overlaps, and gaps no longer than the note, of notes that are not quantised or end off
+the grid: they are articulation, not notation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Chord:
 
     Attributes:
       onset, end: ticks.
-      pitches: from below.
+      pitches: lowest first.
       voice: `UPPER` or `LOWER`.
       is_alone: whether no other chord of the staff sounds with it; its voice may still change.
       ends_on_grid: whether it ends there in the piece too.
@@ -42,7 +42,7 @@ class Chord:
 
 
 def chords_of(staff: Staff) -> tuple[list[Chord], int]:
-    """Gives the chords of a staff by onset, and how many had to end early."""
+    """Gives the chords of a staff by onset, and the number of shortened ones."""
     chords: list[Chord] = []
     sounding: list[Chord] = []
     cut = 0
@@ -72,14 +72,14 @@ def _groups(staff: Staff, rows: slice, held: int) -> list[Chord]:
 
     Args:
       staff, rows: the notes of the onset.
-      held: ticks that would be lost of what still sounds, were both voices taken.
+      held: ticks that sounding chords would lose if both voices were needed.
     """
     whole, count = (0, rows.stop - rows.start), rows.stop - rows.start
     ends, exact = staff.end[rows], staff.ends_on_grid[rows]
 
     def chord(part: tuple[int, int], voice: int) -> Chord:
         inside = slice(*part)
-        # The end of most of them; of several such ends the latest.
+        # The most frequent end; of several such the latest.
         values, counts = np.unique(ends[inside], return_counts=True)
         most = int(values[len(values) - 1 - counts[::-1].argmax()])
         end = min(most, int(staff.latest_end[rows][inside].min()))
@@ -101,7 +101,7 @@ def _groups(staff: Staff, rows: slice, held: int) -> list[Chord]:
 
 
 def _place(groups: list[Chord], sounding: list[Chord]) -> None:
-    """Gives the chords of an onset voices beside those that still sound, two in all."""
+    """Assigns voices to the chords of an onset and those that still sound, two in all."""
     if len(groups) == 2:
         for chord in groups:
             chord.is_alone = False
@@ -114,7 +114,7 @@ def _place(groups: list[Chord], sounding: list[Chord]) -> None:
 
 
 def _close_gaps(chords: list[Chord]) -> None:
-    """Lets a chord that ends off the grid last until the next of the staff, where that is near."""
+    """Extends a chord that ends off the grid to the next onset of the staff, where that is near."""
     onsets = np.array([chord.onset for chord in chords])
     for chord in chords:
         after = int(np.searchsorted(onsets, chord.end))

@@ -1,11 +1,11 @@
-"""HTML elements as text. Text becomes part of a page only through here, and is escaped here."""
+"""HTML elements as text: all text of a page passes through here and is escaped here."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable
 
-VOID = {"br", "hr", "link", "meta"}  # Of those that are used here: elements without an end.
+VOID = {"br", "hr", "link", "meta"}  # Elements without an end tag, of those used here.
 
 
 class Markup(str):

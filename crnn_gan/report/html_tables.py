@@ -1,4 +1,4 @@
-"""The tables of the page. On a narrow screen each row becomes a card; labels come along."""
+"""Tables of the page. On a narrow screen each row becomes a card with labels."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from crnn_gan.report.plots import pair_plot, range_plot
 
 WANTED = {"low": "lower is better", "high": "higher is better", "as real": "as real is best"}
 NONE, MIDDLE = EN_DASH, f"5{EN_DASH}95 %"
-NUMBERS = {  # Heads of columns of numbers.
+NUMBERS = {  # Headings of columns of numbers.
     *("generated", "real", "held-out real", MIDDLE, "inside", "overlap"),
     *("generated median", "95 %", "most", "real median", "limit", "above the limit"),
 }
-MOST_LISTED = 30  # Pieces that are not original.
+MOST_LISTED = 30  # Most pieces listed as not original.
 
 
 def table(heads: Sequence[str], groups: Iterable[tuple[str, list[Markup]]], kind: str) -> Markup:
-    """Gives a table of rows in named groups; a group without a name has no line of its own."""
+    """Builds a table of rows in named groups; a group without a name has no heading row."""
     body = [
         element(
             "tbody",
@@ -49,12 +49,12 @@ def table(heads: Sequence[str], groups: Iterable[tuple[str, list[Markup]]], kind
 
 
 def cell(label: str, *children: Child, kind: str = "") -> Markup:
-    """Gives a cell that knows its column's head, for screens that show no heads."""
+    """Builds a cell labelled with its column's heading, for screens that show no headings."""
     return element("td", *children, data_label=label or None, class_=kind or None)
 
 
 def statistics_table(rows: Sequence[StatisticRow]) -> Markup:
-    """Gives the statistics, by group."""
+    """Builds the table of statistics, by group."""
     heads = ("", "generated", "real", MIDDLE, "beside the band", "", "inside", "overlap")
     groups = [
         (name, [_statistic(row) for row in members])
@@ -90,12 +90,12 @@ def _statistic(row: StatisticRow) -> Markup:
 
 
 def figures_table(figures: Sequence[Figure]) -> Markup:
-    """Gives the figures of the whole set beside those of held-out real music."""
+    """Builds the table of figures of the whole set and of held-out real music."""
     heads = ("", "generated", "held-out real", "", "")
     names = {
         "distances": "Distances between the sets",
         "bleu": "BLEU",
-        "likeness": "Likeness of the pieces",
+        "likeness": "Similarity of the pieces",
     }
     groups = [
         (names.get(name, name), [_figure(figure) for figure in members])
@@ -124,13 +124,13 @@ def _figure(figure: Figure) -> Markup:
 
 
 def name_and_conventions(figure: Figure) -> tuple[str, str]:
-    """Splits "recall (k = 5)" into "recall" and " (k = 5)", which is "" where there is none."""
+    """Splits "recall (k = 5)" into "recall" and " (k = 5)", the latter possibly ""."""
     name, parenthesis, conventions = figure.name.partition(" (")
     return in_words(name), parenthesis + conventions
 
 
 def originality_table(originality: SetOriginality) -> Markup:
-    """Gives each figure of originality: of the generated pieces, of real music, its limit."""
+    """Builds the table of figures of originality: generated pieces, real music, limits."""
     heads = ("", "generated median", "95 %", "most", "real median", "limit", "above the limit")
     rows = [_originality(name, originality) for name in FIGURES]
     return table(heads, [("", rows)], "originality")
@@ -157,16 +157,16 @@ def _originality(name: str, originality: SetOriginality) -> Markup:
 
 
 def figure_name(name: str) -> str:
-    """Gives the name of a figure of originality as people read it."""
+    """Gives the name of a figure of originality in words."""
     if name == "common_subsequence":
         return "in the nearest piece in the same order"
     if name == "longest_row":
-        return "longest known row, notes"
-    return f"in known rows of {name.removeprefix('copied_')} notes or more"
+        return "longest shared passage, notes"
+    return f"in shared passages of {name.removeprefix('copied_')} notes or more"
 
 
 def not_original_table(evaluation: Evaluation, shown: int) -> Markup | None:
-    """Gives the pieces that are not original, those that no card shows among them."""
+    """Builds the table of pieces that are not original, including those without a card."""
     if evaluation.originality is None:
         return None
     found = [

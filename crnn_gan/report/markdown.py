@@ -1,7 +1,7 @@
-"""Cards as HTML: the part of Markdown that they are written in.
+"""Markdown as HTML: the subset that model and data cards are written in.
 
-Headings, paragraphs, lists, tables, fenced code, `code`, **bold**. Pictures are named, not
-shown; links and addresses stay text. Whatever else stands there is shown as it is.
+Headings, paragraphs, lists, tables, fenced code, `code`, **bold**. Images are named, not shown;
+links stay text. Everything else is shown as it is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ITEM = re.compile(r"[-*]\s+(.*)")
 
 
 def to_html(text: str) -> Markup:
-    """Gives Markdown as HTML; its headings begin at h4, below those of the page."""
+    """Converts Markdown to HTML; its headings begin at h4, below those of the page."""
     lines = text.split("\n")
     parts: list[Markup] = []
     at = 0
@@ -90,7 +90,7 @@ def _span(part: str) -> Child:
     if match := PICTURE_OR_LINK.fullmatch(part):
         is_picture, words, address = match.groups()
         if is_picture:
-            return element("em", f"(picture left out: {words or address})")
+            return element("em", f"(image: {words or address})")
         return f"{words} ({address})" if address != words else words
     if part.startswith("`") and len(part) > 2:
         return element("code", part[1:-1])

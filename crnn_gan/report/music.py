@@ -1,9 +1,9 @@
-"""Pieces as plain numbers: what the player of the page plays.
+"""Pieces as plain numbers, for the player of the page.
 
-{"pieces": [{"name", "seconds", "notes", "pedal"}]}. `notes` is flat, four whole numbers a
-note in the order of their onsets: milliseconds since the onset of the note before (the first:
-since the beginning), duration in milliseconds, pitch, velocity. `pedal` is flat too, two whole
-numbers an event of the sustain pedal (controller 64): milliseconds since the beginning, value.
+{"pieces": [{"name", "seconds", "notes", "pedal"}]}. `notes` is flat, four integers per note in
+order of onset: milliseconds since the onset of the note before (the first: since the beginning),
+duration in milliseconds, pitch, velocity. `pedal` is flat too, two integers per event of the
+sustain pedal (controller 64): milliseconds since the beginning, value.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import numpy as np
 from pipelines.score import Score
 from pipelines.score_arrays import PEDAL_DOWN, SUSTAIN
 
-MOST_SECONDS = 4 * 3600  # Of a piece; what begins later is left out, what sounds then ends.
+MOST_SECONDS = 4 * 3600  # Of a piece; later notes are cut off.
 
 
 def piece_music(name: str, score: Score, most_notes: int | None = None) -> dict[str, Any]:
-    """Gives what the player needs of a piece.
+    """Converts a piece for the player.
 
     Args:
-      name: how the page calls it.
-      score: any piece. Drums are left out: they have no pitch to be played.
-      most_notes: later notes, and later changes of the pedal, are left out; None takes all.
-        So is all after `MOST_SECONDS`.
+      name: its name on the page.
+      score: any piece. Drums are skipped, which have no pitch.
+      most_notes: most notes, and most changes of the pedal; None for all. Everything after
+        `MOST_SECONDS` is cut off.
 
     Returns:
-      {"name", "seconds", "notes", "pedal"}, as the head of this file says. `seconds` is the end
-      of the last note that is there.
+      {"name", "seconds", "notes", "pedal"}, as the module docstring says. `seconds` is the
+      end of the last note included.
     """
     notes = score.notes[~score.notes["is_drum"]][:most_notes]
     onset = _milliseconds(score, notes["onset"])
@@ -56,16 +56,16 @@ def piece_music(name: str, score: Score, most_notes: int | None = None) -> dict[
 
 
 def _pedal_changes(score: Score) -> np.ndarray:
-    """The events of the sustain pedal that press or lift it; it begins up."""
+    """The events at which the sustain pedal goes down or up; it begins up."""
     sustain = score.pedal[score.pedal["controller"] == SUSTAIN]
     is_down = sustain["value"] >= PEDAL_DOWN
     return sustain[np.diff(is_down, prepend=False)]
 
 
 def music_json(pieces: Iterable[dict[str, Any]]) -> str:
-    """Gives {"pieces": [...]} as JSON that may stand inside a script element.
+    """Serialises {"pieces": [...]} as JSON for a script element.
 
-    No "<" is left in it, so that no name of a piece can end that element.
+    "<" is escaped, so that no name of a piece can end that element.
     """
     text = json.dumps({"pieces": list(pieces)}, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")

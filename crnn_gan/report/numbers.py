@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formatting of numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MINUS, EN_DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
 def number(value: float) -> str:
-    """Writes a number with as many digits as it needs: 1,204, 107, 21.3, 0.71, 0.0031."""
+    """Formats a number with two to three significant digits: 1,204, 107, 21.3, 0.71, 0.0031."""
     if 0 < abs(value) < 0.01:
         text = f"{value:.2g}"
     else:
@@ -18,7 +18,7 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Writes a share as whole per cents; "<1" and ">99" where rounding would hide some."""
+    """Formats a share as a whole percentage; "<1" and ">99" instead of a rounded 0 and 100."""
     rounded = round(100 * share)
     if rounded == 0 and share > 0:
         return f"<1{NO_BREAK}%"
@@ -28,12 +28,12 @@ def percent(share: float) -> str:
 
 
 def count(number_of: int, thing: str) -> str:
-    """Writes a number of things: 1 piece, 1,204 pieces."""
+    """Formats a number of things: 1 piece, 1,204 pieces."""
     return f"{number_of:,} {thing}{'' if number_of == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """Writes how long music lasts: 11.6 s, 9 min 12 s, 3 h 20 min."""
+    """Formats a duration: 11.6 s, 9 min 12 s, 3 h 20 min."""
     if seconds < 60:
         return f"{bands.number(seconds)} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -43,10 +43,10 @@ def duration(seconds: float) -> str:
 
 
 def span(low: float, high: float) -> str:
-    """Writes a range: 0.36 - 0.97, with a dash of the right length."""
+    """Formats a range with an en dash: 0.36 - 0.97."""
     return f"{number(low)} {EN_DASH} {number(high)}"
 
 
 def unbroken(text: str) -> str:
-    """Keeps numbers and the sign for per cent on one line."""
+    """Keeps numbers and percent signs on one line."""
     return text.replace(" %", f"{NO_BREAK}%")

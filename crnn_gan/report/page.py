@@ -1,4 +1,4 @@
-"""page: an Evaluation as one HTML file that needs no network, and only for sound a script."""
+"""page: an Evaluation as one HTML file that needs no network, and a script only for sound."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from crnn_gan.report.sections import Section, sections
 from pipelines.atomic_file import write_atomically
 from pipelines.score import Score
 
-# In the order in which they count: screens.css says what differs on small ones and on paper.
+# In cascade order: screens.css overrides the others on small screens and on paper.
 STYLES = ("style.css", "piece_cards.css", "tables.css", "plots.css", "lists.css", "screens.css")
-# Nothing is fetched, whatever stands in the page: a browser would refuse.
+# Content security policy: a browser refuses to fetch anything.
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "img-src data:; base-uri 'none'; form-action 'none'"
@@ -28,7 +28,7 @@ POLICY = (
 def write(
     evaluation: Evaluation, scores: Sequence[Score], path: Path, shown: int = piece_cards.SHOWN
 ) -> None:
-    """Writes the page; the file is there whole or not at all.
+    """Writes the page atomically.
 
     Raises:
       ValueError: as `page`.
@@ -38,23 +38,23 @@ def write(
 
 
 def page(evaluation: Evaluation, scores: Sequence[Score], shown: int = piece_cards.SHOWN) -> str:
-    """Gives the page.
+    """Builds the page.
 
     Args:
-      evaluation: what was found.
+      evaluation: the results.
       scores: the generated pieces, in the order of `evaluation.pieces`.
-      shown: pieces that are drawn and can be played, the first ones.
+      shown: number of pieces, the first ones, with a piano roll and a player.
 
     Raises:
-      ValueError: there are not as many scores as pieces, or `shown` is below 0.
+      ValueError: scores and pieces differ in number, or `shown` is below 0.
     """
     if len(scores) != len(evaluation.pieces):
         raise ValueError(
-            f"the report got {len(scores)} scores for {len(evaluation.pieces)} pieces; give the "
-            "score of each, in their order"
+            f"{len(scores)} scores for {len(evaluation.pieces)} pieces; give the score of each, in "
+            "their order"
         )
     if shown < 0:
-        raise ValueError(f"{shown} pieces cannot be shown; give 0 or more")
+        raise ValueError(f"shown is {shown}; give 0 or more")
     cards, music = piece_cards.cards(evaluation, scores[:shown])
     parts = sections(evaluation, cards, svg_piano_rolls.are_long(scores[:shown]))
     body = markup(
@@ -77,7 +77,7 @@ def page(evaluation: Evaluation, scores: Sequence[Score], shown: int = piece_car
 
 
 def _style() -> str:
-    """The style, with the shades of velocity on paper and on a dark screen."""
+    """The style sheet, with the shades of velocity on paper and on a dark screen."""
     folder = resources.files("crnn_gan.report")
     style = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in STYLES)
     light = "".join(f".{name}{{--shade:{colour}}}" for name, colour, _ in svg_piano_rolls.shades())
@@ -86,7 +86,7 @@ def _style() -> str:
 
 
 def _head(evaluation: Evaluation, parts: Sequence[Section]) -> Markup:
-    """The title and the list of contents, which says in a word what each part found."""
+    """The title and the table of contents, with a short result of each section."""
     made, real = evaluation.generated, evaluation.reference
     contents = [
         element(

@@ -1,4 +1,4 @@
-"""The generated pieces as cards: a name, a button for the player, a piano roll, what is known."""
+"""Generated pieces as cards: name, play button, piano roll, originality and statistics."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from crnn_gan.report.music import piece_music
 from crnn_gan.report.numbers import count, duration, unbroken
 from pipelines.score import Score
 
-SHOWN = 50  # Pieces, unless more or fewer are asked for.
-NOTES_DRAWN, NOTES_PLAYED = 60_000, 100_000  # Of all shown pieces: 1 MB and 2 MB.
-FEWEST_NOTES = 400  # Of a piece, however many are shown.
-MOST_MATCHES = 3  # That are said in words; all are marked.
+SHOWN = 50  # Pieces, by default.
+NOTES_PLOTTED, NOTES_PLAYED = 60_000, 100_000  # Most of all shown pieces together: 1 MB and 2 MB.
+FEWEST_NOTES = 400  # Per piece, however many are shown.
+MOST_MATCHES = 3  # Described in words; all are marked in the piano roll.
 
 
 def cards(
     evaluation: Evaluation, scores: Sequence[Score]
 ) -> tuple[list[Markup], list[dict[str, Any]]]:
-    """Gives a card for each score, and what the player needs of it."""
+    """Builds a card for each score, and the data for the player."""
     shown = max(1, len(scores))
-    most_drawn = max(FEWEST_NOTES, NOTES_DRAWN // shown)
+    most_plotted = max(FEWEST_NOTES, NOTES_PLOTTED // shown)
     most_played = max(FEWEST_NOTES, NOTES_PLAYED // shown)
-    row_seconds = svg_piano_rolls.seconds_a_row(scores)
+    row_seconds = svg_piano_rolls.seconds_per_row(scores)
     originality = evaluation.originality
     found: Sequence[PieceOriginality | None] = (
         originality.pieces if originality else [None] * len(evaluation.pieces)
@@ -36,18 +36,18 @@ def cards(
     for index, score in enumerate(scores):
         piece, known = evaluation.pieces[index], found[index]
         matches = known.matches if known else ()
-        drawing = svg_piano_rolls.draw(score, piece.name, row_seconds, most_drawn, matches)
-        heard = piece_music(piece.name, score, most_notes=most_played)
-        music.append(heard)
-        made.append(_card(index, piece, drawing, heard["seconds"], known, evaluation))
+        roll = svg_piano_rolls.plot(score, piece.name, row_seconds, most_plotted, matches)
+        playable = piece_music(piece.name, score, most_notes=most_played)
+        music.append(playable)
+        made.append(_card(index, piece, roll, playable["seconds"], known, evaluation))
     return made, music
 
 
 def _card(
     index: int,
     piece: PieceRow,
-    drawing: svg_piano_rolls.Drawing,
-    heard_seconds: float,
+    roll: svg_piano_rolls.SvgPianoRoll,
+    playable_seconds: float,
     known: PieceOriginality | None,
     evaluation: Evaluation,
 ) -> Markup:
@@ -63,9 +63,9 @@ def _card(
     return element(
         "article",
         head,
-        drawing.svg,
-        _cut(drawing, heard_seconds, piece),
-        _verdict(known) if known else None,
+        roll.svg,
+        _cut(roll, playable_seconds, piece),
+        _label(known) if known else None,
         element("p", outside, class_="about") if outside else None,
         class_="piece",
         id=f"piece-{index + 1}",
@@ -73,15 +73,17 @@ def _card(
     )
 
 
-def _cut(drawing: svg_piano_rolls.Drawing, heard_seconds: float, piece: PieceRow) -> Markup | None:
-    """Says which part of a long piece is there."""
+def _cut(
+    roll: svg_piano_rolls.SvgPianoRoll, playable_seconds: float, piece: PieceRow
+) -> Markup | None:
+    """States which part of a long piece is shown."""
     if not piece.notes:
-        return element("p", "It has no note.", class_="cut")
+        return element("p", "It has no notes.", class_="cut")
     parts = []
-    if not drawing.is_whole:
-        parts.append(f"The first {svg_piano_rolls.clock(drawing.seconds)} are drawn")
-    if heard_seconds < piece.seconds - 1:
-        parts.append(f"the first {svg_piano_rolls.clock(heard_seconds)} can be played")
+    if not roll.is_whole:
+        parts.append(f"The first {svg_piano_rolls.clock(roll.seconds)} are shown")
+    if playable_seconds < piece.seconds - 1:
+        parts.append(f"the first {svg_piano_rolls.clock(playable_seconds)} can be played")
     if not parts:
         return None
     text = " and ".join(parts)
@@ -92,8 +94,8 @@ def _cut(drawing: svg_piano_rolls.Drawing, heard_seconds: float, piece: PieceRow
     )
 
 
-def _verdict(known: PieceOriginality) -> Markup:
-    """The verdict, its reason, and where the known rows are."""
+def _label(known: PieceOriginality) -> Markup:
+    """The label, its reason, and the places of the shared passages."""
     shown = known.matches[:MOST_MATCHES]
     more = len(known.matches) - len(shown)
     lines = [element("li", place_in_words(match)) for match in shown]
@@ -103,11 +105,11 @@ def _verdict(known: PieceOriginality) -> Markup:
         "div",
         element(
             "p",
-            element("strong", words.verdict_word(known)),
+            element("strong", words.label(known)),
             f": {unbroken(known.reason)}." if known.reason else ".",
         ),
         element("ul", lines) if lines else None,
-        class_=f"verdict {known.verdict}",
+        class_=f"label {known.verdict}",
     )
 
 
@@ -119,7 +121,7 @@ def legend(evaluation: Evaluation) -> Markup:
     return element(
         "p",
         element("span", "soft ", element("span", shades, class_="ramp"), " loud"),
-        element("span", element("i", class_="swatch match"), " known music") if marks else None,
+        element("span", element("i", class_="swatch match"), " shared passage") if marks else None,
         class_="legend",
     )
 

@@ -1,6 +1,6 @@
-"""Small plots as SVG: generated in the accent colour over real music in grey.
+"""Small plots as SVG: generated music in the accent colour over real music in grey.
 
-Pictures are stretched to their boxes; words stand beside them, in HTML, and keep their size.
+Plots are stretched to their boxes; labels are HTML beside them and keep their size.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from crnn_gan.report.numbers import number
 
 WIDTH, HEIGHT = 240, 80  # Units of a small plot.
 BINS = 20
-OUTLIER = 2.0  # Ranges beyond so many widths of the middle 90 % end there.
+OUTLIER = 2.0  # Ranges are cut at so many widths of the middle 90 %.
 RANGE_WIDTH, RANGE_HEIGHT, BAND_SHARE = 180, 18, 0.44  # Of a range plot.
 SHADES = 12  # Of a heat map.
 MOST_BIN_NAMES, MOST_LETTERS = 16, 60  # Below a histogram.
 
 
 def distribution(row: StatisticRow, title: Markup) -> Markup:
-    """Gives the histograms of generated pieces and real windows, on equal bins."""
+    """Plots the histograms of generated pieces and real windows, on equal bins."""
     if len({*row.generated, *row.real}) == 1:
         text = f"all values of both sets are {number(row.mean)}"
         return _figure(title, element("p", text, class_="none"))
     edges, is_cut = bin_edges(row.generated, row.real)
     generated, real = shares(row.generated, edges), shares(row.real, edges)
     top = max(*generated, *real, 1e-9)
-    # A bin of whole numbers reaches half a step to both sides of its number.
+    # A bin of an integer reaches 0.5 to both sides of it.
     half = 0.5 if edges[0] != round(edges[0]) and edges[1] - edges[0] == 1 else 0.0
     low, high = float(edges[0]) + half, float(edges[-1]) - half
     picture = _svg(
@@ -50,11 +50,11 @@ def distribution(row: StatisticRow, title: Markup) -> Markup:
 def bin_edges(
     generated: Sequence[float], real: Sequence[float]
 ) -> tuple[np.ndarray, tuple[bool, bool]]:
-    """Gives the edges of the bins that both sets share.
+    """Computes the edges of the bins that both sets share.
 
     Returns:
       float64 [bin + 1]; and whether values lie below the first or above the last edge, which
-      then count in the outermost bins. Whole numbers of few kinds get a bin each.
+      then count in the outermost bins. Integers of a small range get a bin each.
     """
     values = np.array([*generated, *real], float)
     low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
@@ -82,9 +82,9 @@ def shares(values: Sequence[float], edges: np.ndarray) -> list[float]:
 
 
 def range_plot(band: Band, values: Sequence[float], mean: float) -> Markup:
-    """Gives where generated values lie beside the band of real music.
+    """Plots generated values against the band of real music.
 
-    All range plots lay the band at the same place, so that a column of them is one picture:
+    All range plots have the band at the same place, so that a column of them can be read as one:
     the band grey, its median a line, the middle 90 % of the values a bar, their mean a dot. A
     mean far outside is an arrow at the edge.
     """
@@ -113,7 +113,7 @@ def range_plot(band: Band, values: Sequence[float], mean: float) -> Markup:
 
 
 def _place(value: float, band: Band) -> float:
-    """Where a value is on a range plot, not clamped. A band of no width is a place."""
+    """The position of a value on a range plot, not clamped. A band of zero width is a point."""
     if band.high == band.low:
         outside = (value > band.low) - (value < band.low)
         return RANGE_WIDTH / 2 if not outside else math.copysign(math.inf, outside)
@@ -126,7 +126,7 @@ def _clamped(place: float) -> float:
 
 
 def pair_plot(value: float, real: float) -> Markup:
-    """Gives a number as a dot and that of real music as a line, from 0 (or the least) on."""
+    """Plots a number as a dot and that of real music as a line, from 0 (or the minimum) on."""
     low, high = min(0.0, value, real), max(0.0, value, real) or 1.0
     dot, line = (6 + (RANGE_WIDTH - 12) * (v - low) / (high - low) for v in (value, real))
     zero = 6 + (RANGE_WIDTH - 12) * -low / (high - low)
@@ -143,7 +143,7 @@ def pair_plot(value: float, real: float) -> Markup:
 
 
 def paired_bars(row: HistogramRow, title: Markup) -> Markup:
-    """Gives the bins of a histogram, real and generated side by side."""
+    """Plots the bins of a histogram, real and generated side by side."""
     count = max(1, len(row.generated))
     top = max(*row.generated, *row.real, 1e-9)
     slot = WIDTH / count
@@ -169,13 +169,13 @@ def paired_bars(row: HistogramRow, title: Markup) -> Markup:
 
 
 def _upright(row: HistogramRow) -> str:
-    """The class of names that are too long to stand side by side."""
+    """The class for names that are too long to be side by side."""
     longest = max((len(name) for name in row.bins), default=0)
     return " upright" if longest * min(len(row.bins), MOST_BIN_NAMES) > MOST_LETTERS else ""
 
 
 def heat_maps(row: HistogramRow, title: Markup) -> Markup:
-    """Gives a matrix of generated and of real music side by side, on one scale of shades."""
+    """Plots a matrix of generated and of real music side by side, on one scale of shades."""
     top = max(*row.generated, *row.real, 1e-9)
     named = len(row.bins) <= MOST_BIN_NAMES and row.shape[0] == row.shape[1] == len(row.bins)
     names = [element("span", name) for name in row.bins] if named else []
@@ -191,7 +191,7 @@ def heat_maps(row: HistogramRow, title: Markup) -> Markup:
         )
         for name, values in sets
     ]
-    note = f"the strongest is {number(100 * top)} % of all; a row goes to a column"
+    note = f"the largest is {number(100 * top)} % of all; from row to column"
     return element(
         "figure",
         element("figcaption", title),
@@ -202,7 +202,7 @@ def heat_maps(row: HistogramRow, title: Markup) -> Markup:
 
 
 def _heat_map(values: np.ndarray, label: str) -> Markup:
-    """A picture of [row, column] of 0..1, the first row on top."""
+    """A heat map of [row, column] of 0..1, the first row on top."""
     rows, columns = values.shape
     shade = np.rint(values * SHADES).astype(int)
     paths = []
@@ -226,7 +226,7 @@ def _heat_map(values: np.ndarray, label: str) -> Markup:
 def curve(
     name: Markup, epochs: Sequence[int], values: Sequence[float | None], band: Band | None
 ) -> Markup:
-    """Gives a value over the epochs, the band of real music behind it."""
+    """Plots a value over the epochs, with the band of real music behind it."""
     known = [(e, v) for e, v in zip(epochs, values, strict=True) if v is not None]
     if not known:
         return _figure(name, element("p", "not measured", class_="none"))

@@ -1,4 +1,4 @@
-"""The sections of the page, in order: what each shows, and how it is read."""
+"""The sections of the page, in order."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from crnn_gan.report.markdown import to_html
 from crnn_gan.report.numbers import count, duration, number, percent
 
 OVERLAP = (
-    "The overlap area says how far the distances between generated pieces and real ones are like "
+    "The overlap area is the agreement of the distances between generated and real pieces with "
     "those among generated pieces (Yang and Lerch 2018), 0 to 1."
 )
 CARDS = {"model": "The model", "data": "The data"}
-MOST_LEFT_OUT = 20  # Lines.
+MOST_SKIPPED = 20  # Lines.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Section:
     Attributes:
       key: its id.
       title: its heading.
-      short: what the list of contents says of it, in a few words.
-      aside: how to read it, a sentence or two.
-      body: what it shows.
+      short: its result in a few words, for the table of contents.
+      aside: how to read it, in a sentence or two.
+      body: its content.
     """
 
     key: str
@@ -40,12 +40,12 @@ class Section:
 
 
 def sections(evaluation: Evaluation, cards: Sequence[Markup], are_long: bool) -> list[Section]:
-    """Gives the sections for which there is something to say.
+    """Builds the sections that have content.
 
     Args:
-      evaluation: what was found.
-      cards: of the pieces that are shown, the first ones.
-      are_long: whether a piece takes more than one row.
+      evaluation: the results.
+      cards: cards of the pieces shown, the first ones.
+      are_long: whether any piece takes more than one row.
     """
     found = [_summary(evaluation), _pieces(evaluation, cards, are_long)]
     if evaluation.statistics:
@@ -81,11 +81,11 @@ def _summary(evaluation: Evaluation) -> Section:
 
 
 def _left_out(lines: Sequence[str]) -> Markup:
-    shown = [element("li", line) for line in lines[:MOST_LEFT_OUT]]
-    more = len(lines) - MOST_LEFT_OUT
+    shown = [element("li", line) for line in lines[:MOST_SKIPPED]]
+    more = len(lines) - MOST_SKIPPED
     return element(
         "div",
-        element("h3", f"Left out: {count(len(lines), 'piece')}"),
+        element("h3", f"Skipped: {count(len(lines), 'piece')}"),
         element("ul", shown, element("li", f"and {more:,} more") if more > 0 else None),
         class_="left-out",
     )
@@ -137,7 +137,7 @@ def _distributions(evaluation: Evaluation) -> Section:
         element("div", bars, class_="multiples broad") if bars else None,
         element("div", maps, class_="multiples broad") if maps else None,
     ]
-    aside = "Shares of the generated pieces and of the real windows, on equal bins."
+    aside = "Shares of the generated pieces and of the real windows, on the same bins."
     short = f"{len(small) + len(bars) + len(maps)} plots"
     return Section("distributions", "Distributions", short, aside, body)
 
@@ -150,8 +150,8 @@ def _area(area: float | None) -> Markup | None:
 
 def _figures(evaluation: Evaluation) -> Section:
     aside = (
-        "Each figure says something of the set as a whole. The line marks the same figure of "
-        "held-out real music, the dot is the generated set. What is better than that may be copied."
+        "Each figure describes the set as a whole. The dot is the generated set, the line held-out "
+        "real music. Figures better than that may be due to copying."
     )
     body = html_tables.figures_table(evaluation.figures)
     return Section(
@@ -163,28 +163,28 @@ def _originality(evaluation: Evaluation, shown: int) -> Section:
     found = evaluation.originality
     title = "Originality"
     if found is None:
-        text = "Nobody looked: originality was not asked for."
-        return Section("originality", title, "not asked for", "", element("p", text))
-    verdicts = [f"{number} {name}" for name, number in found.label_counts.items() if number]
-    made = [f"Known: {count(found.known, 'piece')} with {count(found.known_notes, 'note')}."]
+        text = "Originality was not measured."
+        return Section("originality", title, "not measured", "", element("p", text))
+    labels = [f"{number} {name}" for name, number in found.label_counts.items() if number]
+    made = [f"Reference: {count(found.known, 'piece')} with {count(found.known_notes, 'note')}."]
     if found.real:
         counts = [
             f"{number:,} {name}" for name, number in found.real_label_counts.items() if number
         ]
-        said = f", by the same limits {', '.join(counts)}" if counts else ""
-        made.append(f"Real music beside it: {found.real_made}{said}.")
+        labelled = f", by the same limits {', '.join(counts)}" if counts else ""
+        made.append(f"Held-out real music: {found.real_made}{labelled}.")
     if found.limits_made:
         made.append(f"Limits: {found.limits_made}.")
     aside = (
-        "How much of each piece is in the known ones, in any key. Held-out real music stays "
-        "within the limits in 99 windows of 100, those that are copies themselves left out."
+        "How much of each piece occurs in the reference pieces, in any key. 99 of 100 windows of "
+        "held-out real music are within the limits, those that are copies themselves excluded."
     )
     body = [
         html_tables.originality_table(found),
         element("p", " ".join(made), class_="about"),
         html_tables.not_original_table(evaluation, shown),
     ]
-    return Section("originality", title, ", ".join(verdicts) or "no verdict", aside, body)
+    return Section("originality", title, ", ".join(labels) or "no piece", aside, body)
 
 
 def _training(evaluation: Evaluation, training: Training) -> Section:
@@ -205,11 +205,11 @@ def _training(evaluation: Evaluation, training: Training) -> Section:
         element("h3", "Settings") if settings else None,
         element("dl", settings, class_="settings") if settings else None,
     ]
-    lines = f", {count(len(alarms), 'line')} of alarms" if alarms else ", no alarm"
+    lines = f", {count(len(alarms), 'alarm')}" if alarms else ", no alarm"
     short = f"{count(len(training.epochs), 'epoch')}{lines}"
     aside = (
-        "Means of each epoch's samples. Grey is the band of the real windows of this evaluation; "
-        "samples of another length have another."
+        "Means over the samples of each epoch. Grey is the band of the real windows of this "
+        "evaluation; it differs for samples of another length."
     )
     return Section("training", "Training", short, aside, body)
 
@@ -220,7 +220,7 @@ def _cards(evaluation: Evaluation) -> Section:
         for name, text in evaluation.cards.items()
     ]
     short = " and ".join(evaluation.cards)
-    aside = "As they were written when the model and the data were made."
+    aside = "As written when the model was exported and the data prepared."
     return Section("cards", "Cards", short, aside, element("div", parts, class_="cards"))
 
 
@@ -247,7 +247,7 @@ def _method(evaluation: Evaluation) -> Section:
     real = evaluation.reference
     conventions = (
         f"Real music: {real.made}. {OVERLAP} A band goes from the 5th to the 95th percentile of "
-        "the real windows. Bars are those of a piece's meters, 4/4 where it names none."
+        "the real windows. Bars follow a piece's meters, 4/4 where it has none."
     )
     body.append([element("h3", "Conventions"), element("p", conventions)])
     return Section("method", "How it was measured", "definitions", "", body)

@@ -1,8 +1,8 @@
 """Piano rolls as SVG: seconds to the right, pitch upwards, velocity as colour.
 
-A piece is drawn in rows, as systems on a page of music. The picture of a row holds the notes
-alone and fills its box: place and time are linear in each other, so that a playhead can be laid
-over it. Words stand beside it, in HTML, and keep their size on any screen.
+A piece is plotted in rows, like systems of sheet music. The SVG of a row holds the notes only and
+fills its box: position is linear in time, so that a playhead can be overlaid. Labels are HTML
+beside it and keep their size on any screen.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from crnn_gan.rendering.velocity_colours import colour_at
 from crnn_gan.report.elements import Markup, element, markup
 from pipelines.score import Score
 
-UNITS_A_SECOND = 50  # Of the horizontal axis: a note is drawn to 20 ms.
-UNITS_A_SEMITONE = 6
+UNITS_PER_SECOND = 50  # Of the horizontal axis: a resolution of 20 ms.
+UNITS_PER_SEMITONE = 6
 THICKNESS = 5  # Of a note, so that neighbours do not touch.
 BUCKETS = 12  # Shades of velocity.
 DRUMS = "d"
-SECONDS_A_ROW, LONGEST_ALONE = 24, 30  # Pieces up to the second number take one row.
-MOST_SECONDS = 8 * SECONDS_A_ROW  # Drawn of a piece.
+SECONDS_PER_ROW, LONGEST_SINGLE_ROW = 24, 30  # Pieces up to the latter take one row.
+MOST_SECONDS = 8 * SECONDS_PER_ROW  # Plotted of a piece.
 FEWEST_SEMITONES = 25
 STEPS = (1, 2, 5, 10)  # Seconds between two labels.
 MOST_LABELS, MOST_BARS = 8, 2000
@@ -33,13 +33,13 @@ BLACK_KEYS = (1, 3, 6, 8, 10)
 
 
 @dataclasses.dataclass(frozen=True)
-class Drawing:
+class SvgPianoRoll:
     """A piano roll, and how much of the piece it shows.
 
     Attributes:
       svg: the rows, HTML.
-      seconds: from the beginning that are drawn.
-      is_whole: whether that is all of the piece.
+      seconds: length that is plotted, from the beginning.
+      is_whole: whether that is the whole piece.
     """
 
     svg: Markup
@@ -47,29 +47,29 @@ class Drawing:
     is_whole: bool
 
 
-def seconds_a_row(scores: Sequence[Score]) -> int:
-    """Gives the length of a row that all pieces share, so that they can be compared."""
+def seconds_per_row(scores: Sequence[Score]) -> int:
+    """Gives the length of a row, the same for all pieces, so that they can be compared."""
     if are_long(scores):
-        return SECONDS_A_ROW
+        return SECONDS_PER_ROW
     return max(4, *(math.ceil(score.length_seconds) for score in scores), 4)
 
 
 def are_long(scores: Sequence[Score]) -> bool:
     """Tells whether a piece takes more than one row."""
-    return max((score.length_seconds for score in scores), default=0.0) > LONGEST_ALONE
+    return max((score.length_seconds for score in scores), default=0.0) > LONGEST_SINGLE_ROW
 
 
-def draw(
+def plot(
     score: Score, name: str, row_seconds: int, most_notes: int, matches: Sequence[Match] = ()
-) -> Drawing:
-    """Draws a piece.
+) -> SvgPianoRoll:
+    """Plots a piece.
 
     Args:
       score: any piece; an empty one gives an empty row.
-      name: for those who hear the page.
-      row_seconds: seconds of a row.
-      most_notes: no row has more, and none follows once so many were drawn.
-      matches: rows of notes that are known; they are marked.
+      name: label for screen readers.
+      row_seconds: seconds per row.
+      most_notes: most notes per row; no row follows once as many are plotted.
+      matches: shared passages to mark.
     """
     wanted = min(score.length_seconds, MOST_SECONDS)
     starts = np.arange(0, max(wanted, 1e-3), row_seconds)
@@ -84,7 +84,7 @@ def draw(
     pitch = pitch_range(score.notes["pitch"][inside.any(axis=0)])
     bars = score.seconds_at(bar_ticks(score, until))
     marks = [_span(score, match) for match in matches]
-    drawn = []
+    rows = []
     for first, chosen in zip(starts.tolist(), shown, strict=True):
         time = (first, first + row_seconds)
         notes = score.notes[chosen]
@@ -92,13 +92,13 @@ def draw(
         paths = note_paths(left, right, notes, pitch[1])
         label = f"{name}: piano roll, second {time[0]:g} to {time[1]:g}, {len(notes)} notes"
         picture = _svg(paths, time, pitch, bars, marks, label)
-        drawn.append(_row(picture, time, pitch, bars))
+        rows.append(_row(picture, time, pitch, bars))
     whole = score.length_seconds
-    return Drawing(markup(drawn), min(until, whole), until >= whole)
+    return SvgPianoRoll(markup(rows), min(until, whole), until >= whole)
 
 
 def pitch_range(pitches: np.ndarray) -> tuple[int, int]:
-    """Gives the lowest and highest key of a roll: a semitone of room, two octaves or more."""
+    """Gives the lowest and highest key of a roll: a semitone of margin, two octaves or more."""
     low, high = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 60)
     room = max(0, FEWEST_SEMITONES - (high - low + 3))
     return low - 1 - (room + 1) // 2, high + 1 + room // 2
@@ -107,7 +107,7 @@ def pitch_range(pitches: np.ndarray) -> tuple[int, int]:
 def note_paths(
     start: np.ndarray, end: np.ndarray, notes: np.ndarray, highest: int
 ) -> dict[str, str]:
-    """Gives the notes of a row as strokes, one path a shade: {class: path data}.
+    """Gives the notes of a row as strokes, one path per shade: {class: path data}.
 
     Args:
       start, end: float [note], seconds from the beginning of the row.
@@ -116,11 +116,11 @@ def note_paths(
 
     Returns:
       Soft before loud, drums first. A stroke is "M x y h width", x and width in 1/50 s; it ends
-      1/50 s before the note does, so that a note that is struck again is seen.
+      1/50 s before the note does, so that repeated notes are separate.
     """
-    left = np.rint(start * UNITS_A_SECOND).astype(int)
-    width = np.maximum(np.rint(end * UNITS_A_SECOND).astype(int) - left - 1, 2)
-    middle = (highest - notes["pitch"].astype(int)) * UNITS_A_SEMITONE + UNITS_A_SEMITONE // 2
+    left = np.rint(start * UNITS_PER_SECOND).astype(int)
+    width = np.maximum(np.rint(end * UNITS_PER_SECOND).astype(int) - left - 1, 2)
+    middle = (highest - notes["pitch"].astype(int)) * UNITS_PER_SEMITONE + UNITS_PER_SEMITONE // 2
     shade = np.where(notes["is_drum"], -1, (notes["velocity"].astype(int) - 1) * BUCKETS // 127)
     paths = {}
     for bucket in np.unique(shade).tolist():
@@ -132,10 +132,10 @@ def note_paths(
 
 
 def bar_ticks(score: Score, until_seconds: float) -> np.ndarray:
-    """Gives where bars begin, float64 [bar] ticks, up to the end of the piece or a time.
+    """Gives the onsets of the bars, up to the end of the piece or a time: float64 [bar], ticks.
 
-    Bars are counted from each meter; 4/4 before the first. The first 2000 are given: a meter
-    of 1/32768 is allowed, and no picture shows its bars.
+    4/4 before the first meter. At most 2000: a meter of 1/32768 is allowed, and no plot shows its
+    bars.
     """
     ticks = measures(score).begins(score.length_ticks, MOST_BARS)
     return ticks[score.seconds_at(ticks) < until_seconds]
@@ -151,7 +151,7 @@ def shades() -> list[tuple[str, str, str]]:
 
 
 def clock(seconds: float) -> str:
-    """Writes a time as minutes and seconds: 0:07, 61:40."""
+    """Formats a time as minutes and seconds: 0:07, 61:40."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"
 
@@ -169,14 +169,14 @@ def _svg(
     marks: Sequence[tuple[float, float]],
     label: str,
 ) -> Markup:
-    """The picture of a row."""
+    """The SVG of a row."""
     first, last = time
-    width, height = round((last - first) * UNITS_A_SECOND), _height(pitch)
+    width, height = round((last - first) * UNITS_PER_SECOND), _height(pitch)
     black = [key for key in range(pitch[0], pitch[1] + 1) if key % 12 in BLACK_KEYS]
-    stripes = "".join(f"M0 {_y(key, pitch) + UNITS_A_SEMITONE // 2}h{width}" for key in black)
-    octaves = "".join(f"M0 {_y(key, pitch) + UNITS_A_SEMITONE}h{width}" for key in _cs(pitch))
+    stripes = "".join(f"M0 {_y(key, pitch) + UNITS_PER_SEMITONE // 2}h{width}" for key in black)
+    octaves = "".join(f"M0 {_y(key, pitch) + UNITS_PER_SEMITONE}h{width}" for key in _cs(pitch))
     inside = bars[(bars > first) & (bars < last)]
-    lines = "".join(f"M{round((bar - first) * UNITS_A_SECOND)} 0v{height}" for bar in inside)
+    lines = "".join(f"M{round((bar - first) * UNITS_PER_SECOND)} 0v{height}" for bar in inside)
     layers = [
         element("path", class_="black", d=stripes) if stripes else None,
         element("path", class_="line", d=octaves + lines) if octaves + lines else None,
@@ -198,24 +198,24 @@ def _svg(
 
 
 def _mark(mark: tuple[float, float], time: tuple[float, float], height: int) -> Markup:
-    left = round((max(mark[0], time[0]) - time[0]) * UNITS_A_SECOND)
-    right = round((min(mark[1], time[1]) - time[0]) * UNITS_A_SECOND)
+    left = round((max(mark[0], time[0]) - time[0]) * UNITS_PER_SECOND)
+    right = round((min(mark[1], time[1]) - time[0]) * UNITS_PER_SECOND)
     return element("rect", class_="match", x=left, y=0, width=max(right - left, 2), height=height)
 
 
 def _row(
     picture: Markup, time: tuple[float, float], pitch: tuple[int, int], bars: np.ndarray
 ) -> Markup:
-    """A picture with octaves to the left, bars above and seconds below."""
+    """An SVG with octaves to the left, bars above and seconds below."""
     first, last = time
     height = _height(pitch)
     octaves = [
-        _label(f"C{key // 12 - 1}", "top", (_y(key, pitch) + UNITS_A_SEMITONE / 2) / height)
+        _label(f"C{key // 12 - 1}", "top", (_y(key, pitch) + UNITS_PER_SEMITONE / 2) / height)
         for key in _cs(pitch)
     ]
     visible = [(i + 1, t) for i, t in enumerate(bars.tolist()) if first <= t < last]
     step = math.ceil(len(visible) / MOST_LABELS) or 1
-    # Counted from bar 1 whatever the row, so that the same bars are named on a narrow step.
+    # Counted from bar 1 in every row, so that the same bars are labelled.
     numbers = [
         _label(str(number), "left", (at - first) / (last - first))
         for number, at in visible
@@ -241,12 +241,12 @@ def _label(text: str, side: str, share: float) -> Markup:
 
 
 def _height(pitch: tuple[int, int]) -> int:
-    return (pitch[1] - pitch[0] + 1) * UNITS_A_SEMITONE
+    return (pitch[1] - pitch[0] + 1) * UNITS_PER_SEMITONE
 
 
 def _y(key: int, pitch: tuple[int, int]) -> int:
     """The upper edge of a key."""
-    return (pitch[1] - key) * UNITS_A_SEMITONE
+    return (pitch[1] - key) * UNITS_PER_SEMITONE
 
 
 def _cs(pitch: tuple[int, int]) -> range:

@@ -1,4 +1,4 @@
-"""The findings as sentences, made of the figures and nothing else."""
+"""The results as sentences, from the figures alone."""
 
 from __future__ import annotations
 
@@ -14,50 +14,49 @@ from crnn_gan.originality.originality import PieceOriginality, SetOriginality
 from crnn_gan.report.numbers import count, duration, number, percent
 
 NOT_SAID = (
-    "Nothing here says that it is good music: these are counts and distances, and listening "
-    "comes first."
+    "This does not show that the music is good: these are counts and distances; listen first."
 )
 MOST_NAMED = 3
-NEAR = 0.5  # Standard deviations: a mean that is no further from real music's is called near it.
-NEARLY = 0.1  # Figures that differ by a smaller share count as equal.
+NEAR = 0.5  # Standard deviations: within this distance a mean counts as near that of real music.
+EQUAL_SHARE = 0.1  # Figures that differ by a smaller share count as equal.
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A part of the summary: what it is about, in a word or two, and its sentences."""
+    """A part of the summary: its topic in a word or two, and its sentences."""
 
     topic: str
     text: str
 
 
 def sentences(evaluation: Evaluation) -> list[str]:
-    """Gives the summary: how much, how close, how varied, how original, what stands out."""
+    """Gives the summary: amount, closeness, variety, originality, outliers."""
     found = [finding.text for finding in findings(evaluation)]
     return [beginning(evaluation), *found, NOT_SAID]
 
 
 def beginning(evaluation: Evaluation) -> str:
-    """Says what was laid beside what."""
+    """Names the two sets."""
     made, real = evaluation.generated, evaluation.reference
     return (
         f"{count(made.pieces, 'piece')} of {made.name} ({count(made.notes, 'note')}, "
-        f"{duration(made.seconds)}) {'was' if made.pieces == 1 else 'were'} laid beside "
+        f"{duration(made.seconds)}) {'was' if made.pieces == 1 else 'were'} compared with "
         f"{count(real.pieces, 'window')} of real music from {real.name}."
     )
 
 
 def left_out(evaluation: Evaluation) -> list[str]:
-    """Says in a sentence for each set how many pieces were left out, and why the first was."""
+    """Gives a sentence per set on the number of skipped pieces, with the first reason."""
     return [
         f"{count(len(lines), 'piece')} of {facts.name} "
-        f"{'was left out:' if len(lines) == 1 else 'were left out, the first is'} {lines[0]}."
+        f"{'was skipped:' if len(lines) == 1 else 'were skipped, the first is'} {lines[0]}."
         for facts in (evaluation.generated, evaluation.reference)
         if (lines := facts.left_out)
     ]
 
 
 def findings(evaluation: Evaluation) -> Iterator[Finding]:
-    """Gives what was found, a topic each."""
+    """Gives the findings, one per topic."""
     if evaluation.statistics and evaluation.generated.pieces:
         yield Finding("Close", _close(evaluation.statistics))
         yield Finding("Stands out", _outstanding(evaluation.statistics))
@@ -66,7 +65,7 @@ def findings(evaluation: Evaluation) -> Iterator[Finding]:
     if text := _figures(evaluation.figures):
         yield Finding("As a set", text)
     if evaluation.originality is None:
-        yield Finding("Original", "Nobody looked whether the pieces are copies of known music.")
+        yield Finding("Original", "Originality was not measured.")
     elif evaluation.originality.pieces:
         yield Finding("Original", _original(evaluation, evaluation.originality))
     if evaluation.training is not None and evaluation.training.alarms:
@@ -75,7 +74,7 @@ def findings(evaluation: Evaluation) -> Iterator[Finding]:
 
 
 def near_real(rows: Sequence[StatisticRow]) -> tuple[int, int]:
-    """Counts the statistics that vary in real music, and those of them whose mean is near it.
+    """Counts the statistics that vary in real music, and those of them with a mean near it.
 
     Near is within `NEAR` standard deviations of the real windows.
 
@@ -87,7 +86,7 @@ def near_real(rows: Sequence[StatisticRow]) -> tuple[int, int]:
 
 
 def _apart(row: StatisticRow) -> float:
-    """How many standard deviations of real windows the mean lies above that of real music."""
+    """Standardised difference of the means, in standard deviations of the real windows."""
     difference = row.mean - row.band.mean
     spread = statistics.pstdev(row.real)
     if spread:
@@ -99,7 +98,7 @@ def _close(rows: tuple[StatisticRow, ...]) -> str:
     near, varying = near_real(rows)
     inside = sum(not side(row.mean, row.band) for row in rows)
     alone = len(rows[0].generated) == 1
-    # More than 90 %: many windows lie on the very edge of a band, such as that of a count.
+    # More than 90 %: many windows lie exactly on the edge of a band, as of counts.
     real = percent(sum(_share_inside(row) for row in rows) / len(rows))
     share = percent(sum(row.inside for row in rows) / len(rows))
     of_one = f"a real window does in {real}"
@@ -108,8 +107,8 @@ def _close(rows: tuple[StatisticRow, ...]) -> str:
     return (
         f"The {'piece' if alone else 'mean of the pieces'} lies within half a standard deviation "
         f"of real music's mean in {near} of the {varying} statistics that vary there. In {inside} "
-        f"of all {len(rows)} it lies where the middle {percent(0.9)} of the real windows do, which "
-        f"says no more than that nothing is grossly wrong; {of_one}."
+        f"of all {len(rows)} it lies in the band of the middle {percent(0.9)} of the real windows, "
+        f"which only rules out gross faults; {of_one}."
     )
 
 
@@ -127,9 +126,9 @@ def _outstanding(rows: tuple[StatisticRow, ...]) -> str:
 
 
 def _beside_mean(row: StatisticRow) -> str:
-    """Says how far a mean lies from the real one: "60 against 24, 3 standard deviations"."""
+    """Describes a difference of means: "60 against 24, 3 standard deviations"."""
     apart = abs(_apart(row))
-    how_far = f"{number(apart)} standard deviations" if math.isfinite(apart) else "always so there"
+    how_far = f"{number(apart)} standard deviations" if math.isfinite(apart) else "constant there"
     return f"{number(row.mean)} against {number(row.band.mean)}, {how_far}"
 
 
@@ -159,17 +158,18 @@ def _figures(figures: tuple[Figure, ...]) -> str:
     known = [figure for figure in figures if None not in (figure.value, figure.real)]
     if not known:
         return ""
-    near = sum(abs(_better(figure)) <= NEARLY for figure in known)
-    better = [figure for figure in known if _better(figure) > NEARLY]
+    near = sum(abs(_better(figure)) <= EQUAL_SHARE for figure in known)
+    better = [figure for figure in known if _better(figure) > EQUAL_SHARE]
     worst = min(known, key=_better)
     text = (
         f"{near} of {count(len(known), 'figure')} of the whole set "
-        f"{'is' if near == 1 else 'are'} within {percent(NEARLY)} of those of held-out real music"
+        f"{'is' if near == 1 else 'are'} within {percent(EQUAL_SHARE)} of those of held-out real "
+        "music"
     )
     if better:
         text += f", {len(better)} {'is' if len(better) == 1 else 'are'} better, as copies would be"
-    if _better(worst) < -NEARLY:
-        text += f"; worst beside it is {_beside_real(worst)}"
+    if _better(worst) < -EQUAL_SHARE:
+        text += f"; the worst is {_beside_real(worst)}"
     return f"{text}."
 
 
@@ -179,9 +179,9 @@ def _beside_real(figure: Figure) -> str:
 
 
 def _better(figure: Figure) -> float:
-    """By what share a figure is better than that of real music; below 0 where it is worse.
+    """Relative improvement of a figure over that of real music; below 0 where it is worse.
 
-    Where a figure should be as that of real music, every difference is for the worse.
+    Where a figure should equal that of real music, every difference is negative.
     """
     value, real = figure.value or 0.0, figure.real or 0.0
     scale = max(abs(value), abs(real)) or 1.0
@@ -190,33 +190,33 @@ def _better(figure: Figure) -> float:
 
 
 def _original(evaluation: Evaluation, originality: SetOriginality) -> str:
-    known = f"{count(originality.known, 'known piece')}"
-    # Drums are not compared, nor are fewer notes than this, though the verdict is "original".
+    known = f"{count(originality.known, 'reference piece')}"
+    # Drums and pieces of fewer notes than this are not compared, but labelled "original".
     short = sum(piece.notes < SHORTEST for piece in originality.pieces)
     total = len(originality.pieces) - short
     if not total:
         return (
-            f"No piece was held against known music: none has {SHORTEST} notes or more, drums "
-            "left out."
+            f"No piece was compared with reference pieces: none has {SHORTEST} notes or more, "
+            "drums excluded."
         )
     if not originality.limits:
-        return f"Held against {known}, {_without_limits(originality)}."
-    verdicts = originality.label_counts
-    original = verdicts["original"] - short
+        return f"Compared with {known}, {_without_limits(originality)}."
+    labels = originality.label_counts
+    original = labels["original"] - short
     within = "all" if original == total else f"{original} of {total}"
     stay = "the piece stays" if original == total == 1 else f"{within} pieces stay"
     reached = percent(originality.limits["common_subsequence"])
     text = (
-        f"Held against {known}, {stay} within the limits of held-out real music, which has up to "
+        f"Compared with {known}, {stay} within the limits of held-out real music, which has up to "
         f"{reached} of its notes in common with one of them"
     )
     if short:
         text += f" ({short} more {'has' if short == 1 else 'have'} under {SHORTEST} notes and "
         text += f"{'was' if short == 1 else 'were'} not compared)"
-    if verdicts["borrows"]:
-        text += f", {verdicts['borrows']} {'borrows' if verdicts['borrows'] == 1 else 'borrow'}"
-    if verdicts["copied"]:
-        text += f", {verdicts['copied']} {'is' if verdicts['copied'] == 1 else 'are'} copied"
+    if labels["borrows"]:
+        text += f", {labels['borrows']} {'borrows' if labels['borrows'] == 1 else 'borrow'}"
+    if labels["copied"]:
+        text += f", {labels['copied']} {'is' if labels['copied'] == 1 else 'are'} copied"
     copied = [
         piece.name
         for piece, found in zip(evaluation.pieces, originality.pieces, strict=True)
@@ -228,23 +228,23 @@ def _original(evaluation: Evaluation, originality: SetOriginality) -> str:
 
 def _without_limits(originality: SetOriginality) -> str:
     longest = max(piece.longest_row for piece in originality.pieces)
-    row = (
-        f"the longest row of notes that is known has {count(longest, 'note')}"
+    passage = (
+        f"the longest shared passage has {count(longest, 'note')}"
         if longest
-        else f"no row of {SHORTEST} notes or more is known"
+        else f"no passage of {SHORTEST} notes or more is shared"
     )
     if originality.real:
-        return f"{row}; held-out real music is itself known, so it cannot say how much that is"
-    return f"{row}; there is no held-out music to say how much that is"
+        return f"{passage}; held-out real music is in the reference itself, so there are no limits"
+    return f"{passage}; there is no held-out music for limits"
 
 
-def verdict_word(piece: PieceOriginality) -> str:
-    """Gives the verdict as a word for a label."""
+def label(piece: PieceOriginality) -> str:
+    """Gives the label, "not compared" where there is none."""
     return piece.verdict or "not compared"
 
 
 def piece_outside(piece: PieceRow, rows: tuple[StatisticRow, ...]) -> str:
-    """Says which statistics of a piece lie outside the band of real music."""
+    """Names the statistics of a piece that lie outside the band of real music."""
     outside = [
         f"{in_words(row.name)} {where} ({number(piece.statistics[row.name])})"
         for row in rows

@@ -160,7 +160,7 @@ class EpochSample(EpochFiles):
 
     def _write_piece(self, score: Any, epoch: int) -> Callable[[], None]:
         """Writes the files of an epoch's first piece; gives what lays it before TensorBoard."""
-        picture = piano_roll_plot.draw(score, f"epoch {epoch}")
+        picture = piano_roll_plot.plot(score, f"epoch {epoch}")
         stem = self.folder / f"epoch-{epoch:04d}"
         midi.write(score, stem.with_suffix(".mid"))
         write_atomically(stem.with_suffix(".png"), piano_roll_plot.encode_png(picture))

@@ -1,1 +1,1 @@
-"""What a sweep is made of: its settings, its runs, what they came to."""
+"""Hyperparameter sweeps: search space, runs, results."""

@@ -1,8 +1,8 @@
-"""Trains one run of a sweep, and ends when the sweep does.
+"""Child process of a sweep: trains one run, and ends when the sweep does.
 
 python -m crnn_gan.sweeping.child [flags of crnn_gan.train]. The sweep holds the other end of its
-standard input: when that is gone, because somebody killed the sweep, so is the run. Else two
-processes would train it once the sweep is started again.
+standard input: when it closes, because the sweep was killed, the run ends. Otherwise two
+processes would train it once the sweep is restarted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 def _end_with_the_sweep() -> None:
     while os.read(0, 1024):  # Not sys.stdin, whose lock a thread may not hold at the end.
         pass
-    os._exit(1)  # Checkpoints are whole or not there.
+    os._exit(1)  # Checkpoints are written atomically.
 
 
 if __name__ == "__main__":

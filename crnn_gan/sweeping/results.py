@@ -1,4 +1,4 @@
-"""What a sweep came to: a table, and a picture of it."""
+"""Results of a sweep: a table and a plot."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pipelines.atomic_file import write_atomically
 
 COLOURS = {DONE: "#2f6f4f", COLLAPSED: "#b3423a", DIVERGED: "#b3423a", DROPPED: "#9aa0a8"}
 INK, LINES = "#2b2f36", ("#31688e", "#d1495b", "#66a182", "#edae49")
-COLUMNS = 4  # Of small pictures.
+COLUMNS = 4  # Of small plots.
 
 
 def table(runs: Sequence[SweepRun], by: str) -> list[dict[str, str]]:
-    """Gives a row a run: how it stands, its best epoch by `by` and that value, what it tried."""
+    """Gives a row per run: status, best epoch by `by` and its value, varied settings."""
     rows = []
     for run in runs:
         how, why = run.ended
@@ -42,7 +42,7 @@ def table(runs: Sequence[SweepRun], by: str) -> list[dict[str, str]]:
 
 
 def in_columns(rows: Sequence[Mapping[str, str]]) -> str:
-    """Writes a table for a terminal; its last column may be of any length."""
+    """Formats a table for a terminal; its last column may be of any length."""
     names = list(rows[0])
     lines = [names, *([row[name] for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(names) - 1)]
@@ -59,25 +59,25 @@ def write(
     lines = [list(rows[0]), *(list(row.values()) for row in rows)]
     text = "".join("\t".join(cell.replace("\t", " ") for cell in line) + "\n" for line in lines)
     write_atomically(folder / "sweep.tsv", text.encode())
-    picture = io.BytesIO()
-    draw(runs, by).savefig(picture, format="png")
-    write_atomically(folder / "sweep.png", picture.getvalue())
+    image = io.BytesIO()
+    plot(runs, by).savefig(image, format="png")
+    write_atomically(folder / "sweep.png", image.getvalue())
 
 
-def draw(runs: Sequence[SweepRun], by: str) -> Figure:
-    """Draws the losses of each run, and the value that is compared against each setting."""
+def plot(runs: Sequence[SweepRun], by: str) -> Figure:
+    """Plots the losses of each run, and the compared value against each varied setting."""
     settings = list(runs[0].tried)
     above = math.ceil(len(runs) / COLUMNS)
     below = math.ceil(len(settings) / COLUMNS)
     figure = Figure(figsize=(14, 2.3 * above + 3.1 * below), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     parts: Any = figure.subfigures(2, 1, height_ratios=[2.3 * above, 3.1 * below])
-    _draw_losses(parts[0], runs, above)
-    _draw_settings(parts[1], runs, by, settings, below)
+    _plot_losses(parts[0], runs, above)
+    _plot_settings(parts[1], runs, by, settings, below)
     return figure
 
 
-def _draw_losses(figure: Any, runs: Sequence[SweepRun], rows: int) -> None:
+def _plot_losses(figure: Any, runs: Sequence[SweepRun], rows: int) -> None:
     figure.suptitle("losses of each run, by epoch", color=INK, fontsize=11)
     axes = figure.subplots(rows, COLUMNS, squeeze=False, sharex=True)
     for place, axis in enumerate(axes.flat):
@@ -102,7 +102,7 @@ def _draw_losses(figure: Any, runs: Sequence[SweepRun], rows: int) -> None:
         )  # fmt: skip
 
 
-def _draw_settings(
+def _plot_settings(
     figure: Any, runs: Sequence[SweepRun], by: str, settings: Sequence[str], rows: int
 ) -> None:
     what = in_words(by) if by in (BAND_DISTANCE, HELD_OUT_NATS) else f"distance in {in_words(by)}"

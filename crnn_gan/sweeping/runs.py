@@ -1,7 +1,7 @@
-"""The runs of a sweep: where they are, how they stand, what they came to.
+"""The runs of a sweep: directories, status, results.
 
-All that is known of a run stands in its run directory, in its log, and in a file that says how
-it ended, so a sweep that was killed reads where it was from there.
+The state of a run is in its run directory, its log, and a file with its final status, from which
+a killed sweep resumes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from crnn_gan.runs.tables import (
 from pipelines.atomic_file import write_atomically
 
 DONE, COLLAPSED, DIVERGED, DROPPED = "done", "collapsed", "diverged", "dropped"
-NOT_FINITE = "gave no finite update"  # What the trainer says of a run that it gives up.
+NOT_FINITE = "gave no finite update"  # In the trainer's error where it gives up a run.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +36,8 @@ class SweepRun:
 
     Attributes:
       number: 0 is the first.
-      tried: {flag: value} that it has for itself.
-      folder: of the sweep.
+      tried: {flag: value} of the varied settings.
+      folder: folder of the sweep.
     """
 
     number: int
@@ -46,7 +46,7 @@ class SweepRun:
 
     @property
     def name(self) -> str:
-        """Its number, with zeros before it."""
+        """Its number, padded with zeros."""
         return f"{self.number:03d}"
 
     @property
@@ -56,7 +56,7 @@ class SweepRun:
 
     @property
     def log(self) -> Path:
-        """What its trainer said."""
+        """The output of its trainer."""
         return self.folder / "logs" / f"{self.name}.log"
 
     @property
@@ -65,33 +65,33 @@ class SweepRun:
 
     @property
     def ended(self) -> tuple[str, str]:
-        """How it ended, and why; "", "" where it has not, or failed and may be tried again."""
+        """Final status and reason; "", "" where it has not ended, or failed and may be retried."""
         if not self._ended_file.is_file():
             return "", ""
         how, _, why = self._ended_file.read_text(encoding="utf-8").partition(":")
         return how.strip(), why.strip()
 
     def end(self, how: str, why: str = "") -> None:
-        """Writes down how it ended."""
+        """Stores its final status."""
         self._ended_file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self._ended_file, f"{how}: {why}\n".encode())
 
     @property
     def epoch(self) -> int:
-        """The newest epoch that it has a checkpoint of; 0 for none."""
+        """The epoch of its newest checkpoint; 0 for none."""
         return max(checkpoint.epochs(self.run_dir), default=0)
 
     @property
     def losses(self) -> list[Losses]:
-        """Its losses, a row an epoch."""
+        """Its losses, a row per epoch."""
         return read_losses(self.run_dir / GENERATED / LOSSES_FILE)
 
     def best(self, by: str, last: int | None = None) -> Best | None:
-        """Gives the best of all epochs that it has a row of, also of those without a checkpoint.
+        """Gives the best of all epochs with statistics, with or without a checkpoint.
 
         Args:
           by: see `best.choose`.
-          last: epochs after it do not count; None: all do.
+          last: last epoch to consider; None for all.
         """
         if not (self.run_dir / FILE).is_file():
             return None
@@ -100,10 +100,10 @@ class SweepRun:
         return choose(rows, self._bands, by, epochs, self.losses)
 
     def trouble(self, patience: int) -> tuple[str, str]:
-        """Says that it has collapsed or diverged, and how; "", "" where it has not.
+        """Detects collapse and divergence: status and reason; "", "" where there is neither.
 
         Args:
-          patience: epochs in a row that have to be collapsed.
+          patience: consecutive collapsed epochs required.
         """
         for row in self.losses[-1:]:
             broken = [name for name, value in row.losses.items() if not math.isfinite(value)]
@@ -118,7 +118,7 @@ class SweepRun:
         return read_bands(self.run_dir)
 
     def last_words(self) -> str:
-        """Gives the last line of its log that says an error, else the last; "" for none."""
+        """Gives the last error line of its log, else the last line; "" for none."""
         if not self.log.is_file():
             return ""
         lines = [x for x in self.log.read_text("utf-8", "replace").splitlines() if x.strip()]
@@ -127,15 +127,15 @@ class SweepRun:
 
 
 def rungs(max_epoch: int, runs: int, factor: int) -> list[int]:
-    """Gives the epochs at which successive halving compares, the last being `max_epoch`.
+    """Gives the rungs of successive halving, in epochs, the last being `max_epoch`.
 
-    At each, the best one of `factor` runs goes on, to `factor` times as many epochs (Jamieson
+    At each, the best 1 / `factor` of the runs continue, to `factor` times as many epochs (Jamieson
     and Talwalkar 2016, arXiv 1502.07943; the dual of their algorithm 1, with the epochs given).
 
     Args:
-      max_epoch: of a run that is never dropped.
-      runs: at the beginning.
-      factor: 2 or more.
+      max_epoch: epochs of a run that is never dropped.
+      runs: initial number of runs.
+      factor: reduction factor, 2 or more.
     """
     found = [max_epoch]
     while runs >= factor and found[0] >= factor:
@@ -147,6 +147,6 @@ def rungs(max_epoch: int, runs: int, factor: int) -> list[int]:
 def best_of(
     runs: Sequence[SweepRun], by: str, last: int | None = None
 ) -> list[tuple[float, SweepRun]]:
-    """Gives (distance, run) of those that know one, the best first; of equal ones the first."""
+    """Gives (distance, run) of runs that have one, best first; ties by number."""
     found = [(best.distance, run) for run in runs if (best := run.best(by, last)) is not None]
     return sorted(found, key=lambda pair: (pair[0], pair[1].number))

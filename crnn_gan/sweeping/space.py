@@ -1,7 +1,7 @@
-"""Which settings a sweep tries: drawn from ranges, or all combinations of lists.
+"""Search space of a sweep: random search over ranges, or grid search over lists.
 
-What run n tries is a function of the sweep's seed and n alone, so a sweep that was killed goes
-on with the same settings, and a longer one begins with the shorter.
+The settings of run n are a function of the sweep's seed and n alone, so a killed sweep resumes with
+the same settings, and a longer sweep begins with those of a shorter one.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Varied:
 
     Attributes:
       name: of the flag.
-      values: a list that is drawn from; empty for a range.
-      low, high: of a range, both included.
-      scale: how a range is drawn from: evenly, or evenly in its logarithm.
-      whole: whether a range is of whole numbers.
+      values: list of choices; empty for a range.
+      low, high: bounds of a range, both included.
+      scale: uniform or log-uniform sampling of a range.
+      whole: whether a range is of integers.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Varied:
     whole: bool = False
 
     def draw(self, random: np.random.Generator) -> str:
-        """Draws a value, as it is written on a command line."""
+        """Draws a value, as written on a command line."""
         if self.values:
             return self.values[int(random.integers(len(self.values)))]
         share = random.random()
         if self.whole:
-            # Each whole number has the width from itself to the next.
+            # Each integer has the width up to the next.
             low, high = self.low, self.high + 1
             return str(min(int(self.high), math.floor(self._at(low, high, share))))
         return f"{self._at(self.low, self.high, share):.4g}"
@@ -65,7 +65,7 @@ def parse_varied(text: str, hints: Mapping[str, Any]) -> tuple[Varied, ...]:
       hints: the types of all flags of the trainer and the model, by name.
 
     Raises:
-      UsageError: says which part cannot be taken, and why.
+      UsageError: names the invalid part and the reason.
     """
     parts = [part.strip() for part in text.split(";") if part.strip()]
     if not parts:
@@ -117,13 +117,13 @@ def _range(part: str, name: str, words: str, hint: Any) -> Varied:
 
 
 def drawn(varied: Sequence[Varied], runs: int, seed: int) -> list[dict[str, str]]:
-    """Gives what each run tries, {flag: value}: drawn at random, each flag by itself."""
+    """Draws the settings of each run, {flag: value}, independently for each flag."""
     draws = [np.random.default_rng([seed, number]) for number in range(runs)]
     return [{one.name: one.draw(random) for one in varied} for random in draws]
 
 
 def grid(varied: Sequence[Varied]) -> list[dict[str, str]]:
-    """Gives what each run tries: every combination of the lists.
+    """Gives the settings of each run: every combination of the lists.
 
     Raises:
       UsageError: one of them is a range.

@@ -164,7 +164,7 @@ def test_files_that_cannot_be_read_are_named_where_nothing_else_is_there(tmp_pat
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "a.mid").write_bytes(b"hello")
     words = [f"--midi_dir={tmp_path / 'damaged'}", f"--reference={real}"]
-    with pytest.raises(ValueError, match=r"1 left out, the first is a\.mid: does not begin"):
+    with pytest.raises(ValueError, match=r"1 skipped, the first is a\.mid: does not begin"):
         evaluate.main([*words, f"--out_dir={tmp_path / 'out'}"])
 
 

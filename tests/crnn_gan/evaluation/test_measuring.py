@@ -172,7 +172,7 @@ def test_without_held_out_music_the_baseline_is_missing_with_a_reason():
     found = evaluate(*pieces(20), reference=dataclasses.replace(REFERENCE, held_out=()))
     assert {figure.real for figure in found.figures} == {None}
     assert all("no held-out real music" in figure.reason for figure in found.figures)
-    assert found.originality.limits  # From the known pieces, each against the others.
+    assert found.originality.limits  # From the reference pieces, each against the others.
 
 
 def test_pieces_of_a_model_are_compared_with_windows_on_its_grid():
@@ -213,7 +213,7 @@ def test_every_real_window_is_a_reference_of_bleu():
 def test_held_out_pieces_that_are_known_are_no_baseline_of_copies():
     folder = dataclasses.replace(REFERENCE, known=KNOWN + HELD_OUT, knows_held_out=True)
     found = find_copies(generated(*pieces(3, 500)), folder)
-    assert "the 40 known pieces, each without itself" in found.real_made
+    assert "the 40 reference pieces, each without itself" in found.real_made
     assert "10 held-out pieces" in find_copies(generated(*pieces(3, 500)), REFERENCE).real_made
 
 
@@ -243,7 +243,7 @@ def test_nothing_to_evaluate_and_nothing_to_compare_with_are_refused_in_words():
     none = dataclasses.replace(REFERENCE, compared=())
     with pytest.raises(ValueError, match="no real music in real"):
         measure(generated(*pieces(2)), none)
-    with pytest.raises(ValueError, match="known pieces"):
+    with pytest.raises(ValueError, match="reference pieces"):
         find_copies(generated(*pieces(2)), dataclasses.replace(REFERENCE, known=()))
 
 

@@ -116,7 +116,7 @@ def test_prepared_data_without_notes_is_refused_in_words(tmp_path):
     write(tmp_path / "music", pieces(3))
     flags = ["--source=folder", f"--path={tmp_path / 'music'}", "--codec=audio", "--workers=1"]
     prepare.main([*flags, f"--data_dir={tmp_path / 'data'}", "--nocard"])
-    with pytest.raises(ValueError, match="--codec=audio, from which no notes come back"):
+    with pytest.raises(ValueError, match="--codec=audio, which decodes to no notes"):
         read_reference(tmp_path / "data")
 
 

@@ -42,19 +42,19 @@ def coloured(picture: np.ndarray) -> np.ndarray:
 
 
 def test_a_dollar_in_a_title_begins_no_formula():
-    formula = piano_roll_plot.draw(random_score(50), r"x$\frac$.mid")
-    assert formula.shape == piano_roll_plot.draw(random_score(50), "x.mid").shape
+    formula = piano_roll_plot.plot(random_score(50), r"x$\frac$.mid")
+    assert formula.shape == piano_roll_plot.plot(random_score(50), "x.mid").shape
 
 
 def test_a_picture_is_red_green_blue_bytes_of_its_width():
-    picture = piano_roll_plot.draw(random_score(50), "fifty")
+    picture = piano_roll_plot.plot(random_score(50), "fifty")
     assert picture.dtype == np.uint8
     assert picture.shape[1:] == (piano_roll_plot.WIDTH, 3)
 
 
 def test_later_is_further_right_and_higher_is_further_up():
     # 16 quarters: the low note in the first quarter of them, the high one in the last.
-    picture = coloured(piano_roll_plot.draw(score_of((0, 48, 48, 64), (144, 48, 72, 64))))
+    picture = coloured(piano_roll_plot.plot(score_of((0, 48, 48, 64), (144, 48, 72, 64))))
     rows, columns = np.nonzero(picture)
     middle = (columns.min() + columns.max()) / 2
     assert rows[columns < middle].min() > rows[columns > middle].max()
@@ -64,25 +64,25 @@ def test_later_is_further_right_and_higher_is_further_up():
 
 
 def test_louder_is_another_colour():
-    soft, loud = (piano_roll_plot.draw(score_of((0, 192, 60, v)))[..., 0] for v in (20, 120))
+    soft, loud = (piano_roll_plot.plot(score_of((0, 192, 60, v)))[..., 0] for v in (20, 120))
     assert (soft != loud).any()
 
 
 def test_drums_are_grey():
-    drum = piano_roll_plot.draw(score_of((0, 192, 60, 100), is_drum=True))
+    drum = piano_roll_plot.plot(score_of((0, 192, 60, 100), is_drum=True))
     assert not coloured(drum).any()
     assert (drum == (0x9A, 0xA0, 0xA8)).all(-1).any()
 
 
 def test_the_shortest_note_is_seen():
-    assert coloured(piano_roll_plot.draw(score_of((700, 1, 60, 100)))).any()
+    assert coloured(piano_roll_plot.plot(score_of((700, 1, 60, 100)))).any()
 
 
 def test_a_long_piece_has_more_rows_and_every_note_is_on_the_page():
     single = score_of(*[(48 * i, 24, 60, 64) for i in range(16)])
     several = score_of(*[(48 * i, 24, 60, 64) for i in range(64)])
-    assert len(piano_roll_plot.draw(several)) > 3 * len(piano_roll_plot.draw(single))
-    rises = np.diff(coloured(piano_roll_plot.draw(several)).astype(int), axis=1, prepend=0) == 1
+    assert len(piano_roll_plot.plot(several)) > 3 * len(piano_roll_plot.plot(single))
+    rises = np.diff(coloured(piano_roll_plot.plot(several)).astype(int), axis=1, prepend=0) == 1
     bars_a_line = rises.sum(axis=1)  # Each of 4 rows of 64 quarters has 16 notes.
     assert [n for n, _ in itertools.groupby(bars_a_line) if n] == [16] * 4
 
@@ -98,13 +98,13 @@ def test_a_long_piece_has_more_rows_and_every_note_is_on_the_page():
     ids=["empty", "one note", "all pitches", "a very late note"],
 )
 def test_every_score_has_a_picture(score: Score):
-    height, width, channels = piano_roll_plot.draw(score).shape
+    height, width, channels = piano_roll_plot.plot(score).shape
     assert 200 < height < 2500 and (width, channels) == (piano_roll_plot.WIDTH, 3)
 
 
 def test_the_same_piece_has_the_same_picture():
     score = random_score(100)
-    np.testing.assert_array_equal(piano_roll_plot.draw(score), piano_roll_plot.draw(score))
+    np.testing.assert_array_equal(piano_roll_plot.plot(score), piano_roll_plot.plot(score))
 
 
 def test_a_png_holds_the_picture_and_nothing_else_is_left_in_the_folder(tmp_path: Path):
@@ -112,7 +112,7 @@ def test_a_png_holds_the_picture_and_nothing_else_is_left_in_the_folder(tmp_path
     piano_roll_plot.save_png(score, tmp_path / "roll.png", "twenty")
     assert [path.name for path in tmp_path.iterdir()] == ["roll.png"]
     with Image.open(io.BytesIO((tmp_path / "roll.png").read_bytes())) as image:
-        np.testing.assert_array_equal(np.asarray(image), piano_roll_plot.draw(score, "twenty"))
+        np.testing.assert_array_equal(np.asarray(image), piano_roll_plot.plot(score, "twenty"))
 
 
 # In a process of its own: in this one other tests' threads still take and give memory.
@@ -125,6 +125,7 @@ import numpy as np
 from crnn_gan.rendering import piano_roll_plot
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE
+from pipelines.score import NOTE, Score
 
 def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -135,7 +136,7 @@ notes["velocity"] = 64
 scores = [Score(12, notes).transpose(semitones) for semitones in range(5)]
 after = []
 for turn in range(160):
-    piano_roll_plot.draw(scores[turn % 5], f"epoch {turn}")
+    piano_roll_plot.plot(scores[turn % 5], f"epoch {turn}")
     if turn % 40 == 39:
         gc.collect()
         after.append(resident_bytes())

@@ -152,13 +152,13 @@ def an_hour_and_more() -> Score:
         (
             drum(),
             {
-                "wav": "nothing of it sounds with renderer=additive",
-                "musicxml": "it has no notes but drums",
+                "wav": "it is silent with renderer=additive",
+                "musicxml": "it has only drums",
             },
         ),
         (
             an_hour_and_more(),
-            {"wav": "it lasts 1 h 10 min; sound is made of pieces of up to 1 h 00 min"},
+            {"wav": "it lasts 1 h 10 min; the most for sound is 1 h 00 min"},
         ),
     ],
     ids=["empty", "drums", "too long"],
@@ -175,23 +175,23 @@ def test_what_is_lost_is_counted_for_each_kind(tmp_path: Path):
     piece = Score.from_unsorted(QUARTER, notes)
     rendered = render(piece, tmp_path / "piece", flags("wav", "musicxml"))
     assert rendered.lost == {
-        "wav": {"drum notes left out": 1},
-        "musicxml": {"drum notes left out": 1},
+        "wav": {"drum notes omitted": 1},
+        "musicxml": {"drum notes omitted": 1},
     }
 
 
 def test_the_account_counts_what_was_written_and_why_the_rest_was_not():
     pieces = [
         Rendered({"png": (Path("a.png"),)}, {"wav": "it has no notes"}, {}),
-        Rendered({"png": (), "wav": (Path("b.wav"),)}, {}, {"wav": {"drum notes left out": 2}}),
+        Rendered({"png": (), "wav": (Path("b.wav"),)}, {}, {"wav": {"drum notes omitted": 2}}),
         Rendered({"png": ()}, {"wav": "it has no notes"}, {}),
-        Rendered({"png": (), "wav": ()}, {}, {"wav": {"drum notes left out": 3}}),
+        Rendered({"png": (), "wav": ()}, {}, {"wav": {"drum notes omitted": 3}}),
     ]
     assert list(account(pieces)) == [
         "png: 4 of 4 pieces written",
         "wav: 2 of 4 pieces written",
         "wav: 2 not written: it has no notes",
-        "wav: 5 drum notes left out",
+        "wav: 5 drum notes omitted",
     ]
     assert list(account([])) == []
 

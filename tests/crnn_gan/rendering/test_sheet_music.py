@@ -209,7 +209,7 @@ def test_the_same_piece_gives_the_same_file():
 
 
 def test_played_music_is_written_without_the_gaps_and_overlaps_of_playing():
-    # Eighths struck up to 20 ms late, held for a bit less or more than their time.
+    # Eighths with onsets up to 20 ms late, held for a bit less or more than their time.
     piece = score_of((0.02, 0.4, 60), (0.53, 0.52, 62), (1.03, 0.45, 64), (1.49, 0.55, 65))
     assert bars(piece) == [[["C4 1/2", "D4 1/2", "E4 1/2", "F4 1/2", "rest 2"]]]
 
@@ -218,27 +218,27 @@ def test_drums_are_left_out_and_counted():
     notes = melody(60, 62, 64, 65).notes.copy()
     notes["is_drum"][1:3] = True
     music = sheet_music.to_musicxml(Score(QUARTER, notes))
-    assert music.lost == {"drum notes left out": 2}
+    assert music.lost == {"drum notes omitted": 2}
     assert bars(Score(QUARTER, notes)) == [[["C4 1", "rest 1", "rest 1", "F4 1"]]]
 
 
 def test_notes_that_fall_together_are_one_and_are_counted():
     music = sheet_music.to_musicxml(score_of((0, 1, 60), (0.01, 1, 60), (1, 3, 62)))
-    assert music.lost == {"notes fell together with another": 1}
+    assert music.lost == {"notes merged with another": 1}
 
 
 @pytest.mark.parametrize(
     "score, reason",
     [
         (Score(QUARTER, np.zeros(0, NOTE)), "it has no notes"),
-        (melody(*[60] * 20_001, each=0.25), "it has 20001 notes; .* of up to 20000"),
+        (melody(*[60] * 20_001, each=0.25), "it has 20001 notes; .* is 20000"),
         (score_of((0, 1, 60), (20_000, 1, 60)), "it has more than 4000 bars"),
-        (melody(60, meters=np.array([(0, 3, 64)], METER)), "a meter of 3/64 counts less than"),
+        (melody(60, meters=np.array([(0, 3, 64)], METER)), "meter 3/64 has beats shorter than"),
         (
             Score.from_unsorted(
                 QUARTER, np.concatenate([melody(60, track=track).notes for track in range(16)])
             ),
-            "it has 16 tracks; .* of up to 15",
+            "it has 16 tracks; .* is 15",
         ),
     ],
     ids=["empty", "notes", "bars", "meter", "tracks"],
@@ -258,7 +258,7 @@ def test_as_many_tracks_as_there_are_staves_are_written_without_a_word(capfd):
 def test_drums_alone_are_nothing_to_write():
     notes = melody(60).notes.copy()
     notes["is_drum"] = True
-    with pytest.raises(ValueError, match="no notes but drums"):
+    with pytest.raises(ValueError, match="only drums"):
         sheet_music.to_musicxml(Score(QUARTER, notes))
 
 

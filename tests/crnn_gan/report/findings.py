@@ -71,24 +71,24 @@ def statistic(
     )
 
 
-def originality(verdicts: Sequence[str], known: int = 3) -> SetOriginality:
-    """Pieces of these verdicts; the copied ones have a match."""
+def originality(labels: Sequence[str], known: int = 3) -> SetOriginality:
+    """Pieces with these labels; the copied ones have a match."""
     pieces = tuple(
         PieceOriginality(
             notes=60,
             nearest="bach.mid",
             transposition=5,
-            common_subsequence=0.7 if verdict == "copied" else 0.3,
-            longest_row=22 if verdict == "copied" else 7,
+            common_subsequence=0.7 if label == "copied" else 0.3,
+            longest_row=22 if label == "copied" else 7,
             copied={"8": 0.4, "16": 0.3, "24": 0.0}
-            if verdict == "copied"
+            if label == "copied"
             else {"8": 0.0, "16": 0.0, "24": 0.0},
-            matches=(MATCH,) if verdict == "copied" else (),
-            verdict=verdict,
+            matches=(MATCH,) if label == "copied" else (),
+            verdict=label,
             reason="as found",
             limits=LIMITS,
         )
-        for verdict in verdicts
+        for label in labels
     )
     return SetOriginality(pieces, pieces[:1], "a window", LIMITS, "the most of all", known, 4000)
 

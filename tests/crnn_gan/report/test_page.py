@@ -92,7 +92,7 @@ def scores_of(name: str) -> tuple[Score, ...]:
 def test_whatever_was_found_the_page_is_well_formed_and_holds_no_nonsense(name):
     root = tree(page(EDGES[name], scores_of(name)))
     text = words(root)
-    assert "Nothing here says that it is good music" in text
+    assert "This does not show that the music is good" in text
     assert not re.search(r"\b(nan|inf|None|Infinity)\b", text)
     for element in root.iter():
         assert "nan" not in (element.get("d") or "") + (element.get("style") or "")
@@ -196,7 +196,7 @@ def test_a_long_piece_is_cut_and_it_is_said():
     (article,) = find(tree(page(evaluation([score]), [score])), "article", class_="piece")
     rolls = find(article, "svg", class_="roll")
     assert [float(roll.get("data-start")) for roll in rolls] == [24.0 * row for row in range(8)]
-    assert "The first 3:12 are drawn, of 60:0" in words(article)
+    assert "The first 3:12 are shown, of 60:0" in words(article)
 
 
 def test_fifty_pieces_of_five_hundred_notes_are_below_a_megabyte_and_a_half():
@@ -223,7 +223,7 @@ def test_fifty_pieces_stay_below_five_megabytes_whatever_they_are():
 
 
 def test_scores_that_are_not_those_of_the_pieces_are_refused():
-    with pytest.raises(ValueError, match="got 1 scores for 2 pieces"):
+    with pytest.raises(ValueError, match="1 scores for 2 pieces"):
         page(EDGES["two pieces"], TWO[:1])
     with pytest.raises(ValueError, match="give 0 or more"):
         page(EDGES["two pieces"], TWO, shown=-1)

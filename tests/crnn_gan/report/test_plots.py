@@ -47,7 +47,7 @@ def test_a_stray_value_counts_in_the_last_bin_and_it_is_told():
     assert "\N{GREATER-THAN OR EQUAL TO}" in plots.distribution(row, TITLE)
 
 
-def test_values_that_are_all_equal_are_said_not_drawn():
+def test_values_that_are_all_equal_are_written_not_plotted():
     row = statistic(generated=(12.0, 12.0))
     row = plots.distribution(type(row)(**{**vars(row), "real": (12.0, 12.0)}), TITLE)
     assert "all values of both sets are 12" in row
@@ -80,7 +80,7 @@ def test_a_band_of_no_width_is_met_or_missed():
     assert attributes(plots.range_plot(constant, [4.0], 4.0), "dot")["d"].startswith("M176 ")
 
 
-def test_a_pair_is_drawn_from_nought():
+def test_a_pair_is_plotted_from_zero():
     # 168 units from 6 on are 0.8: 0.2 is at 48.
     svg = plots.pair_plot(0.2, 0.8)
     assert attributes(svg, "dot")["cx"] == "48"

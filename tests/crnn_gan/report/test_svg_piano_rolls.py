@@ -49,7 +49,7 @@ def test_tempo_counts_for_where_a_note_is():
     # A quarter of 2 s: a note on the second beat begins at 2 s, x 100.
     slow = np.array([(0, 2_000_000)], TEMPO)
     score = score_of((480, 480, 60, 64), tempi=slow)
-    (path,) = paths(svg_piano_rolls.draw(score, "slow", 10, 100).svg).values()
+    (path,) = paths(svg_piano_rolls.plot(score, "slow", 10, 100).svg).values()
     assert path.startswith("M100 ") and path.endswith("h99")
 
 
@@ -57,7 +57,7 @@ def test_a_note_over_the_end_of_a_row_goes_on_in_the_next():
     # 9 s to 11 s in rows of 10 s: the last 50 units of one row, the first 50 of the next. Keys
     # go up to 72: the middle of key 60 is 12 keys and a half of 6 units below.
     score = score_of((9 * 960, 2 * 960, 60, 64), (19 * 960, 960, 60, 64))
-    first, second = svg_piano_rolls.draw(score, "long", 10, 100).svg.split('class="system"')[1:]
+    first, second = svg_piano_rolls.plot(score, "long", 10, 100).svg.split('class="system"')[1:]
     assert paths(first) == {"v5": "M450 75h49"}
     assert paths(second) == {"v5": "M0 75h49M450 75h49"}
     assert 'data-start="0" data-end="10"' in first
@@ -89,36 +89,36 @@ def test_bars_of_a_fraction_of_a_tick_are_no_trouble():
 
 
 def test_rows_are_as_long_as_the_longest_piece_or_24_seconds():
-    assert svg_piano_rolls.seconds_a_row([]) == 4
-    assert svg_piano_rolls.seconds_a_row([score_of((0, 960 * 12 + 1, 60, 64))]) == 13
-    assert svg_piano_rolls.seconds_a_row([score_of((0, 960 * 31, 60, 64))]) == 24
+    assert svg_piano_rolls.seconds_per_row([]) == 4
+    assert svg_piano_rolls.seconds_per_row([score_of((0, 960 * 12 + 1, 60, 64))]) == 13
+    assert svg_piano_rolls.seconds_per_row([score_of((0, 960 * 31, 60, 64))]) == 24
 
 
 def test_drawing_ends_where_its_notes_are_used_up():
     # A note a second; in rows of ten, the second row is the last that begins below 15 notes.
     score = score_of(*((960 * second, 480, 60, 64) for second in range(50)))
-    drawing = svg_piano_rolls.draw(score, "fifty", 10, 15)
-    assert (drawing.seconds, drawing.is_whole) == (20.0, False)
-    assert svg_piano_rolls.draw(score, "fifty", 10, 50) == svg_piano_rolls.draw(
+    roll = svg_piano_rolls.plot(score, "fifty", 10, 15)
+    assert (roll.seconds, roll.is_whole) == (20.0, False)
+    assert svg_piano_rolls.plot(score, "fifty", 10, 50) == svg_piano_rolls.plot(
         score, "fifty", 10, 500
     )
-    assert svg_piano_rolls.draw(score, "fifty", 10, 50).is_whole
-    # A row with more notes than are allowed ends at the first that is left out.
-    crowded = svg_piano_rolls.draw(score, "fifty", 50, 15)
+    assert svg_piano_rolls.plot(score, "fifty", 10, 50).is_whole
+    # A row with more notes than are allowed ends at the first that is not shown.
+    crowded = svg_piano_rolls.plot(score, "fifty", 50, 15)
     assert (crowded.seconds, crowded.is_whole) == (15.0, False)
     assert sum(path.count("M") for path in paths(crowded.svg).values()) == 15
 
 
 def test_an_empty_piece_is_an_empty_row():
-    drawing = svg_piano_rolls.draw(Score(480, np.zeros(0, NOTE)), "empty", 10, 100)
-    assert (drawing.seconds, drawing.is_whole, paths(drawing.svg)) == (0.0, True, {})
-    assert drawing.svg.count("<svg") == 1
+    roll = svg_piano_rolls.plot(Score(480, np.zeros(0, NOTE)), "empty", 10, 100)
+    assert (roll.seconds, roll.is_whole, paths(roll.svg)) == (0.0, True, {})
+    assert roll.svg.count("<svg") == 1
 
 
 def test_a_match_is_a_field_in_every_row_that_it_reaches():
     # Quarters 2 to 8 are seconds 1 to 4: in rows of 2 s the second half of one, and one more.
-    drawing = svg_piano_rolls.draw(random_score(30, 4), "match", 2, 100, [MATCH])
-    marks = re.findall(r'<rect class="match" x="(\d+)" y="0" width="(\d+)"', drawing.svg)
+    roll = svg_piano_rolls.plot(random_score(30, 4), "match", 2, 100, [MATCH])
+    marks = re.findall(r'<rect class="match" x="(\d+)" y="0" width="(\d+)"', roll.svg)
     assert marks == [("50", "50"), ("0", "100")]
 
 
@@ -127,7 +127,7 @@ def test_the_ramp_goes_through_its_stops_and_softly_between_them():
     # Half way from #a8dccb to #45aab0: (a8 + 45) / 2 = 118.5, (dc + aa) / 2 = c3, 189.5.
     assert colour_at(0.15) == "#76c3be"
     assert colour_at(0.0, whitened=1.0) == "#ffffff"
-    with pytest.raises(ValueError, match=r"1\.5 is not on it"):
+    with pytest.raises(ValueError, match=r"1\.5 is not on the colour map"):
         colour_at(1.5)
 
 

@@ -25,9 +25,9 @@ def said(topic: str, **changed: object) -> str:
 def test_the_summary_has_five_to_eight_sentences_and_ends_with_what_it_does_not_say():
     sentences = words.sentences(evaluation(TWO))
     assert 5 <= len(sentences) <= 8
-    assert sentences[-1].startswith("Nothing here says that it is good music")
+    assert sentences[-1].startswith("This does not show that the music is good")
     assert sentences[0].startswith("2 pieces of c_rnn_gan (100 notes, ")
-    assert sentences[0].endswith(") were laid beside 3 windows of real music from corpus.")
+    assert sentences[0].endswith(") were compared with 3 windows of real music from corpus.")
 
 
 def test_how_close_is_told_of_means_and_of_single_pieces():
@@ -35,9 +35,9 @@ def test_how_close_is_told_of_means_and_of_single_pieces():
     # is the root of (144 + 0 + 144) / 3, 9.8: the mean is 0.41 of it away, one piece is outside.
     assert said("Close") == (
         "The mean of the pieces lies within half a standard deviation of real music's mean in 1 "
-        f"of the 1 statistics that vary there. In 1 of all 1 it lies where the middle 90{SPACE}% "
-        "of the real windows do, which says no more than that nothing is grossly wrong; a single "
-        f"piece does in 50{SPACE}% of them on average, a real window in 100{SPACE}%."
+        f"of the 1 statistics that vary there. In 1 of all 1 it lies in the band of the middle "
+        f"90{SPACE}% of the real windows, which only rules out gross faults; a single piece "
+        f"does in 50{SPACE}% of them on average, a real window in 100{SPACE}%."
     )
     assert said("Stands out") == "No mean stands out."
 
@@ -56,7 +56,7 @@ def test_a_statistic_that_never_varies_in_real_music_counts_only_when_it_differs
     flat = dataclasses.replace(statistic("pedal_share", (0.3,), Band(0, 0, 0, 0)), real=(0.0, 0.0))
     assert words.near_real((flat,)) == (0, 0)
     assert said("Stands out", statistics=(flat, statistic())) == (
-        "Furthest from real music: pedal share (0.3 against 0, always so there)."
+        "Furthest from real music: pedal share (0.3 against 0, constant there)."
     )
     same = dataclasses.replace(flat, mean=0.0)
     assert said("Stands out", statistics=(same, statistic())) == "No mean stands out."
@@ -73,7 +73,7 @@ def test_figures_are_held_against_those_of_real_music():
     # Recall is 0.2 against 0.8; BLEU has no value.
     assert said("As a set") == (
         f"0 of 1 figure of the whole set are within 10{SPACE}% of those of held-out real music; "
-        "worst beside it is recall, 0.2 against 0.8."
+        "the worst is recall, 0.2 against 0.8."
     )
     near, better = (
         dataclasses.replace(evaluation(TWO).figures[0], value=value, wanted="high")
@@ -106,23 +106,24 @@ def test_what_is_better_depends_on_what_is_wanted(wanted, value, real, better):
 
 def test_originality_is_counted_and_copies_are_named():
     assert said("Original", originality=originality(["original", "original"])) == (
-        "Held against 3 known pieces, all pieces stay within the limits of held-out real music, "
-        f"which has up to 50{SPACE}% of its notes in common with one of them."
+        "Compared with 3 reference pieces, all pieces stay within the limits of held-out real "
+        f"music, which has up to 50{SPACE}% of its notes in common with one of them."
     )
     assert said("Original", originality=originality(["copied", "borrows"])) == (
-        "Held against 3 known pieces, 0 of 2 pieces stay within the limits of held-out real "
+        "Compared with 3 reference pieces, 0 of 2 pieces stay within the limits of held-out real "
         f"music, which has up to 50{SPACE}% of its notes in common with one of them, 1 borrows, "
         "1 is copied (copied: piece-0.mid)."
     )
-    assert said("Original", originality=None).startswith("Nobody looked")
+    assert said("Original", originality=None).startswith("Originality was not measured")
     unknown = dataclasses.replace(originality(["", ""]), limits={})
-    # There is a real window, and none is left to make limits of: it lies in known music itself.
-    assert "7 notes; held-out real music is itself known" in said("Original", originality=unknown)
+    # There is a real window, but none for limits: it is a copy of a reference piece.
+    text = said("Original", originality=unknown)
+    assert "7 notes; held-out real music is in the reference itself" in text
     alone = dataclasses.replace(unknown, real=())
     assert "7 notes; there is no held-out music" in said("Original", originality=alone)
     none = tuple(dataclasses.replace(piece, longest_row=0) for piece in alone.pieces)
     unknown = dataclasses.replace(alone, pieces=none)
-    assert "no row of 8 notes or more is known" in said("Original", originality=unknown)
+    assert "no passage of 8 notes or more is shared" in said("Original", originality=unknown)
 
 
 def test_pieces_too_short_to_compare_are_not_called_original():
@@ -130,12 +131,12 @@ def test_pieces_too_short_to_compare_are_not_called_original():
     first, second = found.pieces
     short = dataclasses.replace(first, notes=7)
     assert said("Original", originality=dataclasses.replace(found, pieces=(short, second))) == (
-        "Held against 3 known pieces, the piece stays within the limits of held-out real music, "
-        f"which has up to 50{SPACE}% of its notes in common with one of them (1 more has under 8 "
-        "notes and was not compared)."
+        "Compared with 3 reference pieces, the piece stays within the limits of held-out real "
+        f"music, which has up to 50{SPACE}% of its notes in common with one of them (1 more has "
+        "under 8 notes and was not compared)."
     )
     assert said("Original", originality=dataclasses.replace(found, pieces=(short, short))) == (
-        "No piece was held against known music: none has 8 notes or more, drums left out."
+        "No piece was compared with reference pieces: none has 8 notes or more, drums excluded."
     )
 
 
@@ -143,8 +144,8 @@ def test_one_piece_has_no_mean():
     # All three real windows, 12, 24 and 36, lie within 12 to 36.
     assert said("Close", statistics=(statistic(generated=(20.0,)),)) == (
         "The piece lies within half a standard deviation of real music's mean in 1 of the 1 "
-        f"statistics that vary there. In 1 of all 1 it lies where the middle 90{SPACE}% of the "
-        "real windows do, which says no more than that nothing is grossly wrong; a real window "
+        f"statistics that vary there. In 1 of all 1 it lies in the band of the middle 90{SPACE}% "
+        "of the real windows, which only rules out gross faults; a real window "
         f"does in 100{SPACE}%."
     )
 
@@ -155,8 +156,8 @@ def test_what_was_left_out_is_told_of_each_set_with_the_first_reason():
     made = dataclasses.replace(found.generated, left_out=("a.mid: it is damaged", "b.mid: too"))
     real = dataclasses.replace(found.reference, left_out=("c.mid: it has no notes",))
     assert words.left_out(dataclasses.replace(found, generated=made, reference=real)) == [
-        "2 pieces of c_rnn_gan were left out, the first is a.mid: it is damaged.",
-        "1 piece of corpus was left out: c.mid: it has no notes.",
+        "2 pieces of c_rnn_gan were skipped, the first is a.mid: it is damaged.",
+        "1 piece of corpus was skipped: c.mid: it has no notes.",
     ]
 
 
@@ -233,7 +234,7 @@ a < b
         '<th scope="col">notes</th></tr></thead><tbody><tr><td>train</td>'
         "<td><code>5</code></td></tr></tbody></table></div>"
         "<ul><li>one</li><li><strong>two</strong></li></ul>"
-        "<p><em>(picture left out: Pitch)</em> and home (https://example.org)</p>"
+        "<p><em>(image: Pitch)</em> and home (https://example.org)</p>"
         "<pre><code>a &lt; b\n\n# c</code></pre>"
     )
 
