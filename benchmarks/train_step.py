@@ -325,12 +325,10 @@ def main(argv: list[str]) -> None:
         worker(settings.worker, settings)
         return
     systems = list(dict.fromkeys(settings.systems))
-    for module, prefix, extra in (("torch", "pytorch", "compare"), ("jax", "jax", "jax")):
-        skipped = [name for name in systems if name.startswith(prefix)]
-        if skipped and not importlib.util.find_spec(module):
-            print(f"{module} is not installed, skipping {', '.join(skipped)}: ", end="")
-            print(f"run/setup.sh {extra} installs it")
-            systems = [name for name in systems if name not in skipped]
+    for module, extra in (("torch", "compare"), ("jax", "jax")):  # Parts of the systems' names.
+        if not importlib.util.find_spec(module):
+            print(f"{module} is not installed, its steps are skipped: run/setup.sh {extra}")
+            systems = [name for name in systems if module not in name]
     if not systems:
         raise ValueError("none of --systems is installed")
     workers: dict[str, subprocess.Popen] = {}
