@@ -39,14 +39,14 @@ def require_renderer(renderer: Renderer, soundfont: str) -> None:
 
 
 def sound_of(score: Score, renderer: Renderer, soundfont: str) -> np.ndarray:
-    """Renders a piece, normalised to a peak of `rendering.LOUDEST`: float32 [sample].
+    """Renders a piece, normalised to a peak of `synthesis.LOUDEST`: float32 [sample].
 
     Args:
       score: any.
       renderer, soundfont: as for `require_renderer`.
 
     Raises:
-      ValueError: as `rendering.fluidsynth`; the piece is silent; or it lasts longer than
+      ValueError: as `synthesis.fluidsynth`; the piece is silent; or it lasts longer than
         `LONGEST_SECONDS`.
     """
     if not len(score.notes):
@@ -60,7 +60,7 @@ def sound_of(score: Score, renderer: Renderer, soundfont: str) -> np.ndarray:
         sound = synthesis.fluidsynth(score, SAMPLE_RATE, str(Path(soundfont).expanduser()))
     if not sound.any():
         raise ValueError(f"it is silent with renderer={renderer}")
-    return rendering.normalized(sound)
+    return synthesis.normalized(sound)
 
 
 def write_wav(sound: np.ndarray, file: BinaryIO) -> None:
