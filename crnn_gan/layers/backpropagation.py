@@ -1,13 +1,13 @@
-"""LSTMs through time: forward, backward, and the backward pass of the backward pass.
+"""Backpropagation through time of an LSTM: forward, backward, and the backward pass's own.
 
-Long short-term memory (Hochreiter and Schmidhuber 1997) with a forget gate (Gers et al.
-2000), gates in the order of `keras.layers.LSTM`: input i, forget f, candidate g, output o.
-Of the gradients only what is recurrent runs in a loop; what all steps share (the products
-with the inputs, the gradients of the weights) is one matrix product before or after it.
+Long short-term memory (Hochreiter and Schmidhuber 1997) with a forget gate (Gers et al. 2000),
+gates in the order of `keras.layers.LSTM`: input i, forget f, candidate g, output o. Only what is
+recurrent runs in a loop; the products with the inputs and the gradients of the weights are one
+matrix product each over all steps, before or after it.
 
-Everything is time-major: z [time, batch, 4 * units] are the gates' inputs less the
-recurrent part, h [time, batch, units] the outputs. Loops and states are float32; a matrix
-product is computed in the dtype of its second factor.
+Everything is time-major: z [time, batch, 4 * units] are the gates' pre-activations without the
+recurrent term, h [time, batch, units] the outputs. Loops and states are float32; a matrix product
+is computed in the dtype of its second factor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crnn_gan.layers.loops import scan, stacked, with_gradient
 
 
 class Cell(NamedTuple):
-    """What one step of an LSTM leaves for its derivatives; each [batch, units] float32."""
+    """Residuals of one step, saved for the backward pass; each float32 [batch, units]."""
 
     i: Any
     f: Any
@@ -37,7 +37,8 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def shifted(h: Any, reverse: bool = False, first: Any = None) -> Any:
-    """Gives what each step of [time, batch, size] saw of the step before it, in running order."""
+    """Gives [time, batch, size] shifted by one step: at index 3 that of step 2; with `reverse` that
+    of step 4, as a reversed loop runs. At the first step of the loop `first`, by default zeros."""
     first = ops.zeros_like(h[:1]) if first is None else first[None]
     return ops.concatenate([h[1:], first] if reverse else [first, h[:-1]], axis=0)
 
@@ -66,7 +67,7 @@ def with_bias(z: Any, bias: Any) -> Any:
 
 
 def cell(z: Any, c_before: Any) -> tuple[Any, Any, Cell]:
-    """Gives (h, c, what is left for derivatives) of one step, z with its recurrent part."""
+    """Gives (h, c, residuals) of one step, of its pre-activations z [batch, 4 * units]."""
     i, f, g, o = ops.split(z, 4, axis=-1)
     i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
     c = f * c_before + i * g
@@ -75,7 +76,7 @@ def cell(z: Any, c_before: Any) -> tuple[Any, Any, Cell]:
 
 
 def cell_backward(dh: Any, dc: Any, cell: Cell) -> tuple[Any, Any, Any]:
-    """Gives derivatives (dz, dc_before, all of dc) of one step from those by h and c."""
+    """Gives the derivatives (by z, by c_before, total by c) of one step from those by h and c."""
     i, f, g, o, tanh_c, c_before = cell
     dc = dc + dh * (o * (1 - tanh_c * tanh_c))
     gates = [
@@ -88,7 +89,7 @@ def cell_backward(dh: Any, dc: Any, cell: Cell) -> tuple[Any, Any, Any]:
 
 
 def cell_tangent(z_dot: Any, c_before_dot: Any, cell: Cell) -> tuple[Any, Any]:
-    """Gives the change (h_dot, c_dot) of one step when z and c_before change so."""
+    """Gives the tangent (h_dot, c_dot) of one step for tangents of z and c_before."""
     i, f, g, o, tanh_c, c_before = cell
     zi, zf, zg, zo = ops.split(z_dot, 4, axis=-1)
     c_dot = (
@@ -103,10 +104,10 @@ def cell_tangent(z_dot: Any, c_before_dot: Any, cell: Cell) -> tuple[Any, Any]:
 def cell_curvature(
     z_dot: Any, c_before_dot: Any, c_dot: Any, dh: Any, dc: Any, cell: Cell
 ) -> tuple[Any, Any, Any]:
-    """Gives derivatives by (z, c_before, c) of dh * h_dot + dc * c_dot, of one step.
+    """Gives the derivatives by (z, c_before, c) of dh * h_dot + dc * c_dot, of one step.
 
-    `dc` is all of the derivative by c, as `cell_backward` gives it; what reaches z through
-    c is left to `cell_backward`.
+    `dc` is the total derivative by c, as `cell_backward` gives it. What reaches z through c is not
+    in the first; `cell_backward` adds it.
     """
     i, f, g, o, tanh_c, c_before = cell
     zi, zf, zg, zo = ops.split(z_dot, 4, axis=-1)
@@ -123,15 +124,15 @@ def cell_curvature(
     return ops.concatenate(gates, axis=-1), dc * df * zf, by_c
 
 
-# A layer, its inputs known.
+# A layer.
 
 
 def lstm(z: Any, kernel: Any, reverse: bool = False) -> Any:
-    """Gives the outputs h [time, batch, units], float32, of an LSTM that starts from zeros.
+    """Gives the outputs h [time, batch, units], float32, of an LSTM whose first state is zeros.
 
     Args:
       z: float32 [time, batch, 4 * units], inputs times kernel plus bias.
-      kernel: recurrent kernel [units, 4 * units]; its dtype is that of the products.
+      kernel: recurrent kernel [units, 4 * units]; products are computed in its dtype.
       reverse: from the last step to the first; h stays aligned with z.
     """
 
@@ -150,8 +151,8 @@ def lstm(z: Any, kernel: Any, reverse: bool = False) -> Any:
 def _forward(z: Any, kernel: Any, reverse: bool) -> tuple[Any, list[Any]]:
     def step(state: Any, elements: Any) -> tuple[tuple, tuple]:
         h, c = state
-        h, c, left = cell(elements[0] + dot(h, kernel), c)
-        return (h, c), (h, *left)
+        h, c, residuals = cell(elements[0] + dot(h, kernel), c)
+        return (h, c), (h, *residuals)
 
     units = kernel.shape[0]
     zero = ops.zeros_like(z[0, :, :units])
@@ -160,11 +161,11 @@ def _forward(z: Any, kernel: Any, reverse: bool) -> tuple[Any, list[Any]]:
 
 
 def _backward(z: Any, kernel: Any, dh: Any, h: Any, cells: Sequence[Any], reverse: bool) -> Any:
-    """Gives dz of `lstm` from dh. Its own gradient is hand-written, too.
+    """Gives dz of `lstm` from dh, with a hand-written gradient of its own.
 
-    The transpose of the backward loop is the tangent of the forward loop. So, with z
-    changing by the derivative that comes back to dz, the change h_dot goes to dh; and z gets
-    the derivative of sum(dh * h_dot), by one more backward loop.
+    The transpose of the backward loop is the tangent of the forward loop. So, with the derivative
+    by dz as the tangent z_dot, the derivative by dh is the tangent h_dot, and that by z the
+    derivative of sum(dh * h_dot), by one more backward loop.
     """
 
     def function(z: Any, kernel: Any, dh: Any, h: Any, *cells: Any) -> tuple[Any, Callable]:
@@ -187,10 +188,10 @@ def _backward(z: Any, kernel: Any, dh: Any, h: Any, cells: Sequence[Any], revers
             return (h_dot, c_dot), (h_dot, z_dot, state[1], c_dot)
 
         def second(state: Any, elements: Any) -> tuple[tuple, tuple]:
-            left = Cell(*elements[5:])
+            residuals = Cell(*elements[5:])
             z_dot, c_before_dot, c_dot, dh, dc = elements[:5]
-            by_z, by_c_before, by_c = cell_curvature(z_dot, c_before_dot, c_dot, dh, dc, left)
-            dz, dc_before, _ = cell_backward(state[0], state[1] + by_c, left)
+            by_z, by_c_before, by_c = cell_curvature(z_dot, c_before_dot, c_dot, dh, dc, residuals)
+            dz, dc_before, _ = cell_backward(state[0], state[1] + by_c, residuals)
             dz = dz + by_z
             return (dot(dz, transposed), dc_before + by_c_before), (dz,)
 

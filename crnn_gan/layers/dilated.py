@@ -1,12 +1,12 @@
-"""Dilated causal convolutions with gates, the body of WaveNet.
+"""Gated dilated causal convolutions, the body of WaveNet.
 
-van den Oord et al. 2016 (arXiv 1609.03499), sections 2.1 and 2.3 to 2.5. `call` computes all
-steps of a sequence at once, for training. `step` computes one, for generation: each layer's past
-inputs lie in a ring buffer (Le Paine et al. 2016, arXiv 1611.09482), so that a step costs as much
-as there are layers, however far back they hear. Both give the same.
+van den Oord et al. 2016 (arXiv 1609.03499), sections 2.1 and 2.3 to 2.5. `call` computes all steps
+of a sequence at once, for training. `step` computes one, for generation: each layer's past inputs
+are in a ring buffer (Le Paine et al. 2016, arXiv 1611.09482), so that the cost of a step is
+proportional to the number of layers, whatever the receptive field. Both give the same.
 
-The weights of one kind are one tensor for all layers. So a step reads every layer's past in
-one gather, multiplies it in one product, and adds what the layers pass on in one more.
+The weights of one kind are one tensor for all layers. So a step reads every layer's past in one
+gather, multiplies it in one product, and sums the skip connections in one more.
 """
 
 from __future__ import annotations
@@ -27,34 +27,33 @@ State = tuple[Any, Any]
 class DilatedStack(keras.layers.Layer):
     """Layers of dilated causal convolutions, [batch, time, residual_channels] in.
 
-    With x what a layer hears, each computes, over `kernel_size` steps that lie `dilation`
-    apart, the last of them the present one,
+    With x the input of a layer, each computes, over `kernel_size` steps `dilation` apart, the last
+    of them the present one,
 
         z = tanh(filter * x + c_filter) . sigmoid(gate * x + c_gate)
 
-    where c, zero without `condition_channels`, is a projection of the condition of this step;
-    passes x + residual * z on to the next layer, and z to the output:
+    where c, zero without `condition_channels`, is a projection of the condition of this step. Its
+    residual output, the next layer's input, is x + residual * z; its skip output is z:
 
         out = relu(end * relu(sum of skip * z over the layers)).
 
-    Each product but that with the condition has a bias, one for all skips. The last layer
-    passes nothing on. Before the first step every layer hears zeros. Weights and what is
-    pointwise are float32, products are in the compute dtype.
+    Each product but that with the condition has a bias, one for all skips. The last layer has no
+    residual output. Before the first step every input is zeros. Weights and elementwise operations
+    are float32; products are computed in the compute dtype.
 
     Args:
-      blocks: how often the dilations 1, 2, 4, ... are gone through, 1 or more.
-      layers: convolutions in a block, 1 or more; the last has dilation 2^(layers - 1).
-      kernel_size: steps that a convolution hears, 2 or more.
-      residual_channels: size of what layers hear and pass on, and of the inputs.
-      dilation_channels: size of z.
-      skip_channels: size of the sum over the layers.
-      end_channels: size of the outputs.
-      condition_channels: size of the condition of a step; 0 for none.
+      blocks: blocks of layers, each with dilations 1, 2, 4, ...; 1 or more.
+      layers: convolutions per block, 1 or more; the last has dilation 2^(layers - 1).
+      kernel_size: of each convolution, steps, 2 or more.
+      residual_channels: of the inputs and of the residual path.
+      dilation_channels: of z.
+      skip_channels: of the sum of the skip connections.
+      end_channels: of the outputs.
+      condition_channels: of the condition of a step; 0 for none.
       gated: False for z = relu(filter * x + c_filter).
-      dropout: the share of what a convolution hears that is zeroed in training; what is
-        passed on to the next layer stays whole.
-      skip_dropout: the share of the sum over the layers that is.
-      seed: of the dropout.
+      dropout: dropout rate of a convolution's input; the residual path is not dropped.
+      skip_dropout: dropout rate of the sum of the skip connections.
+      seed: random seed of the dropout.
     """
 
     def __init__(
@@ -74,19 +73,18 @@ class DilatedStack(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs, autocast=False)
-        sizes = {
-            "blocks": blocks,
-            "layers": layers,
-            "residual_channels": residual_channels,
-            "dilation_channels": dilation_channels,
-            "skip_channels": skip_channels,
-            "end_channels": end_channels,
-        }
+        sizes = dict(
+            blocks=blocks, layers=layers, residual_channels=residual_channels,
+            dilation_channels=dilation_channels, skip_channels=skip_channels,
+            end_channels=end_channels,
+        )  # fmt: skip
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name} is {size}; give 1 or more")
         if kernel_size < 2:
-            raise ValueError(f"kernel_size is {kernel_size}; give 2 or more, or nothing is heard")
+            raise ValueError(
+                f"kernel_size is {kernel_size}; give 2 or more: with 1 no past step is an input"
+            )
         if condition_channels < 0:
             raise ValueError(f"condition_channels is {condition_channels}; give 0 or more")
         for name, share in {"dropout": dropout, "skip_dropout": skip_dropout}.items():
@@ -101,19 +99,19 @@ class DilatedStack(keras.layers.Layer):
 
     @property
     def dilations(self) -> tuple[int, ...]:
-        """Steps between two that a convolution hears, a layer."""
+        """Of each layer, steps between two inputs of its convolution."""
         return tuple(2**layer for layer in range(self.layers)) * self.blocks
 
     @property
     def receptive_field(self) -> int:
-        """Steps that an output depends on, its own among them."""
+        """Steps of input that an output depends on, its own among them."""
         return (self.kernel_size - 1) * sum(self.dilations) + 1
 
     def build(self, x_shape: tuple[int | None, ...], *_: Any, **__: Any) -> None:
         """Makes the weights for x [batch, time, residual_channels].
 
-        Kernels are uniform within Glorot's bounds, those of a layer for filter, gate and
-        residual; the skips are one kernel, so the sum does not grow with the layers.
+        Kernels are Glorot uniform: filter, gate and residual with the fans of one layer; the skip
+        kernel with those of all layers, so that the sum does not grow with their number.
         """
         if x_shape[-1] != self.residual_channels:
             raise ValueError(
@@ -121,7 +119,7 @@ class DilatedStack(keras.layers.Layer):
                 f"{x_shape[-1]}: embed or project them to residual_channels first"
             )
         depth, past_taps = len(self.dilations), self.kernel_size - 1
-        heard, z = self.residual_channels, self.dilation_channels
+        x, z = self.residual_channels, self.dilation_channels
         gates = 2 * z if self.gated else z
 
         def kernel(name: str, fans: int, *shape: int) -> Any:
@@ -132,15 +130,15 @@ class DilatedStack(keras.layers.Layer):
         def bias(name: str, *shape: int) -> Any:
             return self.add_weight(shape, "zeros", name=name, autocast=False)
 
-        fans = self.kernel_size * (heard + z)
-        self.past_kernel = kernel("past_kernel", fans, depth, past_taps, heard, gates)
-        self.present_kernel = kernel("present_kernel", fans, depth, heard, gates)
+        fans = self.kernel_size * (x + z)
+        self.past_kernel = kernel("past_kernel", fans, depth, past_taps, x, gates)
+        self.present_kernel = kernel("present_kernel", fans, depth, x, gates)
         self.gate_bias = bias("gate_bias", depth, gates)
         if n := self.condition_channels:
             self.condition_kernel = kernel("condition_kernel", n + z, depth, n, gates)
         if depth > 1:
-            self.residual_kernel = kernel("residual_kernel", z + heard, depth - 1, z, heard)
-            self.residual_bias = bias("residual_bias", depth - 1, heard)
+            self.residual_kernel = kernel("residual_kernel", z + x, depth - 1, z, x)
+            self.residual_bias = bias("residual_bias", depth - 1, x)
         fans = depth * z + self.skip_channels
         self.skip_kernel = kernel("skip_kernel", fans, depth * z, self.skip_channels)
         self.skip_bias = bias("skip_bias", self.skip_channels)
@@ -148,53 +146,48 @@ class DilatedStack(keras.layers.Layer):
         self.end_kernel = kernel("end_kernel", fans, self.skip_channels, self.end_channels)
         self.end_bias = bias("end_bias", self.end_channels)
 
-    # All steps at once.
-
     def call(self, x: Any, condition: Any = None, training: bool = False) -> Any:
-        """Gives outputs float32 [batch, time, end_channels]; one depends on x up to its step.
+        """Gives outputs float32 [batch, time, end_channels]; step 3 depends on x of steps 0 to 3.
 
         Args:
           x: [batch, time, residual_channels].
-          condition: [batch, time, condition_channels], None where there are none.
-          training: whether to drop out.
+          condition: [batch, time, condition_channels]; None without any.
+          training: whether dropout is on.
         """
         self._check_condition(condition)
         batch, time = ops.shape(x)[:2]
-        # Rows [time * batch, channels]: then a delay moves whole rows, and a convolution is
-        # products of matrices. TensorFlow has no gradient of a dilated one on CPUs without
-        # oneDNN.
+        # Rows [time * batch, channels]: then a delay moves whole rows, and a convolution is matrix
+        # products. TensorFlow has no gradient of a dilated one on CPUs without oneDNN.
         x = ops.cast(_rows(x), "float32")
         past, present, biases, residual, residual_bias = self._by_layer()
         projections = []
         if condition is not None:
             condition = _rows(condition)
             projections = _unstacked(self.condition_kernel, self.compute_dtype)
-        passed: list[Any] = []
+        gated: list[Any] = []
         for layer, dilation in enumerate(self.dilations):
             if layer:
-                x = x + with_bias(dot(passed[-1], residual[layer - 1]), residual_bias[layer - 1])
-            heard = x
+                x = x + with_bias(dot(gated[-1], residual[layer - 1]), residual_bias[layer - 1])
+            inputs = x
             if training and self.dropout:
-                heard = keras.random.dropout(x, self.dropout, seed=self.seed_generator)
-            gates = with_bias(dot(heard, present[layer]), biases[layer])
+                inputs = keras.random.dropout(x, self.dropout, seed=self.seed_generator)
+            gates = with_bias(dot(inputs, present[layer]), biases[layer])
             for tap, kernel in enumerate(ops.unstack(past[layer], self.kernel_size - 1)):
                 steps = (self.kernel_size - 1 - tap) * dilation
-                gates = gates + dot(_delayed(heard, steps * batch), kernel)
+                gates = gates + dot(_delayed(inputs, steps * batch), kernel)
             if condition is not None:
                 gates = gates + dot(condition, projections[layer])
-            passed.append(self._activated(gates))
-        out = ops.reshape(self._out(passed, training), (time, batch, self.end_channels))
+            gated.append(self._activated(gates))
+        out = ops.reshape(self._out(gated, training), (time, batch, self.end_channels))
         return ops.transpose(out, (1, 0, 2))
 
-    # One step.
-
     def initial_state(self, batch: Any) -> State:
-        """Gives the state before the first step: nothing heard.
+        """Gives the state before the first step.
 
         Returns:
-          The place in the rings, int32 scalar, from 0 up to the longest ring; and the rings of
-          all layers one after the other, float32 [slots, batch, residual_channels]. A layer's
-          ring has (kernel_size - 1) * dilation slots.
+          (steps so far modulo the longest ring buffer, int32 scalar; the ring buffers of all layers
+          one after the other, zeros float32 [slots, batch, residual_channels]). A layer's ring
+          buffer has (kernel_size - 1) * dilation slots.
         """
         slots = self.receptive_field - 1
         return ops.zeros((), "int32"), ops.zeros((slots, batch, self.residual_channels))
@@ -205,18 +198,18 @@ class DilatedStack(keras.layers.Layer):
         Args:
           state: as `initial_state` or the step before gave it.
           x: [batch, residual_channels].
-          condition: [batch, condition_channels], None where there are none.
+          condition: [batch, condition_channels]; None without any.
         """
         if not self.built:
             raise ValueError(f"{self.name} has no weights yet: call it, or build it, first")
         self._check_condition(condition)
-        place, rings = state
+        index, rings = state
         dilations = np.array(self.dilations, "int32")
         sizes = (self.kernel_size - 1) * dilations
         begins = np.cumsum(sizes, dtype="int32") - sizes
-        # The oldest input lies where the present one goes, younger ones each `dilation` later.
+        # The oldest input is where the present one goes, later ones each `dilation` slots on.
         later = dilations[:, None] * np.arange(self.kernel_size - 1, dtype="int32")
-        slots = begins[:, None] + (place + later) % sizes[:, None]
+        slots = begins[:, None] + (index + later) % sizes[:, None]
         past = ops.take(rings, slots, axis=0)
 
         gates = ops.sum(dot(past, self._cast(self.past_kernel)), axis=1)
@@ -226,18 +219,16 @@ class DilatedStack(keras.layers.Layer):
         gates = ops.unstack(gates, len(dilations))
         _, present, _, residual, residual_bias = self._by_layer()
         x = ops.cast(x, "float32")
-        heard: list[Any] = []
-        passed: list[Any] = []
+        inputs: list[Any] = []
+        gated: list[Any] = []
         for layer, kernel in enumerate(present):
             if layer:
-                x = x + (dot(passed[-1], residual[layer - 1]) + residual_bias[layer - 1])
-            heard.append(x)
-            passed.append(self._activated(gates[layer] + dot(x, kernel)))
-        rings = ops.scatter_update(rings, slots[:, :1], ops.stack(heard))
+                x = x + (dot(gated[-1], residual[layer - 1]) + residual_bias[layer - 1])
+            inputs.append(x)
+            gated.append(self._activated(gates[layer] + dot(x, kernel)))
+        rings = ops.scatter_update(rings, slots[:, :1], ops.stack(inputs))
         # The longest ring is a multiple of all: counting modulo its size never overflows.
-        return ((place + 1) % int(sizes.max()), rings), self._out(passed)
-
-    # What both share.
+        return ((index + 1) % int(sizes.max()), rings), self._out(gated)
 
     def _activated(self, gates: Any) -> Any:
         if not self.gated:
@@ -245,9 +236,9 @@ class DilatedStack(keras.layers.Layer):
         filtered, gate = ops.split(gates, 2, axis=-1)
         return ops.tanh(filtered) * ops.sigmoid(gate)
 
-    def _out(self, passed: list[Any], training: bool = False) -> Any:
-        """Gives outputs [rows, end_channels] of what each layer passes, [rows, channels]."""
-        skips = dot(ops.concatenate(passed, axis=-1), self._cast(self.skip_kernel))
+    def _out(self, gated: list[Any], training: bool = False) -> Any:
+        """Gives outputs [rows, end_channels] from each layer's z, [rows, dilation_channels]."""
+        skips = dot(ops.concatenate(gated, axis=-1), self._cast(self.skip_kernel))
         skips = ops.relu(with_bias(skips, ops.convert_to_tensor(self.skip_bias)))
         if training and self.skip_dropout:
             skips = keras.random.dropout(skips, self.skip_dropout, seed=self.seed_generator)
@@ -258,7 +249,7 @@ class DilatedStack(keras.layers.Layer):
         return ops.cast(kernel, self.compute_dtype)
 
     def _by_layer(self) -> tuple[list[Any], ...]:
-        """Gives kernels of the past and the present, bias, residual kernel and bias, a layer."""
+        """Gives, per layer: kernels of past and present taps, bias, residual kernel and bias."""
         narrow = self.compute_dtype
         past, present = (_unstacked(k, narrow) for k in (self.past_kernel, self.present_kernel))
         biases = _unstacked(self.gate_bias, "float32")
@@ -295,7 +286,7 @@ def _rows(x: Any) -> Any:
 
 
 def _delayed(x: Any, rows: Any) -> Any:
-    """Gives x [any, channels] `rows` later: zeros, then x but for its end."""
+    """Gives x [any, channels] shifted by `rows`: zeros, then x without its last `rows`."""
     return ops.pad(x, ((rows, 0), (0, 0)))[: ops.shape(x)[0]]
 
 

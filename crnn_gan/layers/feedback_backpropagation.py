@@ -1,8 +1,8 @@
-"""A stack of LSTMs that hears its own output, through time: forward, and backward by hand.
+"""Backpropagation through time of a stack of LSTMs whose output is fed back as its next input.
 
 The generator of C-RNN-GAN (Mogren 2016, section 3). As in `backpropagation.py` everything is
-time-major, states are float32, and the gradients of the weights are one matrix product each,
-after the backward loop. Second derivatives are left to the backend, and are slow.
+time-major, states are float32, and the gradients of the weights are one matrix product each, after
+the backward loop. Second derivatives are the backend's, and slow.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FeedbackWeights(NamedTuple):
       output: float32 [units, features].
       output_bias: float32 [features].
       layers: (kernel [units, 4 * units], recurrent kernel [units, 4 * units], bias
-        float32 [4 * units]) of each layer; the kernels' dtype is that of the products.
+        float32 [4 * units]) of each layer; products are computed in the kernels' dtype.
     """
 
     feedback: Any
@@ -42,7 +42,7 @@ class FeedbackWeights(NamedTuple):
 
 
 def bounded(y: Any, limit: float | None) -> Any:
-    """Gives y, or limit * tanh(y)."""
+    """Gives limit * tanh(y); y where the limit is None."""
     return y if limit is None else limit * ops.tanh(y)
 
 
@@ -53,7 +53,7 @@ def feedback_step(
     weights: FeedbackWeights,
     limit: float | None,
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Gives (state, what is left for derivatives) of one step; see `feedback_lstm`.
+    """Gives (state, residuals for the backward pass) of one step; see `feedback_lstm`.
 
     Args:
       x: float32 [batch, units].
@@ -62,42 +62,42 @@ def feedback_step(
     """
     y, states = state[0], []
     u = ops.relu(x + dot(y, weights.feedback))
-    below, left = u, []
+    below, residuals = u, []
     for k, (kernel, recurrent_kernel, bias) in enumerate(weights.layers):
         h, c = state[1 + 2 * k : 3 + 2 * k]
         # Two products: faster on CPUs than one with both kernels, which no cache holds.
         h, c, at = cell(dot(below, kernel) + dot(h, recurrent_kernel) + bias, c)
         below = h * masks[k] if masks else h
         states += [h, c]
-        left += [h, *at]
+        residuals += [h, *at]
     y = bounded(dot(below, weights.output) + weights.output_bias, limit)
-    return (y, *states), (y, u, *left)
+    return (y, *states), (y, u, *residuals)
 
 
 def feedback_lstm(
     x: Any, first: Any, weights: FeedbackWeights, masks: Sequence[Any], limit: float | None
 ) -> Any:
-    """Gives y [time, batch, features], float32, each step of which hears the one before.
+    """Gives y [time, batch, features], float32; y of step 3 has y of step 2 as input.
 
     u = relu(x + y_before * feedback); the layers; y = bounded(h * output + bias, limit).
 
     Args:
-      x: float32 [time, batch, units], what is known of u's input.
-      first: float32 [batch, features], heard by the first step.
-      weights: see there.
-      masks: for each layer, [time, batch, units] to multiply its outputs by on their way up
-        (not on their way to its next step); or none.
+      x: float32 [time, batch, units], the terms of relu's argument that do not depend on y.
+      first: float32 [batch, features], the first step's y_before.
+      weights: see `FeedbackWeights`.
+      masks: dropout masks, for each layer [time, batch, units], multiplied with its outputs to the
+        layer above, not with its recurrent state; or none.
       limit: see `bounded`.
     """
 
     def function(x: Any, first: Any, weights: FeedbackWeights, *masks: Any) -> tuple[Any, Callable]:
-        y, u, *left = _feedback_forward(x, first, weights, masks, limit)
+        y, u, *residuals = _feedback_forward(x, first, weights, masks, limit)
         y = stacked(y)
 
         def gradient(dy: Any) -> tuple[Any, Any, FeedbackWeights]:
-            cells = [series for k, series in enumerate(left) if k % 7]
+            cells = [series for k, series in enumerate(residuals) if k % 7]
             dy, du, dz = _feedback_backward(dy, y, u, cells, weights, masks, limit)
-            inputs = [stacked(u), *(stacked(h) for h in left[::7])]
+            inputs = [stacked(u), *(stacked(h) for h in residuals[::7])]
             by_weights = _feedback_weight_gradients(
                 (dy, du, dz), shifted(y, first=first), inputs, weights, masks
             )
@@ -129,7 +129,7 @@ def _feedback_backward(
     masks: Sequence[Any],
     limit: float | None,
 ) -> tuple[Any, Any, list[Any]]:
-    """Gives derivatives by what goes into the output's bound, the relu and each layer's gates."""
+    """Gives the derivatives by the arguments of `bounded` and of relu, and by each layer's z."""
     features, units = weights.feedback.shape
     count = len(weights.layers)
     transposed = [

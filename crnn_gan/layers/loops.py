@@ -1,8 +1,8 @@
-"""Loops over time and hand-written gradients, on TensorFlow and JAX.
+"""Loops over time and custom gradients, on TensorFlow and JAX.
 
-The one file of the recurrent layers that names a backend. A series is what a loop has
-written, one element a step: on JAX an array, on TensorFlow a TensorArray, so that what
-only another loop reads is never copied into one tensor; or, from a compiled loop, a tensor.
+The one file of the layers that names a backend. A series is the output of a loop, one element per
+step: on JAX an array; on TensorFlow a TensorArray, so that what only another loop reads is never
+copied into one tensor; from a compiled loop a tensor.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _is_forward_only = ContextVar("is_forward_only", default=False)
 
 @contextmanager
 def forward_only() -> Iterator[None]:
-    """Within it `with_gradient` computes alone.
+    """Within it `with_gradient` leaves the custom gradient out.
 
-    For a graph that is saved: a SavedModel cannot hold gradients written in Python, and
-    warns of each at loading.
+    For a graph that is saved: a SavedModel cannot hold gradients written in Python, and warns of
+    each at loading.
     """
     token = _is_forward_only.set(True)
     try:
@@ -50,10 +50,9 @@ def scan(
     sizes: Sequence[int],
     reverse: bool = False,
 ) -> list[Any]:
-    """Gives what `step` returns over time, as series.
+    """Gives the outputs of `step` over time, as series.
 
-    `keras.ops.scan` would do, but for its gradient on TensorFlow, which is slow and fails
-    under XLA.
+    In place of `keras.ops.scan`, whose gradient on TensorFlow is slow and fails under XLA.
 
     Args:
       step: from (state, elements of this step) to (next state, outputs of this step).
@@ -70,7 +69,7 @@ def scan(
 
 
 def fold(step: Step, initial: Sequence[Any], elements: Sequence[Any]) -> tuple[Any, ...]:
-    """Gives the state after the last step, whose outputs are none. See `scan`."""
+    """Gives the state after the last step, of a `step` without outputs; see `scan`."""
     return _run(step, initial, elements, (), False)[0]
 
 
@@ -114,7 +113,7 @@ def scan_compiled(
     sizes: Sequence[int],
     chunk: int = 256,
 ) -> list[Any]:
-    """Gives what `scan` gives, by steps that XLA compiles; for generation, without gradients.
+    """Gives the same as `scan`, by steps that XLA compiles; for generation, without gradients.
 
     On TensorFlow a plain loop takes longer to dispatch the small operations of a step than to
     compute them. XLA fuses them, but would compile the loop anew for every length. So an outer
@@ -191,12 +190,12 @@ def stacked(series: Any) -> Any:
 def with_gradient(
     function: Callable[..., tuple[Any, Callable]], inputs: Sequence[Any], constants: Sequence[Any]
 ) -> Any:
-    """Gives what `function` computes, with the gradient that it says.
+    """Gives the output of `function`, with the custom gradient that it gives.
 
     Args:
       function: from (*inputs, *constants) to (output tensor, gradient); `gradient` takes
-        the derivative by the output and gives a tuple of derivatives, shaped as `inputs`.
-        What `gradient` computes may itself be differentiated.
+        the derivative by the output and gives a tuple of derivatives, shaped as `inputs`. It may
+        itself be differentiated.
       inputs: tensors, or nested tuples of them, to differentiate by.
       constants: tensors and series that no derivative flows to.
     """

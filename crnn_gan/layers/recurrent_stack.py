@@ -1,4 +1,4 @@
-"""A stack of recurrent layers, over whole sequences and one step at a time."""
+"""A stack of LSTM or GRU layers, over whole sequences and step by step."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ State = tuple[tuple[Any, ...], ...]
 
 @keras.saving.register_keras_serializable("crnn_gan")
 class RecurrentStack(keras.layers.Layer):
-    """LSTMs or GRUs one on top of the other, with dropout after each.
+    """Stacked LSTM or GRU layers, with dropout after each.
 
     Args:
       cell: "lstm" or "gru" (Cho et al. 2014, in the form that cuDNN computes).
-      units: of each layer.
-      num_layers: 1 or more.
-      dropout: share of each layer's outputs that is dropped in training, on their way up only
+      units: units of each layer, 1 or more.
+      num_layers: number of layers, 1 or more.
+      dropout: dropout rate of each layer's outputs to the layer above, not of its recurrent state
         (Zaremba et al. 2014, arXiv 1409.2329).
     """
 
@@ -64,11 +64,12 @@ class RecurrentStack(keras.layers.Layer):
 
     @property
     def rows_together(self) -> int:
-        """See `MusicModel`: 1 where a row of `step` is computed alike alone and beside others."""
+        """See `MusicModel`: 1 where a row of `step` is bitwise the same alone and in any batch."""
         return 1 if self.cell == "lstm" and self.units % REGISTER == 0 else REGISTER
 
     def initial_state(self, batch: Any) -> State:
-        """Gives that of each layer: see `LSTM.initial_state`; of a GRU zeros [batch, units]."""
+        """Gives each layer's state before the first step: see `LSTM.initial_state`; of a GRU zeros
+        float32 [batch, units]."""
         return tuple(
             layer.initial_state(batch)
             if isinstance(layer, LSTM)

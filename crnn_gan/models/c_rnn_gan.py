@@ -33,7 +33,8 @@ from keras import ops
 from crnn_gan.adversarial import losses
 from crnn_gan.adversarial.config import AdversarialConfig, Blur, Replay
 from crnn_gan.adversarial.minibatch_discrimination import MinibatchDiscrimination
-from crnn_gan.layers.recurrent import LSTM, FeedbackLSTM
+from crnn_gan.layers.feedback_lstm import FeedbackLSTM
+from crnn_gan.layers.recurrent import LSTM
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import JointPhase, Phase, Stage, leading_steps
 from pipelines.codecs.codec import Codec

@@ -1,9 +1,9 @@
-"""What a training step needs of JAX: gradients, guarded updates, and fit()'s step.
+"""The primitives of a training step on JAX: gradients, conditional updates, fit()'s step.
 
-The same functions as `tensorflow_steps.py`; `phases.py` takes one or the other by Keras' backend.
-JAX functions are pure. A step runs in one StatelessScope, in which assigning to a variable
-is noted and reading it gives what was noted; each differentiated function runs in a scope
-of its own, whose notes are then carried over.
+The same functions as `tensorflow_steps.py`; `phases.py` imports one or the other by Keras' backend.
+JAX functions are pure. A step runs in one StatelessScope, which keeps assignments to variables and
+gives them where variables are read; each differentiated function runs in a scope of its own, whose
+assignments are then carried over.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from keras import ops
 
 
 def make_deterministic(seed: int) -> None:
-    """Makes a run bitwise equal each time on one machine: seeds all; XLA fixes the orders."""
+    """Makes runs bitwise reproducible on one machine: seeds all; XLA fixes the orders."""
     keras.utils.set_random_seed(seed)
 
 
 def leading_steps(x: Any, length: Any) -> tuple[Any, Any]:
-    """Gives the steps of [batch, time, ...] and which of them count; see TensorFlow's."""
+    """Gives all steps of [batch, time, ...] and the mask of the first; see TensorFlow's."""
     mask = ops.arange(x.shape[1]) < length
     return x, ops.broadcast_to(mask, x.shape[:2])
 
@@ -57,24 +57,24 @@ def _carry_over(model: keras.Model, values: Sequence[Any]) -> None:
 
 
 def gradients(model: keras.Model, loss: Callable, variables: Sequence[keras.Variable]) -> Any:
-    """Gives (what else the loss gave, gradients by `variables`).
+    """Gives (auxiliary outputs of the loss, gradients by `variables`).
 
     Args:
-      model: whose variables the loss reads.
-      loss: () -> (scalar to differentiate, anything else).
+      model: the loss depends on its variables.
+      loss: () -> (scalar to differentiate, auxiliary outputs).
       variables: to differentiate by.
     """
     run = _scoped(model, loss, variables)
 
     def scalar(values: Sequence[Any]) -> tuple[Any, Any]:
-        (scaled, shown), side = run(values)
-        return scaled, (shown, side)
+        (scaled, auxiliary), side = run(values)
+        return scaled, (auxiliary, side)
 
-    (_, (shown, side)), gradients = jax.value_and_grad(scalar, has_aux=True)(
+    (_, (auxiliary, side)), gradients = jax.value_and_grad(scalar, has_aux=True)(
         [v.value for v in variables]
     )
     _carry_over(model, side)
-    return shown, gradients
+    return auxiliary, gradients
 
 
 def joint_gradients(
@@ -112,7 +112,7 @@ def joint_gradients(
 
 
 def apply_if(model: keras.Model, wanted: Any, optimizer: Any, gradients: Any, moved: Any) -> None:
-    """Lets the optimizer move the variables, where `wanted` (a scalar bool) is true."""
+    """Applies gradients to the variables `moved` where `wanted`, a scalar bool, is true."""
     before = [v.value for v in moved], [v.value for v in optimizer.variables]
     after = optimizer.stateless_apply(before[1], gradients, before[0])
     for variables, old, new in zip((moved, optimizer.variables), before, after, strict=True):
@@ -121,7 +121,7 @@ def apply_if(model: keras.Model, wanted: Any, optimizer: Any, gradients: Any, mo
 
 
 def repeat_while(model: keras.Model, again: Any, run: Any, loss: Any, most: int) -> Any:
-    """Calls a function again and again; gives how often, int32; see TensorFlow's."""
+    """Calls `run` while `again` holds of its last loss; see TensorFlow's."""
     variables = [*model.variables, *model.optimizer.variables]
 
     def wanted(carried: Any) -> Any:

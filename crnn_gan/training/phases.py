@@ -1,7 +1,7 @@
-"""Trains any model as stages of phases inside fit(), on TensorFlow or JAX.
+"""Training of any model as stages of phases inside fit(), on TensorFlow or JAX.
 
-A phase is one loss that moves one group of networks with one optimizer. A stage is some
-epochs of the same phases. The engine is written once, over the few functions that
+A phase minimises one loss over the weights of one group of networks with one optimizer. A stage is
+some epochs of the same phases. This is written once, over the few functions that
 `tensorflow_steps.py` and `jax_steps.py` both give.
 """
 
@@ -22,27 +22,32 @@ leading_steps = steps.leading_steps
 make_deterministic = steps.make_deterministic
 
 Reports = Mapping[str, Any]
-MOST_SKIPPED_IN_A_ROW = 20  # Updates of a phase, before the run is given up.
-FIRST_LAST_LOSS = 10.0  # What a rule on the previous batch's losses sees at the first batch.
+MOST_SKIPPED_IN_A_ROW = 20  # Updates of a phase with a loss that is not finite: the run ends.
+FIRST_LAST_LOSS = 10.0  # At the first batch, the "previous batch's losses" of `Phase.enabled`.
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """One loss that moves one group of networks with one optimizer.
+    """One loss, minimised over the weights of one group of networks with one optimizer.
+
+    Two rules, of which a phase may have one, keep a generator and its critic from outrunning each
+    other. Freezing: `enabled` skips the update where the previous batch's losses say so. Balancing:
+    the update is repeated while the loss is above `balance_above`.
 
     Attributes:
       name: also the optimizer's; the same name in two stages is the same optimizer.
-      networks: the layers or models whose trainable variables move.
+      networks: the layers or models whose trainable variables are updated.
       loss: batch -> (scalar, {report: scalar}), without L2.
-      reports: names of those reports; they show as `<name>_<report>`.
-      repeats: updates a batch.
-      l2: adds l2 * sum(w^2) / 2 over the moved variables to what is minimised.
-      enabled: previous batch's values by shown name -> whether to update; None for always.
-      longest_freeze: after so many batches without an update there is one all the same.
-      balance_above: what balances two sides that learn from each other: while the loss of the last
-        update is above it the phase runs again, on the same batch and new random numbers.
-      balance_most: at most so many times more a batch; 0 for none. How often it was shows as
-        `<name>_more`; loss and reports shown are those of the last of `repeats`.
+      reports: names of those reports, in logs `<name>_<report>`.
+      repeats: updates per batch.
+      l2: weight of L2 regularisation: adds l2 * sum(w^2) / 2 over the variables to the loss.
+      enabled: freezing: {name in logs: value of the previous batch} -> whether to update; None:
+        always.
+      longest_freeze: freezing: after so many batches without an update there is one all the same.
+      balance_above: balancing: while the loss of the last update is above it, there is another
+        update, on the same batch with new random numbers.
+      balance_most: balancing: further updates per batch at most; 0 for none. Their number is in
+        logs as `<name>_more`; loss and reports there are those of the last of `repeats`.
     """
 
     name: str
@@ -59,17 +64,17 @@ class Phase:
     def __post_init__(self) -> None:
         if self.enabled is not None and self.balance_most:
             raise ValueError(
-                f"the phase {self.name!r} is frozen by a rule and repeated by another; give one"
+                f"the phase {self.name!r} has both `enabled` and `balance_most`; give one of them"
             )
 
     @property
     def moves(self) -> tuple[Phase, ...]:
-        """The optimizer groups that it moves: itself."""
+        """The phases whose variables it updates: itself."""
         return (self,)
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """The variables that it moves."""
+        """The variables that it updates."""
         return [v for network in self.networks for v in network.trainable_variables]
 
 
@@ -104,7 +109,7 @@ class JointPhase:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Epochs during which the same phases run, in order, on every batch."""
+    """Some epochs of training in which the same phases run, in order, on every batch."""
 
     name: str
     epochs: int
@@ -112,11 +117,11 @@ class Stage:
 
 
 class PhaseOptimizers(keras.optimizers.Optimizer):
-    """One optimizer per phase, seen by fit() as one.
+    """One optimizer per phase, which fit() takes for one.
 
     Attributes:
-      by_phase: the optimizers, by the name of their phase.
-      moved: the variables that each was built with, by the name of its phase.
+      by_phase: {name of a phase: its optimizer}.
+      moved: {name of a phase: the variables that its optimizer was built with}.
     """
 
     def __init__(
@@ -141,11 +146,11 @@ class PhaseOptimizers(keras.optimizers.Optimizer):
 
 
 class PhasedModel(keras.Model):
-    """Base of all models; a subclass gives `stages` and `optimizer_for(phase)`.
+    """Base class of all models; a subclass gives `stages` and `optimizer_for(phase)`.
 
     Attributes:
-      clip_norm: largest global norm of a phase's gradient, or None.
-      traces: how often a training graph was traced.
+      clip_norm: gradient clipping: largest global norm of a phase's gradient, or None.
+      traces: number of times that a training graph was traced.
     """
 
     clip_norm: float | None = None
@@ -161,16 +166,15 @@ class PhasedModel(keras.Model):
         moved = {name: group.variables for name, group in groups.items()}
         for name, optimizer in optimizers.items():
             optimizer.build(moved[name])
-        shown = [
-            n for stage in self.stages for p in stage.phases for g in p.moves for n in _shown(g)
-        ]
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in dict.fromkeys(shown)}
+        moving = [g for stage in self.stages for p in stage.phases for g in p.moves]
+        names = dict.fromkeys(name for phase in moving for name in _names_in_logs(phase))
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
         self.last = {name: _variable(FIRST_LAST_LOSS, f"last_{name}") for name in self.trackers}
         self.skipped = {name: _variable(0, f"skipped_{name}") for name in groups}
         self.skipped_in_a_row = {name: _variable(0, f"in_a_row_{name}") for name in groups}
         self.frozen = {name: _variable(0, f"frozen_{name}") for name in groups}
         self.traces = 0
-        self.built = True  # The networks were drawn in __init__.
+        self.built = True  # The networks were built in __init__.
         self.enter(self.stages[0])
         super().compile(
             optimizer=PhaseOptimizers(optimizers, moved), auto_scale_loss=False, **kwargs
@@ -190,26 +194,26 @@ class PhasedModel(keras.Model):
         return list(getattr(self, "trackers", {}).values())
 
     def run_phases(self, batch: Any) -> dict[str, Any]:
-        """Runs the stage's phases on a batch and gives what fit() logs."""
+        """Runs the stage's phases on a batch; gives the logs of fit(), {name: value}."""
         self.traces += 1
-        shown: dict[str, Any] = {}
+        logs: dict[str, Any] = {}
         last = {name: ops.convert_to_tensor(variable) for name, variable in self.last.items()}
         for phase in self.stage.phases:
             for _ in range(phase.repeats):
                 if isinstance(phase, JointPhase):
-                    shown |= self._run_joint(phase, batch, last)
+                    logs |= self._run_joint(phase, batch, last)
                 else:
-                    shown |= self._run(phase, batch, last)
+                    logs |= self._run(phase, batch, last)
             if isinstance(phase, Phase) and phase.balance_most:
-                shown |= self._balance(phase, batch, last, shown[f"{phase.name}_loss"])
-        for name, value in shown.items():
+                logs |= self._balance(phase, batch, last, logs[f"{phase.name}_loss"])
+        for name, value in logs.items():
             self.last[name].assign(value)
             self.trackers[name].update_state(value)
         self.after_batch()
-        return {name: self.trackers[name].result() for name in shown}
+        return {name: self.trackers[name].result() for name in logs}
 
     def after_batch(self) -> None:
-        """Is called in the graph when a batch's phases have run; for averages of weights."""
+        """Called in the graph after the phases of a batch; for averages of weights."""
 
     def _run(self, phase: Phase, batch: Any, last: Mapping[str, Any]) -> dict[str, Any]:
         scale = _scale_of(self.optimizer.by_phase[phase.name])
@@ -218,13 +222,13 @@ class PhasedModel(keras.Model):
             loss, reports = phase.loss(batch)
             return loss * scale, (loss, reports)
 
-        shown, gradients = steps.gradients(self, scaled_loss, phase.variables)
-        return self._update(phase, shown, gradients, last)
+        of_phase, gradients = steps.gradients(self, scaled_loss, phase.variables)
+        return self._update(phase, of_phase, gradients, last)
 
     def _balance(
         self, phase: Phase, batch: Any, last: Mapping[str, Any], loss: Any
     ) -> dict[str, Any]:
-        """Runs a phase again while its loss is too high; gives how often that was."""
+        """Repeats a phase while its loss is above `balance_above`; gives the number of repeats."""
         count = steps.repeat_while(
             self,
             lambda loss: loss > phase.balance_above,
@@ -269,23 +273,23 @@ class PhasedModel(keras.Model):
         gradients: Sequence[Any],
         last: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """Clips, guards and applies; gives the values to show by name."""
+        """Clips the gradients and applies them where all is finite; gives {name in logs: value}."""
         optimizer = self.optimizer.by_phase[phase.name]
         scale, (loss, reports) = _scale_of(optimizer), of_phase
-        shown = {f"{phase.name}_loss": loss}
-        shown |= {f"{phase.name}_{name}": reports[name] for name in phase.reports}
+        logs = {f"{phase.name}_loss": loss}
+        logs |= {f"{phase.name}_{name}": reports[name] for name in phase.reports}
         if phase.l2:
             weights = [ops.cast(v, "float32") for v in phase.variables]
             gradients = [g + phase.l2 * scale * w for g, w in zip(gradients, weights, strict=True)]
             squares = sum(ops.sum(ops.square(w)) for w in weights)
-            shown[f"{phase.name}_l2"] = phase.l2 * squares / 2
+            logs[f"{phase.name}_l2"] = phase.l2 * squares / 2
         norm = ops.sqrt(sum(ops.sum(ops.square(g)) for g in gradients))
         finite = ops.isfinite(norm) & ops.isfinite(loss)
         if self.clip_norm:
             factor = self.clip_norm * scale / ops.maximum(norm, self.clip_norm * scale)
             gradients = [g * ops.cast(factor, g.dtype) for g in gradients]
         wanted = self._wanted(phase, last)
-        # A loss scaler must see overflow itself, to lower its scale; it then skips as well.
+        # A loss scaler must get overflows itself, to lower its scale; it then skips as well.
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         steps.apply_if(
             self, wanted if scaled else wanted & finite, optimizer, gradients, phase.variables
@@ -294,16 +298,16 @@ class PhasedModel(keras.Model):
         self.skipped[phase.name].assign(self.skipped[phase.name] + count)
         in_a_row = self.skipped_in_a_row[phase.name]
         in_a_row.assign((in_a_row + 1) * count)
-        # A loss that is not a number must not poison the epoch's mean or the freezing rule,
-        # until there have been too many: then it shows, and `StopOnNaN` ends the run.
+        # A loss that is not finite is kept out of the epoch's mean and of the freezing rule, until
+        # there have been too many: then it is in the logs, and `StopOnNaN` ends the run.
         too_many = in_a_row >= MOST_SKIPPED_IN_A_ROW
         return {
             name: ops.where(ops.isfinite(value) | too_many, value, last[name])
-            for name, value in ((n, ops.cast(v, "float32")) for n, v in shown.items())
+            for name, value in ((n, ops.cast(v, "float32")) for n, v in logs.items())
         }
 
     def _wanted(self, phase: Phase, last: Mapping[str, Any]) -> Any:
-        """Whether the freezing rule lets this phase move, as a scalar bool."""
+        """Tells whether the freezing rule lets this phase update, as a scalar bool."""
         if phase.enabled is None:
             return ops.convert_to_tensor(True)
         frozen = self.frozen[phase.name]
@@ -312,13 +316,13 @@ class PhasedModel(keras.Model):
         return wanted
 
     def evaluate_phases(self, batch: Any) -> dict[str, Any]:
-        """Gives the losses of the stage's phases on a batch; nothing moves."""
-        shown = {}
+        """Gives the losses of the stage's phases on a batch, without an update."""
+        logs = {}
         for phase in (g for p in self.stage.phases for g in p.moves):
-            shown[f"{phase.name}_loss"], _ = phase.loss(batch)
-        for name, value in shown.items():
+            logs[f"{phase.name}_loss"], _ = phase.loss(batch)
+        for name, value in logs.items():
             self.trackers[name].update_state(value)
-        return {name: self.trackers[name].result() for name in shown}
+        return {name: self.trackers[name].result() for name in logs}
 
 
 def _variable(value: float, name: str) -> keras.Variable:
@@ -326,7 +330,8 @@ def _variable(value: float, name: str) -> keras.Variable:
     return keras.Variable(value, dtype=dtype, trainable=False, name=name)
 
 
-def _shown(phase: Phase) -> list[str]:
+def _names_in_logs(phase: Phase) -> list[str]:
+    """Gives the names of all values of a phase in the logs."""
     names = ["loss", *phase.reports] + (["l2"] if phase.l2 else [])
     names += ["more"] if phase.balance_most else []
     return [f"{phase.name}_{name}" for name in names]

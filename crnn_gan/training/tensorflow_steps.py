@@ -1,4 +1,4 @@
-"""What a training step needs of TensorFlow: gradients, guarded updates, and fit()'s step.
+"""The primitives of a training step on TensorFlow: gradients, conditional updates, fit()'s step.
 
 The same functions as `jax_steps.py`; `phases.py` takes one or the other by Keras' backend.
 """
@@ -13,16 +13,16 @@ import tensorflow as tf
 
 
 def make_deterministic(seed: int) -> None:
-    """Makes a run bitwise equal each time on one machine: seeds all, fixes all orders."""
+    """Makes runs bitwise reproducible on one machine: seeds all, fixes the order of operations."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
 
 def leading_steps(x: Any, length: Any) -> tuple[Any, Any]:
-    """Gives the first `length` steps of [batch, time, ...] and which of them count.
+    """Gives the first `length` steps of [batch, time, ...] and their mask, bool [batch, time].
 
-    `length` is a scalar tensor: growing sequences share one graph. TensorFlow cuts;
-    JAX, whose shapes are fixed, gives all steps. The mask is bool [batch, time].
+    `length` is a scalar tensor, so that growing sequences share one graph. TensorFlow cuts x; JAX,
+    whose shapes are fixed, keeps all steps and masks the later ones.
     """
     x = x[:, : tf.convert_to_tensor(length)]
     return x, tf.ones(tf.shape(x)[:2], tf.bool)
@@ -37,17 +37,17 @@ def input_gradient(function: Callable[[Any], Any], x: Any) -> Any:
 
 
 def gradients(model: keras.Model, loss: Callable, variables: Sequence[keras.Variable]) -> Any:
-    """Gives (what else the loss gave, gradients by `variables`).
+    """Gives (auxiliary outputs of the loss, gradients by `variables`).
 
     Args:
-      model: whose variables the loss reads.
-      loss: () -> (scalar to differentiate, anything else).
+      model: the loss depends on its variables.
+      loss: () -> (scalar to differentiate, auxiliary outputs).
       variables: to differentiate by.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([v.value for v in variables])
-        scaled, shown = loss()
-    return shown, _dense(tape.gradient(scaled, [v.value for v in variables]), variables)
+        scaled, auxiliary = loss()
+    return auxiliary, _dense(tape.gradient(scaled, [v.value for v in variables]), variables)
 
 
 def joint_gradients(
@@ -79,7 +79,7 @@ def joint_gradients(
 
 
 def _dense(gradients: Sequence[Any], variables: Sequence[keras.Variable]) -> list[Any]:
-    """Gives each gradient as a tensor; a variable that the loss does not touch has zeros."""
+    """Gives each gradient as a tensor; zeros where the loss does not depend on the variable."""
     return [
         tf.zeros(v.shape, v.dtype) if g is None else tf.convert_to_tensor(g)
         for g, v in zip(gradients, variables, strict=True)
@@ -87,7 +87,7 @@ def _dense(gradients: Sequence[Any], variables: Sequence[keras.Variable]) -> lis
 
 
 def apply_if(model: keras.Model, wanted: Any, optimizer: Any, gradients: Any, moved: Any) -> None:
-    """Lets the optimizer move the variables, where `wanted` (a scalar bool) is true."""
+    """Applies gradients to the variables `moved` where `wanted`, a scalar bool, is true."""
 
     def apply() -> Any:
         optimizer.apply(gradients, moved)
@@ -97,14 +97,14 @@ def apply_if(model: keras.Model, wanted: Any, optimizer: Any, gradients: Any, mo
 
 
 def repeat_while(model: keras.Model, again: Any, run: Any, loss: Any, most: int) -> Any:
-    """Calls a function again and again; gives how often, int32.
+    """Calls `run` while `again` holds of its last loss; gives the number of calls, int32.
 
     Args:
-      model: whose variables, and its optimizers', the function moves.
-      again: loss -> whether to call it, a scalar bool.
+      model: `run` updates its variables and its optimizers'.
+      again: loss -> whether to call `run`, a scalar bool.
       run: () -> the next loss, a float32 scalar.
-      loss: the first.
-      most: calls at most.
+      loss: the first loss.
+      most: largest number of calls.
     """
     count, _ = tf.while_loop(
         lambda _, loss: again(loss), lambda count, _: (count + 1, run()), (0, loss),

@@ -1,8 +1,8 @@
-"""Names of a model's variables that are the same in every process: the way to each from the model.
+"""Paths of a model's variables, over attributes, that are the same in every process.
 
-Keras' own paths are no names to store under: layers without a name are numbered through a process
-("dense_7/kernel"), and those of a functional model do not begin with the model's name. The way
-over attributes is what a reader of the code sees: `generator/dense_1/kernel`.
+Checkpoints store variables by them. Keras' own paths would not do: layers without a name are
+numbered through a process ("dense_7/kernel"), and those of a functional model do not begin with the
+model's name. A path over attributes is what one reads in the code: `generator/dense_1/kernel`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-# Where Keras lists again what other attributes hold.
+# Attributes in which Keras lists again what others hold.
 _LISTS_OF_KERAS = frozenset(
     {"_layers", "_metrics", "_seed_generators", "_trainable_variables", "_non_trainable_variables"}
 )
@@ -72,7 +72,7 @@ def _are_variables(values: Sequence[Any]) -> bool:
 
 
 def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, keras.Variable]]:
-    """Goes through all that a value holds; gives each variable with the way to it."""
+    """Gives each variable that a value holds, with its path."""
     if isinstance(value, keras.Variable):
         yield path, value
         return
@@ -97,7 +97,7 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_graph(model: keras.Model) -> bool:
-    """Whether a model is functional or sequential: its layers are its parts, no attributes."""
+    """Tells whether a model is functional or sequential: its parts are layers, no attributes."""
     return hasattr(model, "operations") or isinstance(model, keras.Sequential)
 
 

@@ -138,18 +138,18 @@ def test_it_is_the_network_of_plain_causal_convolutions(arguments):
 def test_what_a_layer_passes_on_begins_within_the_bounds_of_glorot():
     layer = DilatedStack(2, 3, 2, **SIZES)
     layer.build((None, None, 4))
-    # A filter hears 2 taps of 4 channels and gives 5: bound sqrt(6 / (2 * 4 + 2 * 5)).
+    # A filter has 2 taps of 4 inputs and 5 outputs: bound sqrt(6 / (2 * 4 + 2 * 5)).
     bound = math.sqrt(6 / 18)
     for kernel in (layer.past_kernel, layer.present_kernel):
         largest = np.abs(ops.convert_to_numpy(kernel)).max()
         assert 0.9 * bound < largest <= bound
 
 
-# What hears what.
+# What depends on what.
 
 
 @pytest.mark.parametrize("arguments", VARIANTS)
-def test_a_step_hears_nothing_of_what_comes_after_it(arguments):
+def test_a_step_does_not_depend_on_later_ones(arguments):
     layer = stack(**arguments)
     x, condition = inputs(layer)
     changed = x.copy()
@@ -166,16 +166,16 @@ def test_a_step_hears_nothing_of_what_comes_after_it(arguments):
 )
 def test_the_receptive_field_reaches_back_so_far_and_no_farther(arguments, receptive_field):
     layer = stack(**arguments)
-    # Nothing is cut off at zero, so that what is heard is seen.
+    # Nothing is cut off at zero, so that every input shows.
     for bias in (layer.gate_bias, layer.skip_bias, layer.end_bias):
         bias.assign(np.full(bias.shape, 5.0))
     assert layer.receptive_field == receptive_field
     x, condition = inputs(layer)
     last = whole(layer, x, condition)[:, -1]
-    for ago, is_heard in ((receptive_field - 1, True), (receptive_field, False)):
+    for ago, is_input in ((receptive_field - 1, True), (receptive_field, False)):
         changed = x.copy()
         changed[:, -1 - ago] += 10
-        assert (whole(layer, changed, condition)[:, -1] != last).any() == is_heard
+        assert (whole(layer, changed, condition)[:, -1] != last).any() == is_input
 
 
 def test_a_batch_gives_each_row_what_it_gives_alone():
@@ -353,7 +353,7 @@ def test_inputs_that_do_not_fit_are_refused():
 
 
 def generated(layer, loop, noise):
-    """Draws values one after the other, each heard by the next; float32 [time, batch, 4]."""
+    """Draws values one after the other, each the input of the next; float32 [time, batch, 4]."""
 
     def step(state, elements):
         y, memory = state

@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 
 from crnn_gan.layers.backpropagation import lstm
-from crnn_gan.layers.recurrent import LSTM, FeedbackLSTM
+from crnn_gan.layers.feedback_lstm import FeedbackLSTM
+from crnn_gan.layers.recurrent import LSTM
 
 BATCH, TIME, FEATURES, UNITS = 3, 4, 4, 5
 TOLERANCE = 1e-5
@@ -255,7 +256,7 @@ def test_derivatives_of_feedback_are_those_of_a_python_loop(arguments, dropout):
     weight = random(BATCH, TIME, FEATURES)
     plain = plain_feedback(layer)
 
-    # One input, as without feedback nothing hears `first`.
+    # One input, as without feedback nothing depends on `first`.
     tensors = [x, first] if layer.feedback else [x]
 
     def loss(function):

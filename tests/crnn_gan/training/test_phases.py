@@ -128,7 +128,7 @@ def test_a_phase_whose_loss_is_too_high_runs_again_until_it_is_not_or_its_turns_
 
 
 def test_balancing_and_freezing_one_phase_are_refused():
-    with pytest.raises(ValueError, match="'move' is frozen by a rule and repeated by another"):
+    with pytest.raises(ValueError, match="'move' has both `enabled` and `balance_most`"):
         Line(balance_above=0.3, balance_most=2, enabled=lambda last: True).compile()
 
 
