@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes: a char-RNN that writes folk tunes in ABC notation, a character at a time.
+# Makes: a char-RNN that writes folk tunes in ABC notation, character by character.
 # Data: Ryan's Mammoth Collection, which comes with the corpus (1,059 tunes); your own ABC:
 #   DATA=folder:../shared/data/abc/nottingham/ABC_cleaned
 # Cost and figure: of Nottingham's cleaned ABC, 10 minutes on one busy core with
-#   --precision=mixed_bfloat16; 1.143 nats a character (test; the best n-gram 1.372). Of Ryan's
+#   --precision=mixed_bfloat16; 1.143 nats per character (test; the best n-gram 1.372). Of Ryan's
 #   Collection not run yet.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes: a char-RNN that writes chorales in four voices, a character a voice and 16th.
+# Makes: a char-RNN that writes chorales in four voices, one character per voice and 16th.
 # Data: the chorales of the corpus; the 493 of ../shared/data, where it is there:
 #   DATA=folder:../shared/data/scores/bach_chorales_jsbchorales.net
-# Cost and figure: of those 493, 30 minutes on one busy core with --precision=mixed_bfloat16; .684 nats
-#   a character (test; the best n-gram 1.797). Of the corpus not run yet.
+# Cost and figure: of those 493, 30 minutes on one busy core with --precision=mixed_bfloat16; 0.684 nats
+#   per character (test; the best n-gram 1.797). Of the corpus not run yet.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=char_rnn

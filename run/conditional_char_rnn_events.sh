@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes: a char-RNN that is told pitch classes, density and mean pitch of the music ahead.
+# Makes: a char-RNN conditioned on pitch classes, density and mean pitch of the music ahead.
 # Data: the corpus; ../shared/data/performances, where it is there:
 #   DATA=folder:../shared/data/performances
 # Cost and figure: of those performances, 18 minutes on one busy core with
-#   --precision=mixed_bfloat16; 3.017 nats an event (test; the trigram 3.664). How well it obeys:
-#   docs/models.md, benchmarks/condition_fidelity.py. Of the corpus not run yet.
-# Ask for C major, eight notes a second, around middle C:
+#   --precision=mixed_bfloat16; 3.017 nats per event (test; the trigram 3.664). How well it follows
+#   its conditions: docs/models.md, benchmarks/obedience.py. Of the corpus not run yet.
+# Ask for C major, eight notes per second, around middle C:
 #   .venv/bin/python -m crnn_gan.sample --saved_model=exported_models/conditional_char_rnn \
 #     --pitch_class_histogram=.2,0,.15,0,.15,.1,0,.2,0,.1,0,.1 --density=8 --mean_pitch=60 --out_dir=asked
 set -euo pipefail

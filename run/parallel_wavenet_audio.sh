@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes: a Parallel WaveNet that gives all samples of a sound at once: a teacher of 2 x 8 layers,
+# Makes: a Parallel WaveNet, which samples a whole sound in parallel: a teacher of 2 x 8 layers,
 #   then a student of 2 flows of 8; a SavedModel of the student and eight pieces of two seconds.
 # Data: Bach's works in the corpus that comes with music21, as a piano of sines plays them, 4000
-#   samples a second; or your own MIDI: DATA=folder:PATH run/parallel_wavenet_audio.sh
-# Cost and figure: some 40 minutes on one busy core; the teacher 2.99 nats a sample (validation), the
+#   samples per second; or your own MIDI: DATA=folder:PATH run/parallel_wavenet_audio.sh
+# Cost and figure: some 40 minutes on one busy core; the teacher 2.99 nats per sample (validation), the
 #   student 1.4 to 3.7 times as fast on two cores; docs/models.md. Then:
 #   python benchmarks/parallel_wavenet.py --run_dir=RUN_DIR
 # The likelihood is the teacher's and does not choose among epochs of the student: no epoch is best.

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Makes: an encoder and a decoder of GRUs that write onsets, block after block of 96 steps.
-# Data: the corpus, a step a 16th; another division of the quarter note: PREPARE_FLAGS=--steps_per_quarter=1
-# Cost and figure: 20 minutes on a shared core, 4.08 nats a step (validation; docs/models.md).
+# Makes: a sequence-to-sequence model, GRU encoder and decoder, that writes onsets, block after block
+#   of 96 steps.
+# Data: the corpus, a 16th per step; another division of the quarter note:
+#   PREPARE_FLAGS=--steps_per_quarter=1
+# Cost and figure: 20 minutes on a shared core, 4.08 nats per step (validation; docs/models.md).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=seq2seq

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes: a WaveNet that writes sound, mu-law level by mu-law level, a SavedModel of it and eight
+# Makes: a WaveNet that writes sound, one mu-law level per sample, a SavedModel of it and eight
 #   pieces of two seconds as WAV files.
 # Data: Bach's works in the corpus that comes with music21, as a piano of sines plays them, 4000
-#   samples a second; or your own MIDI: DATA=folder:PATH run/wavenet_audio.sh
-# Cost and figure: 137 minutes, on cores that other work held for most of them; 2.868 nats a sample
+#   samples per second; or your own MIDI: DATA=folder:PATH run/wavenet_audio.sh
+# Cost and figure: 137 minutes, on cores that other work held for most of them; 2.868 nats per sample
 #   (validation; docs/models.md).
 # Receptive field: 3 x 1023 + 1 samples, three quarters of a second.
 set -euo pipefail
