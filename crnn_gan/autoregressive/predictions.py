@@ -1,4 +1,4 @@
-"""Precision and recall of a roll model's predictions of held-out music, frame by frame.
+"""Density, precision and recall of a roll model's predictions, in training and of held-out music.
 
 Predicted of a frame are the cells more probable than a threshold, given the true frames before it
 in its piece. Density is notes per frame; precision the share of predicted cells that are on; recall
@@ -19,6 +19,9 @@ from crnn_gan.autoregressive.held_out import held_out_batches
 if TYPE_CHECKING:
     from crnn_gan.autoregressive.base import Autoregressive
     from pipelines.batches.prepared_pieces import Pieces, Shards
+
+
+NOTE_METRICS = ("density", "precision", "recall")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,3 +94,21 @@ def held_out_predictions(
         frames += int(lengths.sum())
     true_positives, predicted, on = map(int, total)
     return Predictions(true_positives, predicted, on, frames)
+
+
+def note_metrics(predicted: Any, target: Any, weights: Any) -> dict[str, Any]:
+    """Gives density, precision and recall of predicted notes, float32 scalars.
+
+    Density is predicted notes per frame; precision the share of predicted notes that are in the
+    target, 0 where none is predicted; recall the share of the target's notes that are predicted, 0
+    where it has none.
+
+    Args:
+      predicted, target: [batch, time, cells], whether each is on.
+      weights: float32 [batch, time], 1 for frames that count, else 0.
+    """
+    predicted, target = (ops.cast(x, "float32") * weights[..., None] for x in (predicted, target))
+    right, notes, there = (ops.sum(x) for x in (predicted * target, predicted, target))
+    shares = [notes / ops.maximum(ops.sum(weights), 1.0)]
+    shares += [right / ops.maximum(of, 1.0) for of in (notes, there)]
+    return dict(zip(NOTE_METRICS, shares, strict=True))

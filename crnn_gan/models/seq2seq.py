@@ -41,6 +41,7 @@ from keras import ops
 from crnn_gan.autoregressive.base import Autoregressive
 from crnn_gan.autoregressive.focal_loss import FocalBernoulli
 from crnn_gan.autoregressive.likelihood_training import LikelihoodConfig, step_weights
+from crnn_gan.autoregressive.predictions import NOTE_METRICS, note_metrics
 from crnn_gan.autoregressive.sampling import COLDEST, TEMPERATURE
 from crnn_gan.layers.loops import scan, stacked
 from crnn_gan.music_model import Control, Noise
@@ -49,7 +50,6 @@ from pipelines.settings import UsageError, flag
 from pipelines.spec import Kind, Spec
 
 ZERO, RANDOM, SILENCE = range(3)  # Of the control `start`.
-REPORTS = ("density", "precision", "recall")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,7 +229,7 @@ class Model(Autoregressive):
     @property
     def stages(self) -> Sequence[Stage]:
         """One stage of one phase."""
-        phase = Phase("prediction", self.networks, self.prediction_loss, REPORTS)
+        phase = Phase("prediction", self.networks, self.prediction_loss, NOTE_METRICS)
         return [Stage("prediction", self.config.max_epoch, [phase])]
 
     def prediction_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -388,21 +388,3 @@ def _step_cells(
 def _where(condition: Any, ones: Sequence[Any], others: Sequence[Any]) -> tuple[Any, ...]:
     """Gives `ops.where` of each pair of tensors."""
     return tuple(ops.where(condition, a, b) for a, b in zip(ones, others, strict=True))
-
-
-def note_metrics(predicted: Any, target: Any, weights: Any) -> dict[str, Any]:
-    """Gives density, precision and recall of predicted notes, float32 scalars.
-
-    Density is predicted notes per frame; precision the share of predicted notes that are in the
-    target, 0 where none is predicted; recall the share of the target's notes that are predicted, 0
-    where it has none.
-
-    Args:
-      predicted, target: [batch, time, cells], whether each is on.
-      weights: float32 [batch, time], 1 for frames that count, else 0.
-    """
-    predicted, target = (ops.cast(x, "float32") * weights[..., None] for x in (predicted, target))
-    right, notes, there = (ops.sum(x) for x in (predicted * target, predicted, target))
-    shares = [notes / ops.maximum(ops.sum(weights), 1.0)]
-    shares += [right / ops.maximum(of, 1.0) for of in (notes, there)]
-    return dict(zip(REPORTS, shares, strict=True))

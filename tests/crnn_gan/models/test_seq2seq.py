@@ -9,16 +9,9 @@ import tensorflow as tf
 from keras import ops
 
 from crnn_gan.autoregressive.focal_loss import FocalBernoulli
+from crnn_gan.autoregressive.predictions import note_metrics
 from crnn_gan.generation.noise import draw_numpy
-from crnn_gan.models.seq2seq import (
-    ORIGINAL,
-    RANDOM,
-    SILENCE,
-    ZERO,
-    Config,
-    Model,
-    note_metrics,
-)
+from crnn_gan.models.seq2seq import ORIGINAL, RANDOM, SILENCE, ZERO, Config, Model
 from pipelines.spec import Spec
 
 SPEC = Spec("roll", (None, 3, 1), "uint8", 1, "quarter", (("onset", 0, 1),))
