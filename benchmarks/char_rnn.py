@@ -371,8 +371,8 @@ def measure_training(codec: Any, network: Any, settings: Settings) -> None:
     music = chance.integers(0, codec.spec.size, (WINDOWS, WINDOW_LENGTH))
     batch = {
         "music": music.astype("int32"),
-        "known": np.full(WINDOWS, WINDOW_LENGTH, "int32"),
-        "place": np.zeros(WINDOWS, "int32"),
+        "valid_steps": np.full(WINDOWS, WINDOW_LENGTH, "int32"),
+        "start_step": np.zeros(WINDOWS, "int32"),
     }
 
     def ours(policy: str) -> Callable[[], Any]:

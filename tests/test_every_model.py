@@ -231,8 +231,8 @@ def test_a_step_of_training_by_likelihood_moves_every_variable(model):
     rows = len(arrays)
     batch = {"music": arrays, **{name: np.zeros(rows, np.int32) for name in model.spec.classes}}
     if model.pads_windows:
-        batch["known"] = np.full(rows, model.window_steps, np.int32)
-        batch["place"] = np.zeros(rows, np.int32)
+        batch["valid_steps"] = np.full(rows, model.window_steps, np.int32)
+        batch["start_step"] = np.zeros(rows, np.int32)
     try:
         conditions = model.conditions_of(codec_class(CODECS[model.spec.kind])())
     except ValueError as refusal:

@@ -135,8 +135,8 @@ class Autoregressive(MusicModel):
         distribution = self.output_distribution
         hidden = self.hidden(distribution.shifted(music), conditions, training=True)
         nats = distribution.negative_log_likelihood(hidden, music, training=True)
-        skips_first = batch["place"] > 0
-        weights = step_weights(batch["known"], ops.shape(music)[1], skips_first)
+        skips_first = batch["start_step"] > 0
+        weights = step_weights(batch["valid_steps"], ops.shape(music)[1], skips_first)
         return ops.sum(nats * weights) / ops.maximum(ops.sum(weights), 1.0), {}
 
     def negative_log_likelihood(self, batch: Mapping[str, Any]) -> Any:

@@ -215,8 +215,8 @@ class Model(MusicModel):
         spread = keras.random.uniform(ops.shape(levels), dtype="float32", seed=self.seed)
         sound = low + spread * (high - low)
         mean, log_deviation = self.teacher(sound, training=True)
-        skips_first = batch["place"] > 0
-        weights = step_weights(batch["known"], ops.shape(levels)[1], skips_first)
+        skips_first = batch["start_step"] > 0
+        weights = step_weights(batch["valid_steps"], ops.shape(levels)[1], skips_first)
         total = ops.maximum(ops.sum(weights), 1.0)
         nats = density_negative_log_likelihood(sound, mean, log_deviation) - ops.log(high - low)
         level_nats = level_negative_log_likelihood(levels, mean, log_deviation)
@@ -234,7 +234,7 @@ class Model(MusicModel):
         divergence, regularizer = kl_divergence_and_regularizer(
             own_mean, own_log_deviation, mean, log_deviation, least
         )
-        is_valid = ops.arange(ops.shape(music)[1])[None, :] < batch["known"][:, None]
+        is_valid = ops.arange(ops.shape(music)[1])[None, :] < batch["valid_steps"][:, None]
         frame = min(self.config.spectral_frame, self.config.window_steps)
         real = mean_spectrum(ops.where(is_valid, ops.take(audio.CENTRES, music), 0.0), frame)
         reports = {

@@ -253,11 +253,11 @@ class Model(Autoregressive):
         The first and the second half of a window; of one at a piece's beginning, with probability
         `from_silence`, silence and the first half.
         """
-        length, valid_steps = self.block_steps, batch["known"]
+        length, valid_steps = self.block_steps, batch["valid_steps"]
         cells = self.output_distribution.inputs(batch["music"])
         first, second = cells[:, :length], cells[:, length:]
         uniform = keras.random.uniform(ops.shape(valid_steps), seed=self.seed)
-        begins = (batch["place"] == 0) & (uniform < self.config.from_silence)
+        begins = (batch["start_step"] == 0) & (uniform < self.config.from_silence)
         target = ops.where(begins[:, None, None], first, second)
         inputs = ops.where(begins[:, None, None], 0.0, first)
         return inputs, target, ops.where(begins, valid_steps, valid_steps - length)

@@ -103,8 +103,8 @@ def conditioned():
     batch = {
         "music": np.where(is_dense[:, None], 60, 70).repeat(8, axis=1).astype(np.uint16),
         "density": np.where(is_dense, 20, 1)[:, None, None].repeat(8, axis=1).astype("float32"),
-        "known": np.full(16, 8, np.int32),
-        "place": np.zeros(16, np.int32),
+        "valid_steps": np.full(16, 8, np.int32),
+        "start_step": np.zeros(16, np.int32),
     }
     batches = tf.data.Dataset.from_tensors(batch).repeat(120)
     model.fit(batches, verbose=0, shuffle=False)

@@ -82,8 +82,8 @@ def test_pieces_are_cut_to_the_longest_length_that_fits(sizes, most, longest):
 def test_the_training_loss_is_the_same_mean(model):
     batch = {
         "music": np.array([[0, 1, 2, 3], [4, 4, 4, 4]], np.uint8),
-        "known": np.array([4, 2], np.int32),
-        "place": np.array([0, 7], np.int32),
+        "valid_steps": np.array([4, 2], np.int32),
+        "start_step": np.array([0, 7], np.int32),
     }
     loss, _ = model.mean_negative_log_likelihood(batch)
     of_rows = np.asarray(model.negative_log_likelihood({"music": batch["music"]}))

@@ -49,8 +49,8 @@ def learned():
     model.compile(jit_compile=keras.backend.backend() == "jax")
     batch = {
         "music": np.tile(np.arange(8) % 4, (4, 1)).astype(np.uint8),
-        "known": np.full(4, 8, np.int32),
-        "place": np.zeros(4, np.int32),
+        "valid_steps": np.full(4, 8, np.int32),
+        "start_step": np.zeros(4, np.int32),
     }
     model.fit(tf.data.Dataset.from_tensors(batch).repeat(80), verbose=0, shuffle=False)
     return model

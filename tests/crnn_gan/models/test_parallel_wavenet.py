@@ -101,7 +101,11 @@ def test_a_longer_piece_begins_with_the_shorter_and_at_temperature_0_all_are_one
 
 def batch():
     levels = np.random.default_rng(3).integers(60, 200, (2, 64)).astype("uint8")
-    return {"music": levels, "known": np.full(2, 64, "int32"), "place": np.zeros(2, "int32")}
+    return {
+        "music": levels,
+        "valid_steps": np.full(2, 64, "int32"),
+        "start_step": np.zeros(2, "int32"),
+    }
 
 
 def test_each_stage_moves_its_own_networks_and_leaves_the_others():

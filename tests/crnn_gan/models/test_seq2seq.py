@@ -49,12 +49,14 @@ def frames(rows, time, seed=0):
     return np.random.default_rng(seed).integers(0, 2, (rows, time, CELLS)).astype(np.float32)
 
 
-def batch(music, known=None, place=1):
+def batch(music, valid_steps=None, start_step=1):
     rows, time = music.shape[:2]
     return {
         "music": music[..., None].astype(np.uint8),
-        "known": np.full(rows, time, np.int32) if known is None else np.array(known, np.int32),
-        "place": np.full(rows, place, np.int32),
+        "valid_steps": np.full(rows, time, np.int32)
+        if valid_steps is None
+        else np.array(valid_steps, np.int32),
+        "start_step": np.full(rows, start_step, np.int32),
     }
 
 
@@ -155,7 +157,7 @@ def test_what_lies_beyond_a_pieces_end_does_not_count():
     # Of 3 cells as likely as not a frame costs 3 ln 2, however many frames count.
     made = without_network()
     music = frames(3, 2 * LENGTH)
-    loss, reports = made.prediction_loss(batch(music, known=[8, 6, 2]))
+    loss, reports = made.prediction_loss(batch(music, valid_steps=[8, 6, 2]))
     assert float(loss) == pytest.approx(3 * math.log(2), rel=1e-5)
     # p = 1/2 is not above the threshold of 1/2.
     assert {name: float(value) for name, value in reports.items()} == {
@@ -164,14 +166,16 @@ def test_what_lies_beyond_a_pieces_end_does_not_count():
     trained = model(teacher_forcing=1.0)
     other = music.copy()
     other[1, 6:], other[2, 4:] = 1 - music[1, 6:], 1 - music[2, 4:]
-    losses = [float(trained.prediction_loss(batch(m, known=[8, 6, 2]))[0]) for m in (music, other)]
+    losses = [
+        float(trained.prediction_loss(batch(m, valid_steps=[8, 6, 2]))[0]) for m in (music, other)
+    ]
     assert losses[0] == losses[1]
 
 
 def test_a_batch_in_which_no_frame_counts_costs_nothing_and_moves_nothing():
     made = model()
     before = [np.array(w) for w in made.trainable_variables]
-    data = tf.data.Dataset.from_tensors(batch(frames(2, 2 * LENGTH), known=[4, 1]))
+    data = tf.data.Dataset.from_tensors(batch(frames(2, 2 * LENGTH), valid_steps=[4, 1]))
     history = made.fit(data, verbose=0, shuffle=False).history
     assert {name: values[0] for name, values in history.items()} == {
         "prediction_loss": 0, "prediction_density": 0, "prediction_precision": 0,
@@ -188,15 +192,15 @@ def test_a_window_is_twice_as_long_as_what_is_read():
 def test_a_pieces_beginning_follows_silence_and_other_windows_their_first_half():
     music = frames(2, 2 * LENGTH)
     made = model(from_silence=1.0)
-    windows = batch(music, known=[3, 7])
-    windows["place"] = np.array([0, 1], np.int32)
-    read, truth, known = (np.asarray(x) for x in made.split_blocks(windows))
-    np.testing.assert_array_equal(read, [np.zeros((4, 3)), music[1, :4]])
-    np.testing.assert_array_equal(truth, [music[0, :4], music[1, 4:]])
-    np.testing.assert_array_equal(known, [3, 7 - 4])
-    read, truth, _ = (np.asarray(x) for x in model().split_blocks(windows))
-    np.testing.assert_array_equal(read, music[:, :4])
-    np.testing.assert_array_equal(truth, music[:, 4:])
+    windows = batch(music, valid_steps=[3, 7])
+    windows["start_step"] = np.array([0, 1], np.int32)
+    inputs, target, valid_steps = (np.asarray(x) for x in made.split_blocks(windows))
+    np.testing.assert_array_equal(inputs, [np.zeros((4, 3)), music[1, :4]])
+    np.testing.assert_array_equal(target, [music[0, :4], music[1, 4:]])
+    np.testing.assert_array_equal(valid_steps, [3, 7 - 4])
+    inputs, target, _ = (np.asarray(x) for x in model().split_blocks(windows))
+    np.testing.assert_array_equal(inputs, music[:, :4])
+    np.testing.assert_array_equal(target, music[:, 4:])
 
 
 def test_precision_and_recall_are_shares_and_0_where_there_is_nothing():
