@@ -158,9 +158,9 @@ class Windows:
         Returns:
           "music": [batch, length, ...] of the spec's dtype, or what `transform` makes of it;
           for each class of the spec, by its name, int32 [batch]; for each condition
-          float32 [batch, length, size]; and of padded windows "known" int32 [batch], the steps
-          that are the piece's, and "place" int32 [batch], the step of it that the window begins
-          with.
+          float32 [batch, length, size]; and of padded windows
+          "valid_steps" int32 [batch], the steps before the padding, and "start_step" int32
+          [batch], the step of its piece that a window begins with.
         """
         if self._plan is not None:
             return next(iter(self.dataset(step)))
@@ -169,12 +169,12 @@ class Windows:
         return self._finished(step, self._rows(step, slots), slots)
 
     def dataset(
-        self, start_step: int = 0, input_context: tf.distribute.InputContext | None = None
+        self, first_step: int = 0, input_context: tf.distribute.InputContext | None = None
     ) -> tf.data.Dataset:
-        """Gives the batches of start_step, start_step + 1, ... without end, prefetched.
+        """Gives the batches of first_step, first_step + 1, ... without end, prefetched.
 
         Args:
-          start_step: of the first batch.
+          first_step: of the first batch.
           input_context: what `distribute_datasets_from_function` passes. The rows of a batch
             are dealt out to the replicas in order; the dataset gives the parts of this
             worker's replicas in turn. Joined they are the batch that one device would get.
@@ -184,7 +184,7 @@ class Windows:
         """
         slots, replicas = self._part(input_context)
         if self._plan is None:
-            steps = tf.data.Dataset.counter(start_step)
+            steps = tf.data.Dataset.counter(first_step)
 
             @tf.autograph.experimental.do_not_convert
             def finished(step: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -192,7 +192,7 @@ class Windows:
 
             batches = steps.map(finished, CALLS_AT_ONCE, deterministic=True)
         else:
-            rows = streaming.rows(self._plan, start_step, slots, self._class_names)
+            rows = streaming.rows(self._plan, first_step, slots, self._class_names)
 
             @tf.autograph.experimental.do_not_convert
             def finished_rows(step: tf.Tensor, rows: Rows) -> dict[str, tf.Tensor]:
@@ -250,10 +250,10 @@ class Windows:
             )
         batch = dict(rows.classes)
         if self.padded:
-            batch["known"] = tf.cast(tf.minimum(rows.known, sampling.length), tf.int32)
-            batch["place"] = tf.cast(rows.place, tf.int32)
+            batch["valid_steps"] = tf.cast(tf.minimum(rows.valid_steps, sampling.length), tf.int32)
+            batch["start_step"] = tf.cast(rows.start_step, tf.int32)
         if self.conditions:
-            batch |= self.conditions(music, rows.known, sampling.length)
+            batch |= self.conditions(music, rows.valid_steps, sampling.length)
             music = music[:, : sampling.length]
         if self.transform:
             # Drawn for the whole batch, so that a row's numbers do not depend on who makes it.

@@ -79,20 +79,24 @@ class Conditions:
         # Here, where nothing has begun yet, a codec that cannot says so.
         self.codec.onsets(tf.zeros([1, 1, *self.codec.spec.shape[1:]], self.codec.spec.dtype))
 
-    def __call__(self, music: tf.Tensor, known: tf.Tensor, length: int) -> dict[str, tf.Tensor]:
+    def __call__(
+        self, music: tf.Tensor, valid_steps: tf.Tensor, length: int
+    ) -> dict[str, tf.Tensor]:
         """Gives the conditions of the first `length` steps.
 
         Args:
           music: [row, time, ...] as the codec's spec says, `length` steps or more.
-          known: int64 [row], its steps that are the piece's; what follows them is not looked at.
+          valid_steps: int64 [row], its steps before the padding, which is not looked at.
           length: int, or int scalar tensor.
 
         Returns:
           For each name float32 [row, length, size].
         """
-        return self.of_onsets(self.codec.onsets(music), known, length)
+        return self.of_onsets(self.codec.onsets(music), valid_steps, length)
 
-    def of_onsets(self, onsets: Onsets, known: tf.Tensor, length: int) -> dict[str, tf.Tensor]:
+    def of_onsets(
+        self, onsets: Onsets, valid_steps: tf.Tensor, length: int
+    ) -> dict[str, tf.Tensor]:
         """Gives the same from the onsets at each step."""
         notes = tf.concat([onsets.pitch_classes, onsets.pitch_sum[..., None]], axis=-1)
         # Whole numbers: a difference of sums is exact however long the piece is.
@@ -101,11 +105,18 @@ class Conditions:
         # The onsets, and the time that passed, before each step and after the last.
         notes_before = tf.pad(tf.cumsum(notes, axis=1), [[0, 0], [1, 0], [0, 0]])
         begins = tf.pad(tf.cumsum(seconds, axis=1), [[0, 0], [1, 0]])
-        known = known[:, None]
-        return {name: self._one(name, notes_before, begins, known, length) for name in self.names}
+        valid_steps = valid_steps[:, None]
+        return {
+            name: self._one(name, notes_before, begins, valid_steps, length) for name in self.names
+        }
 
     def _one(
-        self, name: str, notes_before: tf.Tensor, begins: tf.Tensor, known: tf.Tensor, length: int
+        self,
+        name: str,
+        notes_before: tf.Tensor,
+        begins: tf.Tensor,
+        valid_steps: tf.Tensor,
+        length: int,
     ) -> tf.Tensor:
         window_seconds = {
             "pitch_class_histogram": self.histogram_seconds,
@@ -113,10 +124,10 @@ class Conditions:
             "mean_pitch": self.mean_pitch_seconds,
         }[name]
         if self.centred_steps:
-            first, after = self._centred(known, length)
+            first, after = self._centred(valid_steps, length)
             unit: tf.Tensor = tf.cast(tf.maximum(after - first, 1), tf.float32)
         else:
-            first, after = self._ahead(begins, window_seconds, known, length)
+            first, after = self._ahead(begins, window_seconds, valid_steps, length)
             unit = tf.constant(window_seconds, tf.float32)
         notes = tf.gather(notes_before, after, batch_dims=1)
         notes -= tf.gather(notes_before, first, batch_dims=1)
@@ -131,18 +142,18 @@ class Conditions:
         return mean[..., None]
 
     def _ahead(
-        self, begins: tf.Tensor, seconds: float, known: tf.Tensor, length: int
+        self, begins: tf.Tensor, seconds: float, valid_steps: tf.Tensor, length: int
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The first step of each window ahead, and the one after its last: int64 [row, length]."""
         first = tf.range(1, tf.cast(length, tf.int64) + 1)[None, :]
         end = begins[:, 1 : length + 1] + (seconds - EDGE_SECONDS)
         after = tf.searchsorted(begins, end, out_type=tf.int64)
-        after = tf.minimum(tf.minimum(after, first + self.look_ahead_steps), known)
-        return tf.minimum(first, known), tf.maximum(after, tf.minimum(first, known))
+        after = tf.minimum(tf.minimum(after, first + self.look_ahead_steps), valid_steps)
+        return tf.minimum(first, valid_steps), tf.maximum(after, tf.minimum(first, valid_steps))
 
-    def _centred(self, known: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _centred(self, valid_steps: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The same of windows around the step after each."""
         target = tf.range(1, tf.cast(length, tf.int64) + 1)[None, :]
-        first = tf.minimum(target - self.centred_steps // 2, known - self.centred_steps)
+        first = tf.minimum(target - self.centred_steps // 2, valid_steps - self.centred_steps)
         first = tf.maximum(first, 0)
-        return first, tf.minimum(first + self.centred_steps, known)
+        return first, tf.minimum(first + self.centred_steps, valid_steps)

@@ -111,10 +111,10 @@ class Plan:
         order = np.argsort(random.random_raw(len(self.units)), kind="stable")
         return groups_of(self.shards, [self.units[unit] for unit in order])
 
-    def portions(self, start_step: int) -> Iterator[Portion]:
+    def portions(self, first_step: int) -> Iterator[Portion]:
         """Gives what is read from a step on, without end."""
         rows = self.steps_per_epoch * self.sampling.batch_size  # Of an epoch.
-        epoch, place = divmod(start_step * self.sampling.batch_size, rows)
+        epoch, place = divmod(first_step * self.sampling.batch_size, rows)
         while True:
             first = 0  # Visit of the epoch, at which the group begins.
             for number, pieces in enumerate(self.groups(epoch)):
@@ -128,8 +128,8 @@ class Plan:
             epoch, place = epoch + 1, 0
 
 
-def rows(plan: Plan, start_step: int, slots: np.ndarray, class_names: list[str]) -> tf.data.Dataset:
-    """Gives (step, Rows) of start_step, start_step + 1, ... without end.
+def rows(plan: Plan, first_step: int, slots: np.ndarray, class_names: list[str]) -> tf.data.Dataset:
+    """Gives (step, Rows) of first_step, first_step + 1, ... without end.
 
     Args:
       slots: int64 [row], which rows of each batch.
@@ -148,7 +148,7 @@ def rows(plan: Plan, start_step: int, slots: np.ndarray, class_names: list[str])
     )
 
     def read() -> Iterator[Any]:
-        for portion in plan.portions(start_step):
+        for portion in plan.portions(first_step):
             pieces = plan.shards.read(portion.pieces)
             facts = {name: np.int64(getattr(portion, name)) for name in signature[1]}
             music = Music(pieces.music, pieces.starts, pieces.sizes, pieces.classes)

@@ -83,14 +83,14 @@ class Rows(NamedTuple):
 
     Attributes:
       music: [row, length + look_ahead, ...]; the last step repeats beyond the piece's end.
-      known: int64 [row], the steps of it that are the piece's.
-      place: int64 [row], the step of the piece that it begins with.
+      valid_steps: int64 [row], steps before the padding: those of the piece.
+      start_step: int64 [row], the step of the piece that the row begins with.
       classes: for each class of the spec int32 [row].
     """
 
     music: tf.Tensor
-    known: tf.Tensor
-    place: tf.Tensor
+    valid_steps: tf.Tensor
+    start_step: tf.Tensor
     classes: dict[str, tf.Tensor]
 
 
@@ -117,13 +117,13 @@ def cut(
     """
     sizes = tf.gather(music.sizes, piece)
     # A piece that is shorter than a window has one place, its beginning.
-    places = tf.cast(tf.maximum(sizes - sampling.length, 0) + 1 + sampling.lead, tf.float64)
-    place = tf.cast(sampling.uniform(PLACES, step, slots) * places, tf.int64)
-    place = tf.maximum(place - sampling.lead, 0) // sampling.stride * sampling.stride
-    known = tf.minimum(sizes - place, sampling.length + sampling.look_ahead)
+    starts = tf.cast(tf.maximum(sizes - sampling.length, 0) + 1 + sampling.lead, tf.float64)
+    start_step = tf.cast(sampling.uniform(PLACES, step, slots) * starts, tf.int64)
+    start_step = tf.maximum(start_step - sampling.lead, 0) // sampling.stride * sampling.stride
+    valid_steps = tf.minimum(sizes - start_step, sampling.length + sampling.look_ahead)
     offsets = tf.range(sampling.length + sampling.look_ahead, dtype=tf.int64)[None, :]
-    offsets = tf.minimum(offsets, known[:, None] - 1)
-    start = tf.gather(music.starts, piece) + place
+    offsets = tf.minimum(offsets, valid_steps[:, None] - 1)
+    start = tf.gather(music.starts, piece) + start_step
     steps = tf.gather(music.steps, start[:, None] + offsets)
     classes = {name: tf.gather(v, piece) for name, v in music.classes.items()}
-    return Rows(steps, known, place, classes)
+    return Rows(steps, valid_steps, start_step, classes)

@@ -218,17 +218,17 @@ def test_padded_windows_take_short_pieces_whole_and_say_where_they_lie():
     assert sorted(piece[:, 0].astype(int)) == [0, 1, 1, 1]
     (short,) = np.flatnonzero(piece[:, 0] == 0)
     assert time[short].tolist() == [0, 1, 2, 2]  # The last step repeats.
-    assert (batch["known"][short], batch["place"][short]) == (3, 0)
+    assert (batch["valid_steps"][short], batch["start_step"][short]) == (3, 0)
     for row in np.flatnonzero(piece[:, 0] == 1):
-        place = batch["place"][row]
+        place = batch["start_step"][row]
         assert time[row].tolist() == [place, place + 1, place + 2, place + 3]
-        assert batch["known"][row] == 4
+        assert batch["valid_steps"][row] == 4
 
 
 def test_a_padded_window_begins_its_piece_as_often_as_it_is_long():
     windows = Windows(pieces_of(7), length=4, batch_size=100, seed=0, windows_per_piece=1000,
                       padded=True)  # fmt: skip
-    found = np.concatenate([batch["place"] for batch in batches(windows, 0, 20)])
+    found = np.concatenate([batch["start_step"] for batch in batches(windows, 0, 20)])
     # Places 0 to 3, and 4 more that would begin before: 5 of 8 are 0, 250 each are others.
     counts = np.bincount(found, minlength=4)
     assert len(counts) == 4 and abs(counts[0] - 1250) < 100
