@@ -209,7 +209,7 @@ def _function(
         tf.TensorSpec(shape + [a.size] * bool(a.size), a.dtype, name)
         for name, a in arguments.items()
     ]
-    return tf.function(python_function, input_signature=specs)
+    return tf.function(python_function, input_signature=specs, autograph=False)
 
 
 def _repeated(value: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
