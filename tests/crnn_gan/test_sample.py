@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import mido
 import pytest
 
@@ -24,6 +23,7 @@ from crnn_gan.runs.tables import Row, write_rows
 from pipelines.codecs.note_tuples import Codec
 from pipelines.settings import UsageError
 
+pytestmark = pytest.mark.tensorflow_only  # As sampling and exporting are.
 SETTINGS = {"window_steps": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4}
 DATA = {
     "configuration": "0" * 64,
@@ -37,8 +37,6 @@ DATA = {
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory) -> Path:
     """A run of one epoch whose weights are those it began with."""
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("sampling and exporting are done on the TensorFlow backend")
     folder, codec = tmp_path_factory.mktemp("train") / "monday", Codec()
     config = RunConfig(
         model="c_rnn_gan",

@@ -5,7 +5,6 @@ import io
 import json
 import wave
 
-import keras
 import mido
 import numpy as np
 import pytest
@@ -37,9 +36,6 @@ WAVENET = (
     "--dilation_channels=8", "--skip_channels=8", "--end_channels=8",
 )  # fmt: skip
 RATE = 4000
-on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="sampling and exporting are on TensorFlow"
-)
 
 
 def tune(number: int) -> str:
@@ -173,7 +169,7 @@ def test_the_best_epoch_of_sound_cannot_be_chosen_by_notes(place):
 # Sampling and exporting.
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 @pytest.mark.parametrize("kind", ["abc", "sound"])
 def test_a_run_and_its_exported_model_write_the_same_files(
     kind, abc_run, abc_model, sound_run, sound_model, tmp_path, capsys
@@ -200,7 +196,7 @@ def test_a_run_and_its_exported_model_write_the_same_files(
         assert all(line.endswith(": 0.1 s") for line in lines)  # 200 of 4,000 samples.
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_an_exported_model_of_text_gives_text_and_its_tokens(abc_model):
     sampler, codec = saved_model.load(abc_model), abc_text.Codec()
     made = {n: v.numpy() for n, v in sampler.generate(seed=3, count=5, length=300).items()}
@@ -213,7 +209,7 @@ def test_an_exported_model_of_text_gives_text_and_its_tokens(abc_model):
     assert any(made["token_count"] < 300)
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_an_exported_model_of_sound_gives_samples_and_a_wav_file(sound_model):
     sampler = saved_model.load(sound_model)
     made = sampler.module.serving_default(
@@ -231,7 +227,7 @@ def test_an_exported_model_of_sound_gives_samples_and_a_wav_file(sound_model):
         np.testing.assert_allclose(wav.parse(content)[0], sound[:count], rtol=0, atol=2**-15)
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 @pytest.mark.parametrize("kind", ["abc", "sound"])
 def test_signature_json_and_card_say_what_file_it_is(kind, abc_model, sound_model):
     model = {"abc": abc_model, "sound": sound_model}[kind]
@@ -249,7 +245,7 @@ def test_signature_json_and_card_say_what_file_it_is(kind, abc_model, sound_mode
         interface.seconds(1)
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_a_signature_json_without_outputs_is_of_a_model_that_gives_midi(abc_model, tmp_path):
     described = json.loads((abc_model / "signature.json").read_text())
     old = {n: v for n, v in described.items() if n not in ("outputs", "file", "continues")}
@@ -278,7 +274,7 @@ def test_a_text_of_which_nothing_can_be_read_is_written_without_a_midi_file(tmp_
     assert not len(piece.read().notes)
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_scores_of_text_are_rendered_and_sound_is_refused(abc_model, sound_model, tmp_path):
     out = f"--out_dir={tmp_path / 'out'}"
     sample.main([f"--saved_model={abc_model}", out, "--count=1", "--length=200", "--render=png"])
@@ -355,7 +351,7 @@ def test_sound_by_a_synthesizer_cannot_be_made_of_a_run_and_a_wav_file_is_asked_
         read_primer(place / "scales" / "00.mid", codec)
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_pieces_go_on_from_a_primer(place, abc_model, sound_model, tmp_path):
     settings = ["--count=2", "--length=50", f"--out_dir={tmp_path}"]
     primer = place / "tunes" / "03.abc"
@@ -382,7 +378,7 @@ def test_pieces_go_on_from_a_primer(place, abc_model, sound_model, tmp_path):
 # Evaluation and originality.
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 @pytest.mark.parametrize("source", ["run_dir", "saved_model"])
 def test_a_model_of_text_is_evaluated_and_faults_of_its_text_are_said(
     source, place, abc_run, abc_model, tmp_path
@@ -403,7 +399,7 @@ def test_a_model_of_text_is_evaluated_and_faults_of_its_text_are_said(
     assert evaluation.reference.pieces == 8  # Each tune of training once.
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_a_reference_that_is_no_tune_is_left_out_and_said(place, abc_model, tmp_path):
     music = tmp_path / "music"
     music.mkdir()
@@ -419,7 +415,7 @@ def test_a_reference_that_is_no_tune_is_left_out_and_said(place, abc_model, tmp_
     assert "no tune.mid: the codec abc_text finds nothing" in evaluation.reference.left_out[0]
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_a_model_of_sound_is_not_evaluated_and_what_to_use_instead_is_said(
     place, sound_run, sound_model, tmp_path
 ):
@@ -432,7 +428,7 @@ def test_a_model_of_sound_is_not_evaluated_and_what_to_use_instead_is_said(
     assert not (tmp_path / "x").exists()
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_copies_of_tunes_are_looked_for_in_the_notes_of_a_text(place, abc_model, tmp_path, capsys):
     command = [f"--saved_model={abc_model}", "--length=400", "--seed=2", "--count=2"]
     reference = [f"--reference={place / 'tunes.data'}", "--originality=warn"]

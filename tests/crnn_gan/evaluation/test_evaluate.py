@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 
-import keras
 import pytest
 from random_music import pieces, write
 
@@ -21,9 +20,6 @@ from pipelines.codecs.note_tuples import Codec
 from pipelines.formats import midi
 
 SETTINGS = {"window_steps": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4}
-on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="sampling is done on the TensorFlow backend"
-)
 
 
 @pytest.fixture(name="real", scope="module")
@@ -91,7 +87,7 @@ def test_only_as_many_pieces_are_shown_as_asked_but_all_are_measured(tmp_path, r
     assert len(list((out_dir / "piano_rolls").iterdir())) == 2
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_a_run_is_evaluated_beside_the_data_it_was_trained_on(tmp_path, run_dir):
     evaluate.main([f"--run_dir={run_dir}", f"--out_dir={tmp_path / 'out'}", "--count=3"])
     found = findings(tmp_path / "out")
@@ -104,7 +100,7 @@ def test_a_run_is_evaluated_beside_the_data_it_was_trained_on(tmp_path, run_dir)
     assert found["training"] is None  # No epoch of this run left a row.
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_the_pieces_of_an_exported_model_are_those_that_sample_writes(tmp_path, run_dir, real):
     exported = export_run(run_dir, tmp_path / "monday")
     model = [f"--saved_model={exported}", "--count=3", "--seed=5", "--length=30"]
@@ -139,7 +135,7 @@ def test_wrong_commands_are_refused_in_words(words, said, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@on_tensorflow
+@pytest.mark.tensorflow_only
 def test_a_run_whose_data_is_gone_asks_for_a_reference(tmp_path, run_dir):
     moved = tmp_path / "moved"
     shutil.copytree(run_dir, moved)

@@ -63,8 +63,6 @@ def model(codec: Codec) -> TinyModel:
 
 @pytest.fixture(scope="session")
 def sampler(model: TinyModel, codec: Codec) -> saved_model.Sampler:
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("a model is exported from the TensorFlow backend")
     return saved_model.build(model, codec, default_length=12)
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from crnn_gan.generation import saved_model
 
+pytestmark = pytest.mark.tensorflow_only
 SOURCE = Path(__file__).with_name("client.c")
 
 

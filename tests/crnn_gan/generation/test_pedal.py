@@ -3,7 +3,6 @@
 import dataclasses
 import io
 
-import keras
 import mido
 import numpy as np
 import pytest
@@ -13,9 +12,7 @@ from crnn_gan.generation import saved_model
 from crnn_gan.music_model import MusicModel, Noise
 from pipelines.codecs import events, time_chunks
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="a model is exported from TensorFlow"
-)
+pytestmark = pytest.mark.tensorflow_only
 
 
 @dataclasses.dataclass(frozen=True)

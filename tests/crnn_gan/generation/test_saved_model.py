@@ -227,9 +227,6 @@ def test_a_default_length_out_of_range_is_refused(model, codec):
 
 
 def test_a_generator_that_draws_its_own_numbers_is_refused(model, codec):
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("a model is exported from the TensorFlow backend")
-
     class Drawing(type(model)):
         def __init__(self, config, spec):
             super().__init__(config, spec)

@@ -426,7 +426,7 @@ def test_a_series_of_one_loop_is_what_another_reads():
     np.testing.assert_allclose(stacked(again[0]), np.cumsum(expected, axis=0), atol=1e-4)
 
 
-@pytest.mark.skipif(not ON_TENSORFLOW, reason="a SavedModel is TensorFlow's")
+@pytest.mark.tensorflow_only  # A SavedModel is TensorFlow's.
 def test_a_compiled_loop_lives_in_a_saved_model(tmp_path):
     import tensorflow as tf
 

@@ -334,7 +334,7 @@ def test_they_run_in_a_functional_model_of_unknown_length():
         assert model(given).shape == (BATCH, time, UNITS)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes are static in JAX")
+@pytest.mark.tensorflow_only  # Shapes are static in JAX.
 def test_one_graph_of_unknown_batch_and_time_takes_them_all():
     import tensorflow as tf
 
