@@ -7,7 +7,7 @@ through the generator, one through the discriminator for the generator's update,
 real and on generated music for its own, the generated not made anew.
 
   ours           inside fit()'s graph: both updates from one pass
-  ours, R1       the same, the discriminator's slope at real music among its losses
+  ours, R1       the same, the R1 penalty in the discriminator's loss
   ours, phases   as a balanced run does: two passes through both networks
   pytorch        with as many threads as a short trial finds best
 
@@ -64,7 +64,7 @@ def ours(windows: Any, settings: Settings, **options: Any) -> Callable[[], Any]:
     keras.utils.set_random_seed(settings.seed)
     codec = Codec(lowest_pitch=24, pitches=PITCHES)
     # As PyTorch does here.
-    own = dict(fake_cells="soft", centred=False, struck=False, r1=0.0, average=0.0)
+    own = dict(fake_cells="soft", centred=False, onsets_from_frames=False, r1=0.0, average=0.0)
     config = Config(window_steps=STEPS, batch_size=settings.batch, **(own | options))
     model = Model(config, codec.spec, seed=settings.seed)
     model.compile(jit_compile=False)

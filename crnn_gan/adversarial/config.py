@@ -1,170 +1,190 @@
-"""Options that keep the two sides of adversarial training in step, for any model of two sides.
+"""Settings of adversarial training that families share: of every GAN, and of each kind of loss.
 
-Each is off where its number is 0, a factor where it is 1, so that a run can say what any of them
-is worth.
+The settings of a loss are a dataclass of their own, so that those of another loss cannot be given
+to it. A model's Config derives from `AdversarialConfig` and from the settings of each loss that it
+offers, because flags and config.json are flat; `loss` gives those of the loss that was chosen.
+Each stabiliser is off where its number is 0, so that a run can say what any of them is worth.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-import keras
-from keras import ops
+from pipelines.settings import Settings, UsageError, flag
 
-from crnn_gan.adversarial.losses import slope_at_real
-from crnn_gan.training.phases import Phase
-from pipelines.settings import flag
+AdversarialLoss = Literal["non_saturating", "saturating", "wasserstein"]
 
 
 @dataclasses.dataclass(frozen=True)
-class AdversarialConfig:
-    """What models of a generator and a discriminator have in common."""
+class CrossEntropySettings(Settings):
+    """Settings of the losses of probabilities: `non_saturating` and `saturating`."""
 
     balance_above: float = flag(
-        0.0, "a side whose loss is above this trains again, on new noise; 0: none does"
+        0.0,
+        "generator or discriminator, whichever has a loss above this, is updated again on the same "
+        "batch and new noise; 0: neither is",
+        at_least=0,
     )
-    balance_most: int = flag(5, "of balance_above: at most so many times more a batch")
+    balance_most: int = flag(
+        5, "largest number of such further updates per batch, with balance_above", at_least=0
+    )
     label_smoothing: float = flag(
-        0.0, "the discriminator is to say 1 minus this of real music, not 1"
-    )
-    instance_noise: float = flag(
-        0.0, "deviation of the noise on all that the discriminator sees, in the first epoch"
-    )
-    instance_noise_epochs: int = flag(
-        0, "epochs over which that noise falls to nothing; 0: all of the run"
-    )
-    replay: int = flag(
-        0,
-        "generated pieces of earlier batches that are kept: a half of those that the "
-        "discriminator learns from is drawn from them",
+        0.0,
+        "one-sided label smoothing: the discriminator's target for real music is 1 minus this",
+        at_least=0,
+        below=0.5,
     )
     r1: float = flag(
         0.0,
-        "weight of half the squared slope of the discriminator's logit at real music, which keeps "
-        "it from being sure; a part of its loss",
+        "weight of the R1 penalty in the discriminator's loss: half the squared norm of its "
+        "logit's gradient at real music",
+        at_least=0,
     )
-    minibatch_d: bool = flag(False, "minibatch discrimination in the discriminator")
-    lr_decay: float = flag(1.0, "factor an epoch on the learning rates, after epochs_before_decay")
-    epochs_before_decay: int = flag(60, "epochs before the learning rates decay")
+
+
+@dataclasses.dataclass(frozen=True)
+class FreezingSettings(CrossEntropySettings):
+    """Settings of the losses of probabilities, of a model that has C-RNN-GAN's freezing rule."""
+
+    freezing: Literal["off", "paper", "code"] = flag(
+        "off",
+        "skip updates of a network whose loss is below 70 % of the other's (paper); of the "
+        "generator where either loss is below 2.0 (code)",
+    )
 
     def __post_init__(self) -> None:
-        for name in (
-            "balance_above", "balance_most", "instance_noise", "instance_noise_epochs", "r1",
-        ):  # fmt: skip
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"--{name} is {getattr(self, name)}; give 0 (off) or more")
-        if not 0 <= self.label_smoothing < 0.5:
-            raise ValueError(
-                f"--label_smoothing is {self.label_smoothing}; give 0 (off) or more, below 0.5"
-            )
-        if self.replay < 0:
-            raise ValueError(f"--replay is {self.replay}; give 0 (off) or more")
-        if not self.lr_decay > 0:
-            raise ValueError(f"--lr_decay is {self.lr_decay}; give a number above 0")
-        if self.epochs_before_decay < 0:
-            raise ValueError(f"--epochs_before_decay is {self.epochs_before_decay}; give 0 or more")
+        super().__post_init__()
+        if self.balance_above and self.freezing != "off":
+            raise UsageError("--balance_above and --freezing both balance the networks; give one")
 
-    def balanced(self, phase: Phase) -> Phase:
-        """Gives a phase with the balancer of these settings, if there is one."""
-        if not self.balance_above:
-            return phase
-        return dataclasses.replace(
-            phase, balance_above=self.balance_above, balance_most=self.balance_most
-        )
 
-    def restrained(
-        self, loss: Any, reports: Mapping[str, Any], logits: Callable[[Any], Any], real: Any
-    ) -> tuple[Any, dict[str, Any]]:
-        """Gives a discriminator's loss and reports with its slope, where `r1` asks for that.
+@dataclasses.dataclass(frozen=True)
+class WassersteinSettings(Settings):
+    """Settings of the Wasserstein loss with gradient penalty."""
 
-        It is a pass of its own: layers that draw, draw again.
-        """
-        if not self.r1:
-            return loss, dict(reports)
-        slope = slope_at_real(logits, real)
-        return loss + 0.5 * self.r1 * slope, {**reports, "slope": slope}
+    gradient_penalty: float = flag(10.0, "weight of the gradient penalty", at_least=0)
+    critic_steps: int = flag(1, "updates of the critic per update of the generator", at_least=1)
+
+
+LossSettings = CrossEntropySettings | WassersteinSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialConfig(Settings):
+    """Settings that every model of a generator and a discriminator has, whatever its loss.
+
+    Attributes:
+      adversarial_loss: the chosen loss; a field, or a constant where a model offers one loss.
+      settings_of_loss: the losses that a model offers, each with the class of its settings.
+    """
+
+    settings_of_loss: ClassVar[Mapping[str, type[LossSettings]]] = {
+        "non_saturating": CrossEntropySettings
+    }
+
+    max_epoch: int = flag(20, "epochs of training, of all stages together", at_least=1)
+    learning_rate: float = flag(5e-4, "learning rate of the generator", above=0)
+    d_learning_rate: float = flag(1e-3, "learning rate of the discriminator", above=0)
+    lr_decay: float = flag(
+        1.0, "factor per epoch on both learning rates, after epochs_before_decay", above=0
+    )
+    epochs_before_decay: int = flag(60, "epochs before the learning rates decay", at_least=0)
+    max_grad_norm: float = flag(5.0, "largest global norm of a gradient", above=0)
+    average: float = flag(
+        0.99,
+        "decay rate of the exponential moving average of the generator's weights, which generates; "
+        "0: the weights themselves do",
+        at_least=0,
+        below=1,
+    )
+    instance_noise: float = flag(
+        0.0,
+        "standard deviation of the Gaussian noise on all that the discriminator sees, in the first "
+        "epoch; 0: none",
+        at_least=0,
+    )
+    instance_noise_epochs: int = flag(
+        0, "epochs over which that noise falls linearly to 0; 0: all epochs of the run", at_least=0
+    )
+    replay: int = flag(
+        0,
+        "capacity of the replay buffer, in generated windows of earlier batches: half of the "
+        "generated windows that the discriminator learns from are sampled from it; 0: no buffer",
+        at_least=0,
+    )
+    minibatch_d: bool = flag(False, "minibatch discrimination in the discriminator")
+
+    def __post_init__(self) -> None:
+        """Raises UsageError where a setting of a loss that was not chosen is not its default."""
+        super().__post_init__()
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name, default in defaults.items():
+            losses = [loss for loss in self.settings_of_loss if name in self._names_of(loss)]
+            if losses and self.adversarial_loss not in losses and getattr(self, name) != default:
+                raise UsageError(
+                    f"--{name} is a setting of --adversarial_loss={' or '.join(losses)}, but "
+                    f"--adversarial_loss is {self.adversarial_loss}; leave out --{name}, or give "
+                    "another --adversarial_loss"
+                )
 
     @property
-    def discriminator_reports(self) -> tuple[str, ...]:
-        """Names of what a discriminator of probabilities reports."""
-        return ("real", "fake", "slope") if self.r1 else ("real", "fake")
+    def adversarial_loss(self) -> str:
+        """The name of the loss, one of `settings_of_loss`."""
+        return next(iter(self.settings_of_loss))
 
-    def decayed(self, learning_rate: float, epoch: int) -> float:
-        """Gives what is left of a learning rate in an epoch, from 0."""
-        return learning_rate * self.lr_decay ** max(epoch - self.epochs_before_decay, 0)
+    def _names_of(self, loss: str) -> set[str]:
+        return {field.name for field in dataclasses.fields(self.settings_of_loss[loss])}
 
-    def noise_of(self, epoch: int, max_epoch: int) -> float:
-        """Gives the deviation of the instance noise in an epoch, from 0.
+    @property
+    def loss(self) -> LossSettings:
+        """The settings of the chosen loss, and of no other."""
+        names = self._names_of(self.adversarial_loss)
+        values = {name: getattr(self, name) for name in names}
+        return self.settings_of_loss[self.adversarial_loss](**values)
 
-        It falls in a line (Sønderby et al. 2017, arXiv 1610.04490, section 2.2).
+    def decayed_learning_rate(self, phase: str, epoch: int) -> float:
+        """Gives the learning rate of a phase in an epoch, from 0.
+
+        That of "discriminator" begins with `d_learning_rate`, that of others with `learning_rate`.
         """
-        last = self.instance_noise_epochs or max_epoch
+        rate = self.d_learning_rate if phase == "discriminator" else self.learning_rate
+        return rate * self.lr_decay ** max(epoch - self.epochs_before_decay, 0)
+
+    def instance_noise_deviation(self, epoch: int) -> float:
+        """Gives the standard deviation of the instance noise in an epoch, from 0.
+
+        It falls linearly (Sønderby et al. 2017, arXiv 1610.04490, section 2.2).
+        """
+        last = self.instance_noise_epochs or self.max_epoch
         return self.instance_noise * max(0.0, 1 - epoch / last)
 
 
-class Blur(keras.layers.Layer):
-    """Adds noise to what a discriminator sees, so that real and generated music overlap.
+@dataclasses.dataclass(frozen=True)
+class AnyLossConfig(AdversarialConfig, FreezingSettings, WassersteinSettings):
+    """Settings of a model that offers every loss; see `AdversarialConfig`."""
 
-    `deviation` is a variable, which the model sets each epoch.
-    """
+    settings_of_loss: ClassVar[Mapping[str, type[LossSettings]]] = {
+        "wasserstein": WassersteinSettings,
+        "non_saturating": FreezingSettings,
+        "saturating": FreezingSettings,
+    }
 
-    def __init__(self, deviation: float, **kwargs: Any):
-        super().__init__(**kwargs, dtype="float32")
-        self.deviation = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, name="deviation"
-        )
-        self.deviation.assign(deviation)
-        self.built = True
-
-    def call(self, x: Any, noise: Any) -> Any:
-        """Gives x with noise of its shape added, float32."""
-        return ops.cast(x, "float32") + self.deviation * noise
+    adversarial_loss: Literal["wasserstein", "non_saturating", "saturating"] = flag(
+        "wasserstein",
+        "wasserstein: with gradient penalty; non_saturating: the generator's loss is -log D(G); "
+        "saturating: it is log(1 - D(G))",
+    )
 
 
-class Replay(keras.layers.Layer):
-    """Keeps generated pieces of earlier batches (Shrivastava et al. 2017, arXiv 1612.07828, 2.3).
-
-    A discriminator that sees the newest alone forgets what the generator did before, and the
-    two can go round in circles.
+def changed_default(settings: type[Settings], name: str, default: Any) -> Any:
+    """Makes a dataclass field that is one of another class's but for its default.
 
     Args:
-      kept: pieces, 1 or more.
-      shape: of a piece.
+      settings: the class that has the field, with its help text and bounds.
+      name: of the field.
+      default: the new one.
     """
-
-    def __init__(self, kept: int, shape: Sequence[int], **kwargs: Any):
-        super().__init__(**kwargs, dtype="float32")
-        self.kept = kept
-        self.pieces = self.add_weight(
-            shape=(kept, *shape), initializer="zeros", trainable=False, name="pieces"
-        )
-        self.count = self.add_weight(
-            shape=(), dtype="int32", initializer="zeros", trainable=False, name="count"
-        )
-        self.built = True
-
-    def call(self, fresh: Any, draws: Any) -> Any:
-        """Gives pieces to learn from: the second half of `fresh` replaced by kept ones.
-
-        Then the first half is kept, each in the place of the oldest. Where fewer are kept than
-        there are places, those are drawn from; of the first batch all are fresh.
-
-        Args:
-          fresh: [batch, ...].
-          draws: float32 [batch // 2] in [0, 1).
-        """
-        half = ops.shape(draws)[0]
-        begun = ops.minimum(self.count, self.kept)
-        chosen = ops.cast(draws * ops.cast(begun, "float32"), "int32")
-        old = ops.take(self.pieces, ops.minimum(chosen, self.kept - 1), axis=0)
-        first, second = fresh[: ops.shape(fresh)[0] - half], fresh[ops.shape(fresh)[0] - half :]
-        learned = ops.concatenate([first, ops.where(begun > 0, old, second)], axis=0)
-        # More than there are places would write into one place twice.
-        stored = ops.stop_gradient(ops.cast(fresh[: min(int(half), self.kept)], "float32"))
-        places = (self.count + ops.arange(stored.shape[0])) % self.kept
-        self.pieces.assign(ops.scatter_update(self.pieces, places[:, None], stored))
-        self.count.assign(self.count + stored.shape[0])
-        return learned
+    [field] = [field for field in dataclasses.fields(settings) if field.name == name]
+    return dataclasses.field(default=default, metadata=field.metadata, kw_only=True)

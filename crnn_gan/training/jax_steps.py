@@ -80,24 +80,24 @@ def gradients(model: keras.Model, loss: Callable, variables: Sequence[keras.Vari
 def joint_gradients(
     model: keras.Model,
     produce: Callable,
-    judge: Callable,
+    losses_of_both: Callable,
     generator: Sequence[keras.Variable],
     critic: Sequence[keras.Variable],
 ) -> Any:
-    """Gives (what else `judge` gave, gradients by `critic`, gradients by `generator`).
+    """Gives (what else `losses_of_both` gave, gradients by `critic`, gradients by `generator`).
 
     Args:
       model: whose variables they read.
       produce: () -> generated batch.
-      judge: generated batch -> (scalar to differentiate, ratio [batch], anything else); the
-        generator's gradient is, row by row, ratio times the scalar's by what it generated.
+      losses_of_both: generated batch -> (scalar to differentiate, ratio [batch], anything else);
+        the generator's gradient is, row by row, ratio times the scalar's by what it generated.
       generator, critic: variables to differentiate by.
     """
     generated, pull_back, side = jax.vjp(
         _scoped(model, produce, generator), [v.value for v in generator], has_aux=True
     )
     _carry_over(model, side)
-    run = _scoped(model, judge, critic)
+    run = _scoped(model, losses_of_both, critic)
 
     def scalar(values: Sequence[Any], generated: Any) -> tuple[Any, Any]:
         (scaled, ratio, shown), side = run(values, generated)

@@ -79,26 +79,43 @@ class Phase:
 
 
 @dataclasses.dataclass(frozen=True)
+class LossesOfBoth:
+    """What one pass through a critic says of it and of its generator.
+
+    Attributes:
+      critic_loss, generator_loss: scalars, without L2.
+      gradient_ratio: float32 [batch], for each generated row the derivative of the generator's
+        loss over that of the critic's, by the critic's output for the row.
+      critic_reports, generator_reports: scalars by name, to be shown.
+    """
+
+    critic_loss: Any
+    generator_loss: Any
+    gradient_ratio: Any
+    critic_reports: Reports = dataclasses.field(default_factory=dict)
+    generator_reports: Reports = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class JointPhase:
     """Moves a critic and its generator from one pass through the critic.
 
-    Exact where, for each row i, the generator's gradient with respect to its output is
-    ratio_i times the critic's: -log p against -log(1 - p) gives -(1 - p) / p, a Wasserstein
-    critic gives -1. Not where rows mix in the critic (minibatch discrimination) or the
-    generator has another objective (feature matching). Both move at once, from the
-    weights before the batch.
+    Exact where, for each row i, the gradient of the generator's loss by its output is
+    `gradient_ratio[i]` times that of the critic's loss: -log p against -log(1 - p) gives
+    -(1 - p) / p, a Wasserstein critic gives -1. Not where rows mix in the critic (minibatch
+    discrimination) or the generator has another objective (feature matching). Both move at once,
+    from the weights before the batch.
 
     Attributes:
       critic, generator: as phases; their `loss` serves evaluation and other stages.
       produce: batch -> generated batch.
-      judge: (batch, generated) -> (critic's loss, ratio [batch], {critic's report: scalar},
-        generator's loss, {generator's report: scalar}).
+      losses_of_both: (batch, generated batch) -> losses, from one pass through the critic.
     """
 
     critic: Phase
     generator: Phase
     produce: Callable[[Any], Any]
-    judge: Callable[[Any, Any], tuple[Any, Any, Reports, Any, Reports]]
+    losses_of_both: Callable[[Any, Any], LossesOfBoth]
     repeats: int = 1
 
     @property
@@ -243,21 +260,20 @@ class PhasedModel(keras.Model):
         scale = _scale_of(self.optimizer.by_phase[phase.critic.name])
         rescale = _scale_of(self.optimizer.by_phase[phase.generator.name]) / scale
 
-        def judge(generated: Any) -> tuple[Any, Any, Any]:
-            loss, ratio, reports, generator_loss, generator_reports = phase.judge(batch, generated)
+        def scaled_losses(generated: Any) -> tuple[Any, Any, Any]:
+            both = phase.losses_of_both(batch, generated)
+            of_critic = both.critic_loss, both.critic_reports
+            of_generator = both.generator_loss, both.generator_reports
             return (
-                loss * scale,
-                ratio * rescale,
-                (
-                    (loss, reports),
-                    (generator_loss, generator_reports),
-                ),
+                both.critic_loss * scale,
+                both.gradient_ratio * rescale,
+                (of_critic, of_generator),
             )
 
         (of_critic, of_generator), critic_gradients, generator_gradients = steps.joint_gradients(
             self,
             lambda: phase.produce(batch),
-            judge,
+            scaled_losses,
             phase.generator.variables,
             phase.critic.variables,
         )

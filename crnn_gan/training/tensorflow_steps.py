@@ -53,17 +53,17 @@ def gradients(model: keras.Model, loss: Callable, variables: Sequence[keras.Vari
 def joint_gradients(
     model: keras.Model,
     produce: Callable,
-    judge: Callable,
+    losses_of_both: Callable,
     generator: Sequence[keras.Variable],
     critic: Sequence[keras.Variable],
 ) -> Any:
-    """Gives (what else `judge` gave, gradients by `critic`, gradients by `generator`).
+    """Gives (what else `losses_of_both` gave, gradients by `critic`, gradients by `generator`).
 
     Args:
       model: whose variables they read.
       produce: () -> generated batch.
-      judge: generated batch -> (scalar to differentiate, ratio [batch], anything else); the
-        generator's gradient is, row by row, ratio times the scalar's by what it generated.
+      losses_of_both: generated batch -> (scalar to differentiate, ratio [batch], anything else);
+        the generator's gradient is, row by row, ratio times the scalar's by what it generated.
       generator, critic: variables to differentiate by.
     """
     with tf.GradientTape(watch_accessed_variables=False) as outer:
@@ -71,7 +71,7 @@ def joint_gradients(
         generated = produce()
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([generated, *(v.value for v in critic)])
-        scaled, ratio, shown = judge(generated)
+        scaled, ratio, shown = losses_of_both(generated)
     *gradients, back = tape.gradient(scaled, [*(v.value for v in critic), generated])
     back *= tf.cast(tf.reshape(ratio, [-1] + [1] * (len(back.shape) - 1)), back.dtype)
     produced = outer.gradient(generated, [v.value for v in generator], output_gradients=back)

@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from crnn_gan.adversarial.losses import discriminator_loss
 from crnn_gan.adversarial.minibatch_discrimination import MinibatchDiscrimination
 from crnn_gan.generation.noise import draw_numpy
 from crnn_gan.models.c_rnn_gan import CODE, PAPER, Config, Model
@@ -19,6 +18,7 @@ SMALL = dict(
     window_steps=6, batch_size=2, hidden_size_g=5, hidden_size_d=4, max_epoch=2, num_layers_g=1,
     num_layers_d=1, adversarial_loss="non_saturating",
 )  # fmt: skip
+WASSERSTEIN = {"adversarial_loss": "wasserstein"}
 JIT = keras.backend.backend() == "jax"
 
 
@@ -88,22 +88,34 @@ def test_each_option_trains_and_composes(settings):
     assert not np.array_equal(pieces[0], pieces[1])
 
 
-def test_the_verdict_is_the_mean_of_the_probabilities_of_the_steps():
+def probability(logits):
+    return 1 / (1 + np.exp(-np.asarray(logits)))
+
+
+def test_the_discriminators_output_is_the_logit_of_the_mean_of_the_probabilities_of_the_steps():
     made = model()
     music = batch(made)["music"]
-    verdicts, _ = made.discriminator(music)
-    expected = np.mean(1 / (1 + np.exp(-np.asarray(verdicts)[..., 0])), axis=1)
-    got, _ = made._verdict(music, np.ones((2, 6), bool))
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    outputs, _ = made.discriminator(music)
+    expected = np.mean(probability(outputs)[..., 0], axis=1)
+    got = made.discriminator.scores(music, np.ones((2, 6), bool)).output
+    np.testing.assert_allclose(probability(got), expected, rtol=1e-5)
 
 
-def test_the_verdict_by_the_ends_is_the_mean_of_the_first_and_last_step():
+def test_a_wasserstein_critics_output_is_the_mean_of_the_scores_of_the_steps():
+    made = model(adversarial_loss="wasserstein")
+    music = batch(made)["music"]
+    outputs, _ = made.discriminator(music)
+    got = made.discriminator.scores(music, np.ones((2, 6), bool)).output
+    np.testing.assert_allclose(got, np.mean(np.asarray(outputs)[..., 0], axis=1), rtol=1e-5)
+
+
+def test_the_output_by_the_ends_is_the_mean_of_the_first_and_last_step():
     made = model(end_classification=True)
     music = batch(made)["music"]
-    verdicts, _ = made.discriminator(music)
-    probabilities = 1 / (1 + np.exp(-np.asarray(verdicts)[..., 0]))
-    got, _ = made._verdict(music, np.ones((2, 6), bool))
-    np.testing.assert_allclose(got, (probabilities[:, 0] + probabilities[:, -1]) / 2, rtol=1e-5)
+    outputs, _ = made.discriminator(music)
+    of_steps = probability(outputs)[..., 0]
+    got = made.discriminator.scores(music, np.ones((2, 6), bool)).output
+    np.testing.assert_allclose(probability(got), (of_steps[:, 0] + of_steps[:, -1]) / 2, rtol=1e-5)
 
 
 def test_the_stacks_of_the_two_directions_are_independent():
@@ -128,11 +140,15 @@ def test_the_losses_are_those_of_the_paper_and_of_the_code():
         fake = np.random.default_rng(1).uniform(-1, 1, (2, 6, 4)).astype(np.float32)
         real = batch(made)
         ones = np.ones((2, 6), bool)
-        of_real, of_fake = (np.asarray(made._verdict(x, ones)[0]) for x in (real["music"], fake))
-        loss, _, _, generator_loss, _ = made.judge(real, fake)
+        of_real, of_fake = (
+            probability(made.discriminator.scores(x, ones).output) for x in (real["music"], fake)
+        )
+        losses = made.critic_and_generator.losses_of_both(real, fake)
         of_d = np.mean(-np.log(of_real) - np.log(1 - of_fake))
-        assert float(loss) == pytest.approx(of_d, rel=1e-5)
-        assert float(generator_loss) == pytest.approx(expected(of_fake), rel=1e-5)
+        assert float(losses.critic_loss) == pytest.approx(of_d, rel=1e-5)
+        assert float(losses.generator_loss) == pytest.approx(expected(of_fake), rel=1e-5)
+        shown = losses.generator_reports["adversarial"]  # Of both losses -log D(G).
+        assert float(shown) == pytest.approx(-np.mean(np.log(of_fake)), rel=1e-5)
 
 
 def test_minibatch_discrimination_sums_over_the_batch_the_row_itself_included():
@@ -146,6 +162,10 @@ def test_minibatch_discrimination_sums_over_the_batch_the_row_itself_included():
     np.testing.assert_allclose(np.asarray(layer(x))[:, 0, 0], [expected, expected], rtol=1e-6)
 
 
+def phases_of(of):
+    return [phase for part in of.stages[-1].phases for phase in part.moves]
+
+
 def losses(of_d, of_g):
     values = {"discriminator_loss": of_d, "generator_adversarial": of_g}
     return {name: ops.convert_to_tensor(value) for name, value in values.items()}
@@ -153,7 +173,7 @@ def losses(of_d, of_g):
 
 def test_the_freezing_rule_of_the_paper_is_symmetric_at_70_percent():
     made = model(adversarial_loss="saturating", freezing="paper")
-    may = {who: made._freezing(who) for who in ("discriminator", "generator")}
+    may = {phase.name: phase.enabled for phase in phases_of(made)}
     assert not bool(may["discriminator"](losses(0.6, 1.0)))
     assert bool(may["discriminator"](losses(0.8, 1.0)))
     assert not bool(may["generator"](losses(1.0, 0.6)))
@@ -162,7 +182,7 @@ def test_the_freezing_rule_of_the_paper_is_symmetric_at_70_percent():
 
 def test_the_freezing_rule_of_the_code_stops_the_generator_below_2():
     made = model(freezing="code")
-    may = {who: made._freezing(who) for who in ("discriminator", "generator")}
+    may = {phase.name: phase.enabled for phase in phases_of(made)}
     assert bool(may["generator"](losses(3.0, 3.0)))
     assert not bool(may["generator"](losses(1.0, 3.0)))
     assert not bool(may["discriminator"](losses(1.0, 3.0)))
@@ -180,7 +200,7 @@ def test_the_curriculum_grows_by_4_events_an_epoch_in_one_graph():
     lengths = []
     for epoch in range(3):
         made.begin_epoch(epoch)
-        lengths.append(int(made.length))
+        lengths.append(int(made.curriculum.length))
         made.fit(data, verbose=0, shuffle=False)
     assert lengths == [4, 8, 12]
     assert made.traces == 1
@@ -194,7 +214,10 @@ def test_steps_beyond_the_curriculum_do_not_reach_the_loss():
     other["music"][:, 4:] = 9.0
     fake = np.random.default_rng(1).uniform(-1, 1, (2, 6, 4)).astype(np.float32)
     cut = fake if JIT else fake[:, :4]
-    assert float(made.judge(real, cut)[0]) == pytest.approx(float(made.judge(other, cut)[0]))
+    of_real, of_other = (
+        made.critic_and_generator.losses_of_both(x, cut).critic_loss for x in (real, other)
+    )
+    assert float(of_real) == pytest.approx(float(of_other))
 
 
 def test_joint_and_separate_updates_are_chosen_by_what_is_exact():
@@ -206,7 +229,7 @@ def test_joint_and_separate_updates_are_chosen_by_what_is_exact():
 
 
 def test_the_learning_rates_decay_after_epochs_before_decay():
-    made = model(learning_rate=0.1, d_lr_factor=0.5, lr_decay=0.5, epochs_before_decay=3)
+    made = model(learning_rate=0.1, d_learning_rate=0.05, lr_decay=0.5, epochs_before_decay=3)
     made.begin_epoch(5)
     assert float(made.optimizer.by_phase["generator"].learning_rate) == pytest.approx(0.025)
     assert float(made.optimizer.by_phase["discriminator"].learning_rate) == pytest.approx(0.0125)
@@ -244,39 +267,33 @@ def test_an_average_of_the_generators_weights_is_kept():
 def test_presets_name_fields_of_the_config():
     paper, code = Config(**PAPER), Config(**CODE)
     assert (paper.hidden_size_g, paper.adversarial_loss) == (350, "saturating")
+    assert (paper.learning_rate, paper.d_learning_rate) == (0.1, 0.05)
     assert (code.hidden_size_g, code.adversarial_loss) == (100, "non_saturating")
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"window_steps": 1}, "window_steps"),
-        ({"keep_prob": 0.0}, "keep_prob"),
-        ({"learning_rate": -1.0}, "learning_rate"),
-        ({"average": 1.0}, "average"),
-        ({"gradient_penalty": -1.0}, "gradient_penalty"),
-        ({"freezing": "paper", "adversarial_loss": "wasserstein"}, "freezing"),
-        ({"balance_above": 0.8, "adversarial_loss": "wasserstein"}, "--balance_above is of losses"),
-        ({"label_smoothing": 0.1, "adversarial_loss": "wasserstein"}, "--label_smoothing is of"),
-        ({"r1": 0.1, "adversarial_loss": "wasserstein"}, "a Wasserstein critic has --gradient_pen"),
+        ({"window_steps": 1}, "--window_steps is 1; give 2 or more"),
+        ({"keep_prob": 0.0}, "--keep_prob is 0.0; give a number above 0, at most 1"),
+        ({"learning_rate": -1.0}, "--learning_rate is -1.0; give a number above 0"),
+        ({"average": 1.0}, "--average is 1.0; give 0 or more, below 1"),
+        ({"gradient_penalty": -1.0}, "--gradient_penalty is -1.0; give 0 or more"),
+        ({"freezing": "paper"} | WASSERSTEIN, "--freezing is a setting of --adversarial_loss=non_"),
+        ({"balance_above": 0.8} | WASSERSTEIN, "--balance_above is a setting of --adversarial_lo"),
+        ({"label_smoothing": 0.1} | WASSERSTEIN, "--label_smoothing is a setting of --adversaria"),
+        ({"r1": 0.1} | WASSERSTEIN, "--r1 is a setting of --adversarial_loss=non_saturating or s"),
+        ({"critic_steps": 2}, "--critic_steps is a setting of --adversarial_loss=wasserstein, but"),
         (
             {"balance_above": 0.8, "freezing": "paper", "adversarial_loss": "saturating"},
-            "both balance the sides; give one",
+            "both balance the networks; give one",
         ),
-        ({"replay": 3, "curriculum": "whole"}, "--replay keeps pieces of one length"),
+        ({"replay": 3, "curriculum": "whole"}, "--replay keeps windows of one length"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_in_words(settings, words):
     with pytest.raises(ValueError, match=words):
         Config(**settings)
-
-
-def test_smoothed_labels_are_of_real_music_alone():
-    real, fake = (ops.convert_to_tensor(np.float32(x)) for x in ([0.9, 0.6], [0.2, 0.3]))
-    expected = -np.mean(0.8 * np.log([0.9, 0.6]) + 0.2 * np.log([0.1, 0.4]) + np.log([0.8, 0.7]))
-    assert float(discriminator_loss(real, fake, 0.2)) == pytest.approx(expected, rel=1e-5)
-    plain = -np.mean(np.log([0.9, 0.6]) + np.log([0.8, 0.7]))
-    assert float(discriminator_loss(real, fake)) == pytest.approx(plain, rel=1e-5)
 
 
 def test_data_of_another_kind_is_refused_in_words():

@@ -8,7 +8,7 @@ from keras import ops
 
 from crnn_gan.generation import saved_model
 from crnn_gan.generation.noise import draw_numpy
-from crnn_gan.models.mlp_gan import ORIGINAL, RAREST, Config, Model
+from crnn_gan.models.mlp_gan import NEAREST_TO_LIMIT, ORIGINAL, Config, Model
 from crnn_gan.training.phases import JointPhase
 from pipelines.codecs.codec import codec_class
 from pipelines.spec import Spec
@@ -17,7 +17,7 @@ BLOCKS = (("onset", 0, 1), ("frame", 1, 1))
 SPEC = Spec("roll", (None, 3, 2), "uint8", 2, "16th", BLOCKS)
 SMALL = dict(
     window_steps=4, batch_size=4, max_epoch=2, latent_size=3, generator_units=(5, 6),
-    discriminator_units=(5, 4), struck=False, r1=0.0, lr_decay=1.0,
+    discriminator_units=(5, 4), onsets_from_frames=False, r1=0.0, lr_decay=1.0,
 )  # fmt: skip
 JIT = keras.backend.backend() == "jax"
 
@@ -56,7 +56,7 @@ def compose(of, count=2, length=4, **controls):
         {"replay": 9, "balance_above": 0.1, "balance_most": 2},
         {"spectral_norm": True},
         {"minibatch_d": True},
-        {"r1": 2.0, "struck": True},
+        {"r1": 2.0, "onsets_from_frames": True},
         {"r1": 2.0, "replay": 3, "instance_noise": 0.5},
         {"r1": 2.0, "spectral_norm": True, "discriminator_dropout": 0.3},
         {"fake_cells": "hard", "centred": False},
@@ -86,17 +86,17 @@ def test_one_pass_gives_the_losses_of_both_sides_and_the_ratio_of_their_derivati
     [joint] = made.stages[0].phases
     assert isinstance(joint, JointPhase)
     fake = np.random.default_rng(1).uniform(-1, 1, (4, made.cells)).astype(np.float32)
-    loss, ratio, reports, generator_loss, _ = made.judge(batch(), ops.convert_to_tensor(fake))
+    losses = made.critic_and_generator.losses_of_both(batch(), ops.convert_to_tensor(fake))
     logits = np.asarray(made.discriminator(fake, training=True))[:, 0]
     real = 2.0 * batch()["music"].reshape(4, -1) - 1
     of_real = np.asarray(made.discriminator(real.astype(np.float32), training=True))[:, 0]
     expected = 0.5 * (np.log1p(np.exp(-of_real)).mean() + np.log1p(np.exp(logits)).mean())
-    assert float(loss) == pytest.approx(expected, rel=1e-5)
-    assert float(generator_loss) == pytest.approx(np.log1p(np.exp(-logits)).mean(), rel=1e-5)
+    assert float(losses.critic_loss) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.generator_loss) == pytest.approx(np.log1p(np.exp(-logits)).mean(), rel=1e-5)
     p = 1 / (1 + np.exp(-logits))
     # Derivatives of the two losses by a logit: -(1 - p) / batch, and p / 2 / batch.
-    np.testing.assert_allclose(np.asarray(ratio) * p / 2, -(1 - p), rtol=1e-4)
-    assert float(reports["fake"]) == pytest.approx(p.mean(), rel=1e-5)
+    np.testing.assert_allclose(np.asarray(losses.gradient_ratio) * p / 2, -(1 - p), rtol=1e-4)
+    assert float(losses.critic_reports["fake"]) == pytest.approx(p.mean(), rel=1e-5)
 
 
 def test_the_generator_learns_from_one_pass_however_sure_the_discriminator_is():
@@ -110,25 +110,28 @@ def test_the_generator_learns_from_one_pass_however_sure_the_discriminator_is():
     assert moved[-1] == pytest.approx(2e-3, rel=0.2)  # Two steps of Adam, of the bias at the end.
 
 
-def test_half_the_squared_slope_at_real_music_is_a_part_of_the_loss():
-    plain, slopes = model(average=0.0), model(average=0.0, r1=3.0)
+def test_half_the_squared_gradient_at_real_music_is_a_part_of_the_loss():
+    plain, penalised = model(average=0.0), model(average=0.0, r1=3.0)
     fake = ops.convert_to_tensor(np.ones((4, plain.cells), np.float32))
-    loss, *_ = plain.judge(batch(), fake)
-    more, _, reports, *_ = slopes.judge(batch(), fake)
-    logits = lambda x: np.asarray(slopes.discriminator(x, training=True))[:, 0]  # noqa: E731
+    less, more = (
+        made.critic_and_generator.losses_of_both(batch(), fake) for made in (plain, penalised)
+    )
+    logits = lambda x: np.asarray(penalised.discriminator(x, training=True))[:, 0]  # noqa: E731
     real = 2.0 * batch()["music"].reshape(4, -1) - 1
     nudges = 1e-2 * np.eye(plain.cells)
     by_cell = [(logits(real + n) - logits(real - n)) / 2e-2 for n in nudges]
     expected = np.square(by_cell).sum(axis=0).mean()
-    assert float(reports["slope"]) == pytest.approx(expected, rel=1e-2)
-    assert float(more) - float(loss) == pytest.approx(1.5 * expected, rel=1e-2)
+    assert float(more.critic_reports["r1"]) == pytest.approx(expected, rel=1e-2)
+    added = float(more.critic_loss) - float(less.critic_loss)
+    assert added == pytest.approx(1.5 * expected, rel=1e-2)
     apart = [
-        float(made.discriminator_loss(batch())[1].get("slope", -1)) for made in (plain, slopes)
+        float(made.critic_and_generator.critic_loss(batch())[1].get("r1", -1))
+        for made in (plain, penalised)
     ]
     assert apart == [-1, pytest.approx(expected, rel=1e-2)]
 
 
-def test_the_slope_moves_the_discriminator_alone():
+def test_the_r1_penalty_moves_the_discriminator_alone():
     moved = []
     for r1 in (0.0, 9.0):
         made = model(average=0.0, r1=r1)
@@ -142,24 +145,13 @@ def test_the_slope_moves_the_discriminator_alone():
 
 
 @pytest.mark.parametrize("settings", [{}, {"replay": 3}, {"minibatch_d": True}])
-def test_a_discriminator_whose_slope_counts_is_less_sure(settings):
+def test_a_discriminator_with_the_r1_penalty_is_less_confident(settings):
     sure = {}
     for r1 in (0.0, 20.0):
         made = model(r1=r1, d_learning_rate=0.02, learning_rate=1e-6, **settings)
         history = train(made, epochs=20)
         sure[r1] = history["discriminator_real"][-1] - history["discriminator_fake"][-1]
     assert sure[20.0] < 0.5 * sure[0.0]
-
-
-def test_label_smoothing_is_of_real_music_alone():
-    smooth, plain = model(label_smoothing=0.2), model()
-    logits = np.array([0.5, -1.0], np.float32)
-    loss, _ = smooth._discriminator_loss(*map(ops.convert_to_tensor, (logits, logits)))
-    p = 1 / (1 + np.exp(-logits))
-    real = -(0.8 * np.log(p) + 0.2 * np.log(1 - p)).mean()
-    assert float(loss) == pytest.approx(0.5 * (real - np.log(1 - p).mean()), rel=1e-5)
-    tensors = map(ops.convert_to_tensor, (logits, logits))
-    assert float(plain._discriminator_loss(*tensors)[0]) != pytest.approx(float(loss), rel=1e-3)
 
 
 @pytest.mark.parametrize(("real_range", "seen"), [("tanh", {-1.0, 1.0}), ("unit", {0.0, 1.0})])
@@ -177,7 +169,7 @@ def test_generated_cells_are_seen_soft_or_as_those_of_real_music():
 def test_one_number_decides_a_pitch_for_the_steps_of_a_draw_and_all_planes():
     made = model(fake_cells="drawn", draw_steps=3, window_steps=4)
     draws = np.random.default_rng(0).random((2, 2, 3)).astype(np.float32)
-    limits = np.asarray(made._of_cells(draws)).reshape(2, 4, 3, 2)
+    limits = np.asarray(made.sampler.for_each_cell(draws)).reshape(2, 4, 3, 2)
     for time in range(4):
         for plane in range(2):
             np.testing.assert_array_equal(limits[:, time, :, plane], draws[:, time // 3])
@@ -187,44 +179,15 @@ def test_one_number_decides_a_pitch_for_the_steps_of_a_draw_and_all_planes():
     assert abs(np.mean(produced[:, 0] == produced[:, 3]) - 0.5) < 0.1
 
 
-# Each of three pitches over four steps.
-ONSET = np.array([[0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 1]])
-FRAME = np.array([[1, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 0]])
-
-
-def struck(onset, frame, held):
-    bits = np.stack([onset.T, frame.T], axis=-1)[None]
-    agreed = np.asarray(model()._struck(ops.convert_to_tensor(bits), held))
-    return agreed[0, ..., 0].T, agreed[0, ..., 1].T
-
-
-def test_a_key_that_begins_to_sound_is_struck_and_one_that_is_struck_sounds():
-    onset, frame = struck(ONSET, FRAME, held=False)
-    np.testing.assert_array_equal(onset, [[1, 0, 0, 1], [0, 1, 0, 0], [1, 0, 0, 1]])
-    np.testing.assert_array_equal(frame, [[1, 1, 0, 1], [0, 1, 1, 1], [1, 1, 1, 1]])
-    onset, _ = struck(ONSET, FRAME, held=True)  # What sounds at first was struck before.
-    np.testing.assert_array_equal(onset, [[0, 0, 0, 1], [0, 1, 0, 0], [1, 0, 0, 1]])
-
-
-def test_what_is_said_of_an_onset_reaches_the_frames_that_it_came_of():
-    onset, frame, nudge = ONSET.astype(np.float32), FRAME.astype(np.float32), 1e-3
-    before, _ = struck(onset, frame, held=False)
-    for step, change in ((3, 1.0), (2, -1.0)):  # The first pitch begins at 3, silent at 2.
-        moved = frame.copy()
-        moved[0, step] += nudge
-        assert (struck(onset, moved, held=False)[0] - before)[0, 3] / nudge == pytest.approx(
-            change, abs=0.01
-        )
-
-
 def test_soft_cells_are_composed_as_they_were_seen():
-    assert model(fake_cells="hard", struck=True).is_struck
-    assert not model(fake_cells="soft", struck=True).is_struck
+    for cells, agree in (("hard", True), ("soft", False)):
+        made = model(fake_cells=cells, onsets_from_frames=True)
+        assert made.sampler.onsets_from_frames == agree
 
 
 @pytest.mark.parametrize("cells", ["hard", "drawn"])
-def test_pieces_and_what_the_discriminator_sees_have_no_sound_that_no_onset_began(cells):
-    made = model(fake_cells=cells, struck=True)
+def test_pieces_and_what_the_discriminator_sees_have_no_note_without_an_onset(cells):
+    made = model(fake_cells=cells, onsets_from_frames=True)
     train(made)
     pieces = compose(made, count=20, length=9)
     seen = 0.5 + 0.5 * np.asarray(made.produce(batch(rows=20))).reshape(20, 4, 3, 2)
@@ -258,7 +221,7 @@ def test_before_training_cells_are_as_probable_as_those_of_real_windows(real_ran
     expected = music.mean(axis=0).reshape(-1)
     p = np.tanh(np.array(made.generator.get_layer("cells").bias))
     p = p if real_range == "unit" else (p + 1) / 2
-    rarest = RAREST / (1 if real_range == "unit" else 2)
+    rarest = NEAREST_TO_LIMIT / (1 if real_range == "unit" else 2)
     np.testing.assert_allclose(p, np.clip(expected, rarest, 1 - rarest), atol=1e-6)
     even = model(real_range=real_range, fake_cells="soft", centred=False)
     even.adapt(iter([{"music": music}]))
@@ -276,7 +239,7 @@ def test_the_discriminator_sees_what_differs_from_the_mean_of_real_windows():
             layer.bias.assign(np.zeros(layer.bias.shape))
     logits = np.asarray(made._logits(made._real({"music": music})))
     # Half of the windows have the cell on that is on in half of them; the others are never on.
-    rest = RAREST * (made.cells - 1)
+    rest = NEAREST_TO_LIMIT * (made.cells - 1)
     layers = np.prod([5, 4])
     np.testing.assert_allclose(logits[:2], layers * (0.5 - rest), rtol=1e-3)
     np.testing.assert_allclose(logits[2:], layers * 0.2**2 * (-0.5 - rest), rtol=1e-3)
@@ -294,7 +257,7 @@ def test_instance_noise_falls_from_epoch_to_epoch():
     found = []
     for epoch in range(4):
         made.begin_epoch(epoch)
-        found.append(float(made.blur.deviation))
+        found.append(float(made.instance_noise_layer.deviation))
     np.testing.assert_allclose(found, [0.8, 0.6, 0.4, 0.2], rtol=1e-6)
 
 
@@ -357,8 +320,8 @@ def test_pieces_lie_between_those_of_two_seeds():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"batch_size": 1}, "--batch_size is 1; batch normalisation compares"),
-        ({"generator_units": (0, 3)}, "--generator_units is 0,3; give one layer or more"),
+        ({"batch_size": 1}, "--batch_size is 1; give 2 or more"),
+        ({"generator_units": (0, 3)}, "--generator_units is 0,3; give 1 or more for each"),
         ({"discriminator_units": ()}, "--discriminator_units is empty"),
         ({"label_smoothing": 0.6}, "--label_smoothing is 0.6; give 0"),
         ({"replay": -1}, "--replay is -1; give 0"),

@@ -9,6 +9,7 @@ from keras import ops
 from crnn_gan.training.phases import (
     MOST_SKIPPED_IN_A_ROW,
     JointPhase,
+    LossesOfBoth,
     Phase,
     PhasedModel,
     Stage,
@@ -68,7 +69,7 @@ class Pair(PhasedModel):
     def stages(self):
         critic = Phase("critic", [self.c], self.critic_loss, ("real",))
         generator = Phase("generator", [self.g], self.generator_loss)
-        joint = JointPhase(critic, generator, self.produce, self.judge)
+        joint = JointPhase(critic, generator, self.produce, self.losses_of_both)
         return [Stage("only", 1, [joint] if self.joint else [critic, generator])]
 
     def optimizer_for(self, phase):
@@ -77,18 +78,23 @@ class Pair(PhasedModel):
     def produce(self, batch):
         return self.g(batch["noise"])
 
-    def judge(self, batch, fake):
+    def losses_of_both(self, batch, fake):
         p = ops.sigmoid(ops.cast(self.c(ops.concatenate([batch["music"], fake])), "float32"))[:, 0]
         real, made = ops.split(p, 2)
         loss = ops.mean(-ops.log(real) - ops.log(1 - made))
-        return loss, -(1 - made) / made, {"real": ops.mean(real)}, -ops.mean(ops.log(made)), {}
+        return LossesOfBoth(
+            critic_loss=loss,
+            generator_loss=-ops.mean(ops.log(made)),
+            gradient_ratio=-(1 - made) / made,
+            critic_reports={"real": ops.mean(real)},
+        )
 
     def critic_loss(self, batch):
-        loss, _, reports, _, _ = self.judge(batch, self.produce(batch))
-        return loss, reports
+        both = self.losses_of_both(batch, self.produce(batch))
+        return both.critic_loss, both.critic_reports
 
     def generator_loss(self, batch):
-        return self.judge(batch, self.produce(batch))[3], {}
+        return self.losses_of_both(batch, self.produce(batch)).generator_loss, {}
 
 
 def batches(values, size=1):
