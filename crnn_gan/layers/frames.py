@@ -1,116 +1,55 @@
-"""Piano rolls whose cells are on or off: sampling them, and onsets and frames that agree."""
+"""Frames of piano rolls, the steps of a roll, as inputs and outputs of networks."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import keras
 from keras import ops
 
 from pipelines.spec import Spec
 
 
-@dataclasses.dataclass(frozen=True)
-class WindowSampler:
-    """Turns what a network says of a window's cells into a piano roll of cells on or off.
-
-    A window is [time, pitch, plane], or [cells], which is the same flattened.
+class Frames(keras.layers.Layer):
+    """Base class of layers over a roll's frames: a frame as the vector of its cells, 0 or 1.
 
     Attributes:
-      steps, pitches, planes: of a window.
-      steps_per_number: steps of a pitch, in all planes, that one random number decides. Of 4 the
-        first number of a pitch decides steps 0 to 3, the second steps 4 to 7.
-      onsets_from_frames: whether the planes are onset and frame, and are made to agree.
+      frame_shape: (pitches, planes).
+      noise_size: cells of a frame, pitches * planes.
     """
 
-    steps: int
-    pitches: int
-    planes: int
-    steps_per_number: int
-    onsets_from_frames: bool
+    def __init__(self, spec: Spec, **kwargs: Any):
+        """Makes it for a Spec of a roll.
 
-    @classmethod
-    def of(
-        cls, spec: Spec, steps: int, steps_per_number: int, onsets_from_frames: bool
-    ) -> WindowSampler:
-        """Makes it for a Spec of a piano roll; only planes of onsets and frames are made to agree.
-
-        Args:
-          spec: of kind "roll", [time, pitch, plane].
-          steps, steps_per_number, onsets_from_frames: see the attributes.
+        Raises:
+          ValueError: a plane holds velocities, which are not 0 or 1.
         """
-        pitches, planes = (int(size or 0) for size in spec.shape[1:])
-        has_both = [name for name, _, _ in spec.blocks] == ["onset", "frame"]
-        return cls(steps, pitches, planes, steps_per_number, onsets_from_frames and has_both)
+        super().__init__(dtype="float32", **kwargs)
+        if "velocity" in [name for name, _, _ in spec.blocks]:
+            raise ValueError(
+                "the roll has a plane of velocities, which are no bits; prepare it with "
+                "--planes=onset,frame, --planes=frame or --planes=onset"
+            )
+        self.frame_shape = tuple(int(size or 0) for size in spec.shape[1:])
+        self.noise_size = self.frame_shape[0] * self.frame_shape[1]
 
-    @property
-    def numbers_shape(self) -> tuple[int, int]:
-        """Shape of the random numbers of a window: [stretch of time, pitch]."""
-        return -(-self.steps // self.steps_per_number), self.pitches
+    def inputs(self, step: Any) -> Any:
+        """Gives frames [..., pitches, planes] as cells, float32 [..., noise_size]."""
+        bits = ops.cast(step > 0, "float32")
+        return ops.reshape(bits, (*ops.shape(bits)[:-2], self.noise_size))
 
-    def for_each_cell(self, numbers: Any) -> Any:
-        """Gives the number of each cell: [batch, cells] of [batch, stretch, pitch]."""
-        by_step = ops.repeat(numbers, self.steps_per_number, axis=1)[:, : self.steps]
-        cells = ops.repeat(by_step[..., None], self.planes, axis=-1)
-        return ops.reshape(cells, (-1, self.steps * self.pitches * self.planes))
+    def shifted(self, music: Any) -> Any:
+        """Gives the frame before each of [batch, time, pitches, planes], zeros before the first.
 
-    def straight_through(self, soft: Any, limit: Any) -> Any:
-        """Gives cells that are 1 above a limit and else -1, with the gradients of `soft`.
-
-        The straight-through estimator: Bengio et al. 2013, arXiv 1308.3432. Notes of the first step
-        may have begun before the window.
-
-        Args:
-          soft: float32 [batch, cells] in [-1, 1].
-          limit: float32 [batch, cells], or a number.
-
-        Returns:
-          float32 [batch, cells].
+        float32 [batch, time, noise_size]: at index 3 the cells of frame 2.
         """
-        hard = ops.where(soft > limit, 1.0, -1.0)
-        cells = hard + (soft - ops.stop_gradient(soft))
-        if not self.onsets_from_frames:
-            return cells
-        shape = (-1, self.steps, self.pitches, self.planes)
-        bits = 0.5 + 0.5 * ops.reshape(cells, shape)
-        bits = make_onsets_and_frames_agree(bits, sounding_before=True)
-        return 2 * ops.reshape(bits, (-1, self.steps * self.pitches * self.planes)) - 1
+        cells = self.inputs(music)
+        return ops.concatenate([ops.zeros_like(cells[:, :1]), cells[:, :-1]], axis=1)
 
-    def piano_roll(self, on: Any) -> Any:
-        """Gives the piano roll of windows in a row, before which nothing sounded.
+    def start_input(self, batch: Any) -> Any:
+        """Gives the input of the first step, zeros: float32 [batch, noise_size]."""
+        return ops.zeros((batch, self.noise_size))
 
-        Args:
-          on: bool [batch, windows, cells].
-
-        Returns:
-          int32 [batch, windows * steps, pitch, plane].
-        """
-        batch, windows = ops.shape(on)[0], ops.shape(on)[1]
-        shape = (batch, windows * self.steps, self.pitches, self.planes)
-        bits = ops.cast(ops.reshape(on, shape), "int32")
-        if not self.onsets_from_frames:
-            return bits
-        return make_onsets_and_frames_agree(bits, sounding_before=False)
-
-
-def make_onsets_and_frames_agree(piano_roll: Any, sounding_before: bool) -> Any:
-    """Gives a piano roll in which each note begins with an onset, and each onset begins a note.
-
-    A cell with an onset gets its frame; a frame that follows none of its pitch gets its onset:
-    frames 0 1 1 with onsets 0 0 0 have the onsets 0 1 0 then. It is made of products and sums, so
-    that the gradient by an onset reaches the frames that it was derived from.
-
-    Args:
-      piano_roll: [batch, time, pitch, plane] of 0 and 1, any dtype; the planes are onset and frame.
-      sounding_before: whether all pitches sounded before the first step, so that none of its
-        frames needs an onset; or none did.
-
-    Returns:
-      The same shape and dtype.
-    """
-    onset, frame = piano_roll[..., 0], piano_roll[..., 1]
-    frame = onset + frame - onset * frame
-    first = ops.ones_like(frame[:, :1]) if sounding_before else ops.zeros_like(frame[:, :1])
-    before = ops.concatenate([first, frame[:, :-1]], axis=1)
-    begins = frame * (1 - before)
-    return ops.stack([onset + begins - onset * begins, frame], axis=-1)
+    def to_frames(self, bits: Any) -> Any:
+        """Gives cells [batch, noise_size] as frames, int32 [batch, pitches, planes]."""
+        return ops.cast(ops.reshape(bits, (ops.shape(bits)[0], *self.frame_shape)), "int32")

@@ -47,9 +47,9 @@ from crnn_gan.adversarial.critic_and_generator import CriticAndGenerator, Scores
 from crnn_gan.adversarial.minibatch_discrimination import MinibatchDiscrimination
 from crnn_gan.adversarial.spectral_norm import SpectralDense
 from crnn_gan.adversarial.stabilisers import InstanceNoise, make_replay_buffer
-from crnn_gan.autoregressive.output_distributions import Frames
 from crnn_gan.autoregressive.sampling import COLDEST, TEMPERATURE
-from crnn_gan.layers.frames import WindowSampler
+from crnn_gan.layers.frames import Frames
+from crnn_gan.layers.onsets_and_frames import WindowSampler
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Stage
 from pipelines.settings import UsageError, flag
@@ -255,7 +255,7 @@ class Model(MusicModel):
 
     def _real(self, batch: Mapping[str, Any]) -> Any:
         """Gives the windows of a batch as the discriminator sees them: float32 [batch, cells]."""
-        bits = ops.reshape(self.frames.heard(batch["music"]), (-1, self.cells))
+        bits = ops.reshape(self.frames.inputs(batch["music"]), (-1, self.cells))
         return bits if self.config.real_range == "unit" else 2 * bits - 1
 
     def _logits(self, windows: Any) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from crnn_gan.layers.frames import WindowSampler, make_onsets_and_frames_agree
+from crnn_gan.layers.onsets_and_frames import WindowSampler, make_onsets_and_frames_agree
 from pipelines.spec import Spec
 
 # Each of three pitches over four steps.
