@@ -135,8 +135,8 @@ def test_drums_alone_are_said_since_no_statistic_counts_them():
     drums = np.array([(480 * beat, 240, 36, 90, 0, 0, True) for beat in range(20)], NOTE)
     found = evaluate(NamedScore("drums", Score(480, drums)), *pieces(1))
     assert named(found.statistics, "note_count").generated == (0, 60)
-    assert any("1 of 2 generated pieces hold drums alone" in note for note in found.notes)
-    assert not any("real windows hold drums" in note for note in found.notes)
+    assert any("1 of 2 generated pieces have drums only" in note for note in found.notes)
+    assert not any("real windows have drums" in note for note in found.notes)
 
 
 def test_one_piece_is_told_in_the_singular():
@@ -234,7 +234,7 @@ def test_the_pieces_that_windows_are_from_are_counted():
     found = measure(generated(*made), mixed)
     assert "(30 of 50, at random places)" in found.reference.made
     assert "There are only 4 held-out real pieces as a baseline" in " ".join(found.notes)
-    assert any("note count says nothing" in note for note in found.notes)
+    assert any("note count is no evidence" in note for note in found.notes)
 
 
 def test_nothing_to_evaluate_and_nothing_to_compare_with_are_refused_in_words():

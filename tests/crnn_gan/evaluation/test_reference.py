@@ -108,7 +108,7 @@ def test_a_folder_without_music_and_composers_of_files_are_refused_in_words(tmp_
     with pytest.raises(ValueError, match="no music file"):
         read_reference(tmp_path)
     write(tmp_path, pieces(1))
-    with pytest.raises(ValueError, match="composers are known of prepared data only"):
+    with pytest.raises(ValueError, match="only prepared data has composers"):
         read_reference(tmp_path, ["bach"])
 
 

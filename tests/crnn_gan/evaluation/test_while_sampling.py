@@ -41,7 +41,7 @@ def by_heart(values: Mapping[str, Any]) -> Iterator[Sampled]:
 def test_warning_keeps_every_piece_and_says_what_is_copied(classifier: OriginalityClassifier):
     made = list(with_labels(make({"seed": 2, "count": 3}), classifier))
     assert [p.seed for p in made] == [2, 3, 4]
-    assert made[0].remark.startswith("original: nothing is above what real music reaches")
+    assert made[0].remark.startswith("original: no figure is above the limit of real music")
     assert made[1].remark.startswith("copied: 100 % of its notes lie in shared passages of 16")
     assert made[1].remark.endswith("; bars 1-25 as in bars 1-25 of piece 3 (100 notes)")
     plain = list(make({"seed": 2, "count": 3}))
