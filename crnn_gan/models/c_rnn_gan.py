@@ -114,9 +114,9 @@ class Model(MusicModel):
     ```
     model = Model(Config(), note_tuples.Codec().spec)
     model.compile()
-    model.fit(batches)  # Of {"music": float32 [model.batch_windows, 32, features]}.
+    model.fit(batches)  # Of "music" float32 [windows, 32, features], and classes int32 [windows].
     noise = draw_numpy(model.noise_spec(count=8, length=50), seeds=np.arange(8))
-    model.predict_on_batch({"noise": noise, "controls": {"temperature": np.ones(8)}})
+    model.predict_on_batch({"noise": noise, "controls": {"temperature": np.ones(8, "float32")}})
     ```
     """
 
@@ -185,7 +185,6 @@ class Model(MusicModel):
         )
 
     # --- Losses ---
-    # A batch has "music" float32 [windows, window_steps, features] and its classes int32 [windows].
 
     @functools.cached_property
     def critic_and_generator(self) -> CriticAndGenerator:
@@ -345,8 +344,7 @@ class Model(MusicModel):
         masks = None
         if "dropout" in controls:
             rate, layers = controls["dropout"][:, None, None], range(self.config.num_layers_g)
-            masks = [
-                ops.cast(noise[f"dropout_{n}"] >= rate, "float32") / (1 - rate) for n in layers
-            ]
+            kept = [ops.cast(noise[f"dropout_{layer}"] >= rate, "float32") for layer in layers]
+            masks = [mask / (1 - rate) for mask in kept]
         generated = self.generator(inputs, noise["first"], dropout_masks=masks)
         return ops.cast(generated, "float32")
