@@ -40,7 +40,7 @@ from pipelines.codecs.codec import Codec, codec_class, codec_from_json, codec_na
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.command_line import parse, run_command
 from pipelines.formats import abc_files, abc_notation, midi
-from pipelines.grid import one_at_a_time
+from pipelines.grid import one_note_per_key
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE, SUSTAIN, TEMPO
 from pipelines.settings import Settings, flag
@@ -121,7 +121,7 @@ class Tally:
 def monophonic_by_pitch(score: Score) -> np.ndarray:
     """Gives [note] without drums, one at a time per pitch."""
     notes = score.notes[~score.notes["is_drum"]]
-    order, length = one_at_a_time(
+    order, length = one_note_per_key(
         notes["onset"], notes["onset"] + notes["duration"], notes["pitch"]
     )
     notes = notes[order]

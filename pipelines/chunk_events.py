@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.grid import notes_by_the_clock
+from pipelines.grid import notes_in_real_time
 from pipelines.score import Score
 from pipelines.score_arrays import LAST_TICK, SOFT, SOSTENUTO, SUSTAIN
 
@@ -35,7 +35,7 @@ class Events(NamedTuple):
 
 def events_of(score: Score, chunk_milliseconds: int, pedal_levels: int) -> Events:
     """Gives the notes and the runs of each pedal above its lowest level, drums apart."""
-    onset, length, pitch, velocity = notes_by_the_clock(score, 1)
+    onset, length, pitch, velocity = notes_in_real_time(score, 1)
     ends = onset + length
     zeros = np.zeros_like(onset)
     parts: list[tuple[np.ndarray, ...]]

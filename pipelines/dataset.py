@@ -1,16 +1,16 @@
-"""dataset: prepared records to batches of windows, each a pure function of (seed, step).
+"""dataset: batches of windows of prepared pieces, each a pure function of (seed, step).
 
-There is no iterator whose state would have to be saved: training that goes on at step k
-sees what it would have seen without a break.
+There is no iterator whose state would have to be saved: training that resumes at step k gets
+the batches that it would have got without a break.
 
-An epoch visits each piece `windows_per_piece` times in an order drawn from (seed, epoch),
-and takes at each visit a window of `length` steps from a place drawn from (seed, step).
-Every place is as likely. The last visits of an epoch that fill no batch are left out;
-they are others in each epoch. Pieces in memory are shuffled all together; those on disk
+An epoch visits each piece `windows_per_piece` times in an order drawn from (seed, epoch), and
+takes at each visit a window of `window_steps` steps from a start step drawn from (seed, step);
+all start steps are equally likely. The last visits of an epoch that fill no batch are left
+out; they differ from epoch to epoch. Pieces in memory are shuffled all together; those on disk
 are read in groups, see `pipelines.batches.streaming`.
 
-A window is moved and stretched (`Augmentation`), then conditions are taken from it and
-what follows it in its piece (`Conditions`), then the model's transform is applied.
+A window is transposed and stretched (`Augmentation`), then conditions are computed from it and
+from what follows it in its piece (`Conditions`), then the model's transform is applied.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ BATCHES_AHEAD = 2
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What a set of windows is made of; counts, and steps of the codec."""
+    """Counts of a set of windows: pieces, those left out, batches per epoch; lengths in steps."""
 
     pieces: int
     too_short: int
@@ -60,26 +60,27 @@ class Windows:
     """Batches of windows of some pieces, in memory or streamed from disk.
 
     Args:
-      pieces: as `open_pieces` gives them; those shorter than `length` are left out and counted,
-        unless windows are `padded`.
-      length: steps of a window.
-      batch_size: windows of a batch.
-      seed: of order, places, augmentation and `uniform`.
-      windows_per_piece: visits of a piece in an epoch.
-      transform: called inside tf.data with music [batch, length, ...] and `uniform`,
-        float32 of its shape in [-0.5, 0.5); gives the music to train on.
-      augmentation: of the music, for training.
-      conditions: to put beside the music.
-      padded: takes shorter pieces too, whole; a window beyond a piece's end repeats its last
-        step. Longer pieces are visited in proportion to their length, and the beginning of each
-        is as likely as a window's length of other places, so that a model learns how pieces
-        begin. Batches say where each window lies.
-      stride: windows begin with a piece, or a multiple of so many steps later; the last steps of
-        a piece, fewer than that, may be in none.
+      pieces: as `open_pieces` gives them; those shorter than `window_steps` are left out and
+        counted, unless windows are `padded`.
+      window_steps: steps of a window.
+      batch_size: windows per batch.
+      seed: random seed of order, start steps, augmentation and `uniform`.
+      windows_per_piece: windows of each piece per epoch.
+      transform: called inside tf.data with music [batch, window_steps, ...] and `uniform`,
+        float32 random numbers of its shape in [-0.5, 0.5); gives the music to train on.
+      augmentation: random transposition and stretching, for training.
+      conditions: to add to each batch.
+      padded: takes shorter pieces too, whole, padded by repeating their last step. Longer pieces
+        are visited in proportion to their length, and step 0 of each is
+        `window_steps` + 1 times as likely a start as another step, so that a model learns how
+        pieces begin.
+        Batches have "valid_steps" and "start_step".
+      stride: start steps are multiples of it; so the last steps of a piece, fewer than that, may
+        be in no window.
 
     Attributes:
-      summary: what was left out, and steps_per_epoch.
-      sampling: how windows are drawn.
+      summary: counts of pieces and of batches per epoch.
+      sampling: how windows are drawn at random.
 
     Raises:
       ValueError: no piece is as long as a window, a batch is larger than an epoch, or a piece
@@ -89,7 +90,7 @@ class Windows:
     def __init__(
         self,
         pieces: Pieces | Shards,
-        length: int,
+        window_steps: int,
         batch_size: int,
         seed: int,
         windows_per_piece: int = 1,
@@ -100,17 +101,20 @@ class Windows:
         stride: int = 1,
     ) -> None:
         for name, value in (
-            ("length", length),
+            ("window_steps", window_steps),
             ("batch_size", batch_size),
             ("windows_per_piece", windows_per_piece),
             ("stride", stride),
         ):
             if value < 1:
                 raise ValueError(f"{name} is {value}; give 1 or more")
-        chosen = np.arange(len(pieces)) if padded else long_enough(pieces, length)
-        look_ahead, lead = conditions.look_ahead_steps if conditions else 0, length if padded else 0
+        chosen = np.arange(len(pieces)) if padded else long_enough(pieces, window_steps)
+        look_ahead, lead = (
+            conditions.look_ahead_steps if conditions else 0,
+            window_steps if padded else 0,
+        )
         self.sampling = Sampling(
-            length,
+            window_steps,
             look_ahead,
             batch_size,
             seed,
@@ -123,9 +127,9 @@ class Windows:
         if batch_size > visits:
             raise ValueError(
                 f"a batch of {batch_size} is larger than the data: {len(chosen)} pieces"
-                f"{'' if padded else f' of {length} steps or more'}, {windows_per_piece} windows "
-                f"each; lower batch_size to "
-                f"{visits}, raise windows_per_piece or prepare more music"
+                f"{'' if padded else f' of {window_steps} steps or more'}, {windows_per_piece} "
+                f"windows each; lower batch_size to {visits}, raise windows_per_piece or prepare "
+                "more music"
             )
         self.transform, self.augmentation, self.conditions = transform, augmentation, conditions
         self.padded, self._visits = padded, visits
@@ -146,21 +150,23 @@ class Windows:
 
     @property
     def in_memory(self) -> bool:
-        """Whether the music is in memory, not on disk."""
+        """Whether the pieces are in memory, not on disk."""
         return self._plan is None
 
     def batch(self, step: Any) -> dict[str, tf.Tensor]:
-        """Gives the batch of a step, counted from the start of training.
+        """Gives the batch of a training step.
 
         Args:
-          step: int64 scalar, 0 or more; where the music is on disk, an int.
+          step: int64 scalar, counted from 0 at the start of training; where pieces are on disk,
+            an int.
 
         Returns:
-          "music": [batch, length, ...] of the spec's dtype, or what `transform` makes of it;
+          "music": [batch, window_steps, ...] of the spec's dtype, or what `transform` makes of it;
           for each class of the spec, by its name, int32 [batch]; for each condition
-          float32 [batch, length, size]; and of padded windows
-          "valid_steps" int32 [batch], the steps before the padding, and "start_step" int32
-          [batch], the step of its piece that a window begins with.
+          float32 [batch, window_steps, size]; and of padded windows "valid_steps" int32 [batch],
+          the steps before the padding, and "start_step" int32 [batch], the step of its piece
+          that a window begins with. A window of steps 8 to 15 of a piece of 11 steps has
+          start_step 8 and valid_steps 3.
         """
         if self._plan is not None:
             return next(iter(self.dataset(step)))
@@ -174,13 +180,13 @@ class Windows:
         """Gives the batches of first_step, first_step + 1, ... without end, prefetched.
 
         Args:
-          first_step: of the first batch.
+          first_step: training step of the first batch.
           input_context: what `distribute_datasets_from_function` passes. The rows of a batch
-            are dealt out to the replicas in order; the dataset gives the parts of this
-            worker's replicas in turn. Joined they are the batch that one device would get.
+            are divided among the replicas in order; the dataset gives the parts of this
+            worker's replicas in turn. Concatenated they are the batch that one device would get.
 
         Raises:
-          ValueError: the batch cannot be dealt out evenly.
+          ValueError: the batch cannot be divided evenly.
         """
         slots, replicas = self._part(input_context)
         if self._plan is None:
@@ -210,7 +216,7 @@ class Windows:
         options = tf.data.Options()
         # They have nothing to gain here, and would copy the music that the pipeline holds.
         options.experimental_optimization.apply_default_optimizations = False
-        # The rows are dealt out above.
+        # The rows are divided above.
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         return batches.prefetch(BATCHES_AHEAD * replicas).with_options(options)
 
@@ -221,7 +227,7 @@ class Windows:
             return np.arange(size), 1
         if size % context.num_replicas_in_sync:
             raise ValueError(
-                f"a batch of {size} cannot be dealt out evenly to {context.num_replicas_in_sync} "
+                f"a batch of {size} cannot be divided evenly among {context.num_replicas_in_sync} "
                 "replicas; give a batch_size that is a multiple of them"
             )
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
@@ -250,11 +256,13 @@ class Windows:
             )
         batch = dict(rows.classes)
         if self.padded:
-            batch["valid_steps"] = tf.cast(tf.minimum(rows.valid_steps, sampling.length), tf.int32)
+            batch["valid_steps"] = tf.cast(
+                tf.minimum(rows.valid_steps, sampling.window_steps), tf.int32
+            )
             batch["start_step"] = tf.cast(rows.start_step, tf.int32)
         if self.conditions:
-            batch |= self.conditions(music, rows.valid_steps, sampling.length)
-            music = music[:, : sampling.length]
+            batch |= self.conditions(music, rows.valid_steps, sampling.window_steps)
+            music = music[:, : sampling.window_steps]
         if self.transform:
             # Drawn for the whole batch, so that a row's numbers do not depend on who makes it.
             shape = tf.concat([[sampling.batch_size], tf.shape(music)[1:]], 0)

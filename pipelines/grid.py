@@ -24,7 +24,7 @@ def longest_of_equal_keys(key: np.ndarray, length: np.ndarray) -> np.ndarray:
     return order[np.concatenate([[True], ~is_same])]
 
 
-def until_struck_again(onset: np.ndarray, length: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+def until_next_onset(onset: np.ndarray, length: np.ndarray, pitch: np.ndarray) -> np.ndarray:
     """Gives the lengths of [note] sorted by onset, each up to the next note of its pitch."""
     by_pitch = np.argsort(pitch, kind="stable")
     before, after = by_pitch[:-1], by_pitch[1:]
@@ -34,7 +34,7 @@ def until_struck_again(onset: np.ndarray, length: np.ndarray, pitch: np.ndarray)
     return length
 
 
-def one_at_a_time(
+def one_note_per_key(
     onset: np.ndarray, end: np.ndarray, key: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lets each key (a pitch or a voice, 0 to 127) hold one note at a time.
@@ -51,7 +51,7 @@ def one_at_a_time(
     """
     length = np.maximum(end - onset, 1)
     order = longest_of_equal_keys(onset * 128 + key, length)
-    return order, until_struck_again(onset[order], length[order], key[order])
+    return order, until_next_onset(onset[order], length[order], key[order])
 
 
 def steps_of(first: np.ndarray, length: np.ndarray) -> np.ndarray:
@@ -74,11 +74,11 @@ def notes_on_grid(
     onset = notes["onset"].copy()
     end = round_ratio(onset + notes["duration"], grid, ticks)
     onset = round_ratio(onset, grid, ticks)
-    order, length = one_at_a_time(onset, end, notes["pitch"])
+    order, length = one_note_per_key(onset, end, notes["pitch"])
     return onset[order], length, notes["pitch"][order], notes["velocity"][order]
 
 
-def notes_by_the_clock(
+def notes_in_real_time(
     score: Score, step_milliseconds: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Gives onset and length of notes in steps of real time, pitch and velocity, each [note].
@@ -94,7 +94,7 @@ def notes_by_the_clock(
     steps_per_second = 1000 / step_milliseconds
     end = np.rint(score.seconds_at(onset + notes["duration"]) * steps_per_second).astype(np.int64)
     onset = np.rint(score.seconds_at(onset) * steps_per_second).astype(np.int64)
-    order, length = one_at_a_time(onset, end, notes["pitch"])
+    order, length = one_note_per_key(onset, end, notes["pitch"])
     onset, pitch, velocity = onset[order], notes["pitch"][order], notes["velocity"][order]
     is_late = (onset + length) * step_milliseconds > LAST_TICK
     if is_late.any():

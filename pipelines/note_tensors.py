@@ -10,7 +10,7 @@ from typing import Any
 from pipelines.array_operations import operations_on
 
 
-def whole(values: Any, low: int, high: int) -> Any:
+def round_to_int(values: Any, low: int, high: int) -> Any:
     """Rounds to int32 within [low, high]; what is not a number becomes low."""
     import tensorflow as tf
 
@@ -18,7 +18,7 @@ def whole(values: Any, low: int, high: int) -> Any:
     return tf.cast(tf.round(tf.clip_by_value(values, float(low), float(high))), tf.int32)
 
 
-def single_voice_a_pitch(onset: Any, length: Any, pitch: Any, velocity: Any, valid: Any) -> Any:
+def one_note_per_pitch(onset: Any, length: Any, pitch: Any, velocity: Any, valid: Any) -> Any:
     """Sorts notes by (onset, pitch), the valid first; a key sounds once at a time.
 
     Of notes with equal onset and pitch the longest stays; a note that is struck again

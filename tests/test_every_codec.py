@@ -261,9 +261,9 @@ def test_an_exported_model_gives_what_the_codec_offers_its_file_among_it(codec):
     graph = tf.function(codec.outputs, input_signature=signature)
     lengths = np.array([len(array), 1], np.int32)
     made = graph(np.stack([array, array]).astype(dtype.as_numpy_dtype), lengths)
-    assert made.keys() == codec.offers.keys()
+    assert made.keys() == codec.output_descriptions.keys()
     assert all(len(value) == 2 for value in made.values())
-    assert all(codec.offers.values())
+    assert all(codec.output_descriptions.values())
     assert codec.file.suffix.startswith(".") and codec.file.kind
     content = made[codec.file.output]
     assert content.dtype == tf.string and all(content.numpy())

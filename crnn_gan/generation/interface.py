@@ -107,7 +107,12 @@ class Interface:
         if isinstance(codec, NoteCodec):
             time = codec.ticks_per_quarter, codec.microseconds_per_quarter
         interface = cls(
-            arguments, codec.spec.step, *time, continues, dict(codec.offers), codec.file
+            arguments,
+            codec.spec.step,
+            *time,
+            continues,
+            dict(codec.output_descriptions),
+            codec.file,
         )
         interface.refuse({n: a.default for n, a in arguments.items() if a.default is not None})
         return interface

@@ -190,7 +190,7 @@ def _of_notes(
 def _of_text(
     seed: int, made: Mapping[str, Any], interface: Interface, primer: Primer | None
 ) -> Sampled:
-    reading = abc_notation.read_tune(made["text"].decode(), goes_on=True)
+    reading = abc_notation.read_tune(made["text"].decode(), lenient=True)
     score = reading.score
     faults = reading.faults + reading.doubtful.get(abc_notation.MEANINGLESS, 0)
     files = {".abc": made["text"]}

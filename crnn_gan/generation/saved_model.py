@@ -83,8 +83,8 @@ def pieces(
       primer: [steps, ...] that all pieces begin with, before their length counts; or None.
 
     Returns:
-      What `codec.offers` names, each [batch, ...]: the bytes of complete files, and what is in
-      them as numbers.
+      What `codec.output_descriptions` names, each [batch, ...]: the bytes of complete files, and
+      what is in them as numbers.
     """
     from crnn_gan.layers.loops import forward_only  # Imports Keras, which `load` does without.
 

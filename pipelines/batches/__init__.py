@@ -1,1 +1,1 @@
-"""What tf.data gives: windows of pieces in memory or on disk, moved, stretched, conditioned."""
+"""Batches: windows of prepared pieces in tf.data, with augmentation and conditions."""

@@ -1,7 +1,7 @@
-"""augmentation: training windows moved in pitch and stretched in time, in tf.data.
+"""augmentation: training windows transposed and time-stretched at random, in tf.data.
 
-Each window by its own amount, drawn from (seed, step); the codec does it. Validation and
-test music stays as it is.
+Each window by an amount of its own, drawn from (seed, step); the codec moves the notes.
+Validation and test music is not augmented.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ LARGEST_SEMITONES, LARGEST_PERCENT = 24, 50
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How far windows are moved and stretched.
+    """Random transposition and time stretching of windows.
 
     Attributes:
       codec: of the arrays.
-      transpose_semitones: N moves by a whole number from -N to N, each as likely; 0 for none.
-      stretch_percent: P makes times 1 - P/100 to 1 + P/100 as long, uniformly; 0 for none.
+      transpose_semitones: the largest transposition N: each window moves by a whole number of
+        semitones from -N to N, uniformly; 0 turns it off.
+      stretch_percent: the largest stretch P: times of each window are multiplied by a factor
+        from 1 - P/100 to 1 + P/100, uniformly; 0 turns it off.
 
     Raises:
-      ValueError: out of range, or the codec cannot.
+      ValueError: a number is out of its range, or the codec cannot transpose or stretch.
     """
 
     codec: Codec
@@ -47,7 +49,7 @@ class Augmentation:
         self(tf.zeros(shape, self.codec.spec.dtype), middle, middle)
 
     def __call__(self, music: tf.Tensor, transposition: tf.Tensor, stretch: tf.Tensor) -> tf.Tensor:
-        """Gives the music moved, then stretched.
+        """Gives the music transposed, then stretched.
 
         Args:
           music: [row, time, ...] as the codec's spec says.

@@ -1,28 +1,29 @@
-"""conditions: what the music ahead is like, for each step of a window, in tf.data.
+"""conditions: statistics of the music that follows each step, as inputs of a model, in tf.data.
 
-A model that predicts step t + 1 from the steps up to t may be told, at index t, a summary
-of what is ahead. The window ahead at index t begins with step t + 1: it covers the steps
-that begin at that moment or later, but less than so many seconds later, in the piece and
-not only in the training window. It never covers step t or one before, which the model has
-heard, and nothing beyond the end of the piece: there is silence. So it tells of the step
-to be predicted what is in its summary, and no more; where few notes are ahead, and at the
-end of a piece one alone, the summary is as good as the notes. What such a model reaches
-is comparable with other models of the same conditions only.
+A model that predicts step t + 1 from steps 0 to t may be conditioned, at index t, on
+statistics of a window that begins with step t + 1. Index 2, for example, predicts step 3: its
+window begins with step 3 and covers the steps whose onset is less than so many seconds after
+that of step 3. The window follows the piece, also beyond the training window, and ends with
+the piece. It never covers the model's inputs, steps 0 to t. It does cover the target: the
+statistics say of step t + 1 what is in their sums, and no more; where few notes follow, as at
+the end of a piece, that is all there is to know. So likelihoods are comparable only between
+models of the same conditions.
 
-  pitch_class_histogram  [12] notes struck, by pitch class from C, as shares that sum to 1
-  density                [1]  notes struck a second
-  mean_pitch             [1]  of the notes struck, a MIDI key number
+  pitch_class_histogram  [12] share of the onsets per pitch class, C first; sums to 1
+  density                [1]  onsets per second
+  mean_pitch             [1]  mean MIDI key number of the onsets
 
-A window ahead holds at most `look_ahead_steps` steps, wherever it lies; where more begin in
-its seconds the rest is not counted. This makes a condition a function of piece and step.
+A window holds at most `look_ahead_steps` steps, wherever it lies; where more begin in its
+seconds the rest is not counted. So a condition is a function of piece and step.
 
-`centred_steps` gives another window instead, to reproduce Deep Symphony (there 50), and it
-leaks: so many steps around step t + 1, half of them before it, the window moved where it
-would leave the steps at hand. It holds what the model has heard, and the target among few
-others. Its density is notes a step, as there.
+`centred_steps` gives another window instead, that of Deep Symphony (there 50 steps), and it
+leaks: N steps around step t + 1, half of them before it, the window moved where it would
+leave the piece. It covers inputs of the model, and the target among few others. Its density
+is onsets per step, as there.
 
-Oore et al. 2018 (arXiv 1808.03715, section 5) have histogram and density ahead, over 5 and
-3 seconds (Performance RNN's code), the first weighted by duration; here each note counts one.
+Oore et al. 2018 (arXiv 1808.03715, section 5) condition on histogram and density over the next
+5 and 3 seconds (Performance RNN's code), the first weighted by duration; here each note
+counts one.
 """
 
 from __future__ import annotations
@@ -34,24 +35,25 @@ import tensorflow as tf
 from pipelines.codecs.codec import Codec, Onsets
 
 SIZES = {"pitch_class_histogram": 12, "density": 1, "mean_pitch": 1}
-PRIOR_NOTES = 0.01  # Of each pitch class, beside those struck: silence is uniform.
-SILENT_PITCH = 64.0  # The mean pitch of silence.
+PRIOR_NOTES = 0.01  # Added to the onsets of each pitch class: without onsets it is uniform.
+SILENT_PITCH = 64.0  # The mean pitch where there are no onsets.
 EDGE_SECONDS = 1e-4  # Below any grid; a step on the window's end is outside, however sums round.
 
 
 @dataclasses.dataclass(frozen=True)
 class Conditions:
-    """Which conditions, over which windows.
+    """Which statistics a model is conditioned on, and over which windows.
 
     Attributes:
-      codec: of the arrays.
-      names: some of `SIZES`, which gives the length of each.
-      histogram_seconds, density_seconds, mean_pitch_seconds: of the windows ahead.
-      look_ahead_steps: steps that a window ahead holds at most.
-      centred_steps: 0 for windows ahead; N for the leaking window of N steps.
+      codec: of the arrays; it has to give `onsets`.
+      names: some of `SIZES`, which holds the number of features of each.
+      histogram_seconds, density_seconds, mean_pitch_seconds: length of each window.
+      look_ahead_steps: the most steps of a window.
+      centred_steps: 0 for windows that begin with the target; N for the leaking window of N
+        steps around it.
 
     Raises:
-      ValueError: an unknown name, a size of nothing, or the codec cannot.
+      ValueError: an unknown name, a length of 0, or the codec has no onsets.
     """
 
     codec: Codec
@@ -70,7 +72,9 @@ class Conditions:
             )
         for name in ("histogram_seconds", "density_seconds", "mean_pitch_seconds"):
             if not 0 < getattr(self, name) <= 3600:
-                raise ValueError(f"{name} is {getattr(self, name)}; give up to 3600, above 0")
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; give a number above 0, at most 3600"
+                )
         if self.look_ahead_steps < 1 or self.centred_steps < 0:
             raise ValueError(
                 f"look_ahead_steps is {self.look_ahead_steps} and centred_steps "
@@ -82,7 +86,7 @@ class Conditions:
     def __call__(
         self, music: tf.Tensor, valid_steps: tf.Tensor, length: int
     ) -> dict[str, tf.Tensor]:
-        """Gives the conditions of the first `length` steps.
+        """Gives the conditions at the first `length` steps.
 
         Args:
           music: [row, time, ...] as the codec's spec says, `length` steps or more.

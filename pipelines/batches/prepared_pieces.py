@@ -1,8 +1,7 @@
-"""prepared_pieces: the prepared pieces of a split, in memory or where they lie in shards on disk.
+"""prepared_pieces: the prepared pieces of a split, in memory or in shards on disk.
 
-`open_pieces` takes the budget of memory and decides: `Pieces` hold their music, `Shards`
-know where it is and read some of it when asked. Both hold the pieces in the order of
-their keys.
+`open_pieces` decides by a budget of memory: `Pieces` hold their arrays, `Shards` read some of
+them when asked. Both hold the pieces in the order of their keys.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ class Pieces:
     """The pieces of a split, in memory.
 
     Attributes:
-      spec: of the arrays; its classes name the indices.
-      keys: [piece] names.
-      music: [step, ...] as the spec says, the arrays of all pieces one after the other.
+      spec: of the arrays; its classes are those of `classes`.
+      keys: [piece], unique names.
+      music: [step, ...] as the spec says, the arrays of all pieces concatenated.
       sizes: int64 [piece], steps of each.
       classes: for each class of the spec int32 [piece], the index of its value.
     """
@@ -54,7 +53,7 @@ class Pieces:
         arrays: Sequence[np.ndarray],
         classes: dict[str, np.ndarray],
     ) -> Pieces:
-        """Joins arrays, one or more."""
+        """Concatenates the arrays of one piece or more."""
         sizes = np.array([len(steps) for steps in arrays], np.int64)
         music = empty_aligned((int(sizes.sum()), *spec_steps(spec)), spec.dtype)
         np.concatenate(arrays, out=music)
@@ -78,13 +77,13 @@ class Pieces:
         return self.keys[piece]
 
     def tensor(self) -> tf.Tensor:
-        """Gives `music` as a tensor in the machine's memory, which the two share."""
+        """Gives `music` as a tensor in host memory, which the two share."""
         return tf.experimental.dlpack.from_dlpack(self.music.__dlpack__())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shards:
-    """The chosen pieces of a split, on disk.
+    """The pieces of a split, or some of them, in shards on disk.
 
     Attributes:
       spec: of the arrays.
@@ -93,7 +92,7 @@ class Shards:
       shard, index: int64 [piece], the shard of each, and its place there.
       sizes: int64 [piece], steps of each.
       key_checksums: uint32 [piece], CRC-32 of the names.
-      memory_bytes: what the music in memory may take at one moment.
+      memory_bytes: the most memory that arrays may take at a time.
     """
 
     spec: Spec
@@ -218,20 +217,20 @@ def open_pieces(
     works_per_composer: int | None = None,
     memory_megabytes: float = 1024,
 ) -> Pieces | Shards:
-    """Reads a split into memory if its music fits the budget; else says where it lies.
+    """Reads a split into memory if its arrays fit the budget; else leaves them on disk.
 
     A shard is checked by its SHA-256 whenever it is read; of those that stay on disk the
     size is checked here.
 
     Args:
       data_dir, split, composer, works_per_composer: as for `load`.
-      memory_megabytes: what music may take of memory, 2**20 bytes each.
+      memory_megabytes: the most memory that arrays may take, MiB.
 
     Raises:
-      ValueError: as `load`, or a budget of nothing.
+      ValueError: as `load`, or the budget is 0.
     """
     if not memory_megabytes > 0:
-        raise ValueError(f"memory_megabytes is {memory_megabytes}; give more than 0")
+        raise ValueError(f"--memory_megabytes is {memory_megabytes}; give a number above 0")
     manifest = records.read_manifest(data_dir)
     chosen = _choose(data_dir, manifest, split, composer, works_per_composer)
     if chosen.sizes_bytes.sum() <= memory_megabytes * MEBIBYTE:

@@ -1,4 +1,4 @@
-"""Windows of real music as arrays, to compare generated pieces with."""
+"""Windows of real music as arrays: the reference that generated pieces are compared with."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pipelines.batches.prepared_pieces import Pieces, Shards
 def real_windows(
     pieces: Pieces | Shards,
     count: int,
-    length: int,
+    window_steps: int,
     seed: int,
     padded: bool = False,
     anywhere: bool = True,
 ) -> list[np.ndarray]:
-    """Draws windows of real music to compare with: pieces in turn, places at random.
+    """Draws windows of real music: pieces in turn, in random order, start steps at random.
 
     Args:
-      pieces: as `open_pieces` gives them. Where they are on disk, the windows come from shards
-        drawn at random that fill no more than half the budget.
-      count: windows to draw; above the number of pieces, more than one of each.
-      length: steps of a window.
-      seed: of order and places; the same seed gives the same windows.
-      padded: takes shorter pieces too, whole.
-      anywhere: else only the beginnings of pieces, each once.
+      pieces: as `open_pieces` gives them. Of pieces on disk, windows come from shards drawn at
+        random that fill at most half the budget.
+      count: windows to draw; above the number of pieces, more than one per piece.
+      window_steps: steps of a window.
+      seed: random seed; the same seed gives the same windows.
+      padded: takes pieces shorter than a window too, whole.
+      anywhere: whether windows may start at any step; else each is the beginning of a piece.
 
     Returns:
-      `count` arrays [length, ...] as the spec says; of shorter pieces shorter ones. Not from
-      anywhere, no more than there are pieces.
+      `count` arrays [window_steps, ...] as the spec says; shorter ones of shorter pieces. Where
+      windows are beginnings, at most one per piece.
 
     Raises:
       ValueError: no piece is as long as a window.
     """
-    chosen = np.arange(len(pieces)) if padded else long_enough(pieces, length)
+    chosen = np.arange(len(pieces)) if padded else long_enough(pieces, window_steps)
     random = np.random.Generator(np.random.Philox(seed))
     if isinstance(pieces, Shards):
         pieces = pieces.subset(chosen)
@@ -46,20 +46,20 @@ def real_windows(
     windows = []
     for index in range(count if anywhere else min(count, len(order))):
         array = pieces.arrays[order[index % len(order)]]
-        start = random.integers(max(len(array) - length, 0) + 1) if anywhere else 0
-        windows.append(array[start : start + length].copy())
+        start = random.integers(max(len(array) - window_steps, 0) + 1) if anywhere else 0
+        windows.append(array[start : start + window_steps].copy())
     return windows
 
 
-def long_enough(pieces: Pieces | Shards, length: int) -> np.ndarray:
-    """The indices of the pieces of `length` steps or more."""
-    found = np.flatnonzero(pieces.sizes >= length)
+def long_enough(pieces: Pieces | Shards, window_steps: int) -> np.ndarray:
+    """Gives the indices of the pieces of `window_steps` steps or more. ValueError without any."""
+    found = np.flatnonzero(pieces.sizes >= window_steps)
     if not len(found):
         longest = int(np.argmax(pieces.sizes))
         steps = pieces.sizes[longest]
         raise ValueError(
-            f"no piece is as long as a window of {length} steps ({pieces.spec.step}); the longest, "
-            f"{pieces.key_of(longest)}, has {steps}: give --window_steps={steps} or less, or "
-            "prepare longer pieces"
+            f"no piece is as long as a window of {window_steps} steps ({pieces.spec.step}); the "
+            f"longest, {pieces.key_of(longest)}, has {steps}: give --window_steps={steps} or less, "
+            "or prepare longer pieces"
         )
     return found

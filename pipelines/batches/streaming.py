@@ -1,10 +1,10 @@
-"""streaming: batches from shards that do not fit in memory together.
+"""streaming: batches of windows from shards that do not fit in memory together.
 
-An epoch takes the shards in an order drawn from (seed, epoch), and reads as many at once
-as fit half the budget: a group; the next group is read while one is used. The visits of a
-group's pieces are shuffled among each other. Batches follow each other over the groups'
-borders: what fills no batch at the end of one is kept for the next, so every step of an
-epoch exists. All follows from (seed, step) and the sizes of the pieces, without state.
+An epoch takes the shards in an order drawn from (seed, epoch), and reads as many at once as
+fit half the memory budget: a group; the next group is read while one is used. The visits of a
+group's pieces are shuffled among each other. Rows at the end of a group that fill no batch
+are kept for the next group, so that every batch of an epoch is full. All follows from
+(seed, step) and the lengths of the pieces, without state.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipelines.batches.windows import SHARDS, VISITS, Music, Rows, Sampling, cut
 
 
 class Portion(NamedTuple):
-    """A group of an epoch, and which of its visits a run takes.
+    """A group of pieces that are in memory together, and which of its visits are taken.
 
     Attributes:
       epoch, group: from 0.
@@ -39,7 +39,7 @@ class Portion(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """Pieces that are read one after the other: int64 [piece], and their bytes."""
+    """Consecutive pieces of a shard, which are read together: int64 [piece], and their bytes."""
 
     pieces: np.ndarray
     bytes: int
@@ -87,13 +87,13 @@ def groups_of(shards: Shards, units: Sequence[Unit]) -> list[np.ndarray]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
-    """What is read together, and when.
+    """Which pieces are read together, and when.
 
     Attributes:
-      shards: their pieces, all long enough for a window.
-      sampling: of the windows.
-      steps_per_epoch: batches of an epoch.
-      units: of the shards.
+      shards: the pieces, each as long as a window or longer.
+      sampling: how windows are drawn.
+      steps_per_epoch: batches per epoch.
+      units: consecutive pieces that are read together.
     """
 
     shards: Shards
@@ -112,7 +112,7 @@ class Plan:
         return groups_of(self.shards, [self.units[unit] for unit in order])
 
     def portions(self, first_step: int) -> Iterator[Portion]:
-        """Gives what is read from a step on, without end."""
+        """Gives what is read from a training step on, without end."""
         rows = self.steps_per_epoch * self.sampling.batch_size  # Of an epoch.
         epoch, place = divmod(first_step * self.sampling.batch_size, rows)
         while True:
@@ -180,7 +180,7 @@ def rows(plan: Plan, first_step: int, slots: np.ndarray, class_names: list[str])
         )
 
     portions = tf.data.Dataset.from_generator(read, output_signature=signature).prefetch(1)
-    span = sampling.length + sampling.look_ahead
+    span = sampling.window_steps + sampling.look_ahead_steps
     size = sampling.batch_size
     nothing = Rows(
         tf.zeros([size, span, *spec_steps(spec)], spec.dtype),

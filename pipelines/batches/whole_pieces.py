@@ -1,7 +1,6 @@
 """whole_pieces: the pieces of a split from beginning to end, in padded batches, to evaluate on.
 
-Pieces of like length share a batch, so that little of it is padding. Nothing is drawn: the
-batches are the same each time.
+Pieces of similar length share a batch, so that little of it is padding. Nothing is random.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from pipelines.batches.prepared_pieces import Pieces, Shards, spec_steps
 def whole_pieces(
     pieces: Pieces | Shards, batch_size: int, conditions: Conditions | None = None
 ) -> tf.data.Dataset:
-    """Gives every piece once, the shortest first; where they are on disk, group by group.
+    """Gives every piece once, whole, the shortest first; where they are on disk, group by group.
 
     Args:
       pieces: as `open_pieces` gives them.
-      batch_size: pieces of a batch; the last one of a group has those that are left.
-      conditions: to put beside the music.
+      batch_size: pieces per batch; the last batch of a group may have fewer.
+      conditions: to add to each batch.
 
     Returns:
       A dataset of "music": [batch, longest, ...] of the spec's dtype, 0 beyond each piece's end;

@@ -1,1 +1,1 @@
-"""Codecs, one file each: the file's name is its registry entry."""
+"""Codecs, one file each: the name of the file is the value of --codec."""

@@ -101,7 +101,7 @@ class Codec(codec.ScoreCodec):
         what cannot be read and characters without a meaning; all of it stays in `score.abc`.
         """
         text, dropped = text_of(np.asarray(array))
-        reading = abc_notation.read_tune(self.restored(text), goes_on=True)
+        reading = abc_notation.read_tune(self.restored(text), lenient=True)
         meaningless = reading.doubtful.get(abc_notation.MEANINGLESS, 0)
         return codec.Decoded(reading.score, dropped + reading.faults + meaningless)
 
@@ -132,8 +132,8 @@ class Codec(codec.ScoreCodec):
         return f"{HEADER}{text}" if has_key else f"{HEADER}{KEY}{text}"
 
     @property
-    def offers(self) -> dict[str, str]:
-        """See `Codec.offers`."""
+    def output_descriptions(self) -> dict[str, str]:
+        """See `Codec.output_descriptions`."""
         return {
             "text": "complete tunes in ABC notation, UTF-8",
             "tokens": "the characters as tokens of the codec; zeros after those of a row",

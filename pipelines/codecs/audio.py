@@ -122,8 +122,8 @@ class Codec(codec.Codec):
         return to_levels(wav.read(path, self.sample_rate))
 
     @property
-    def offers(self) -> dict[str, str]:
-        """See `Codec.offers`."""
+    def output_descriptions(self) -> dict[str, str]:
+        """See `Codec.output_descriptions`."""
         return {
             "wav_bytes": f"complete WAV files, 16 bits, {self.sample_rate} Hz, one channel",
             "samples": "the sound, -1 to 1; zeros after the samples of a row",

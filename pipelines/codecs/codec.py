@@ -1,4 +1,4 @@
-"""Codec: how a Score becomes the array a network sees, and comes back."""
+"""Codec: encodes a Score as the array that a network is trained on, and decodes arrays."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ BASES = {"codec", "note_codec"}  # Modules beside the codecs that are none.
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """The file that an exported model gives of each piece.
+    """The file that an exported model writes for each piece.
 
     Attributes:
-      output: the output that holds its bytes, a string [batch].
-      suffix: of its name.
-      kind: what it is, in words.
+      output: name of the output with the bytes of the files, string [batch].
+      suffix: of the file's name, such as ".mid".
+      kind: the format in words.
     """
 
     output: str
@@ -35,7 +35,7 @@ class File:
 
 
 class Decoded(NamedTuple):
-    """A Score and how many notes of the array were dropped on the way to it."""
+    """A decoded Score, and how many notes of the array could not be kept in it."""
 
     score: Score
     dropped: int
@@ -56,20 +56,21 @@ class Onsets(NamedTuple):
 
 
 class Codec(Settings, abc.ABC):
-    """Turns Scores into arrays. One file a codec; its fields are its flags.
+    """Base class of codecs: encodes Scores as arrays. One file per codec; fields are flags.
 
-    Subclasses are named `Codec` in their file and are frozen dataclasses whose fields are made
-    by `flag`. The encoding side is NumPy; TensorFlow is imported
-    only when one of the methods on tensors is called. Most are `NoteCodec`s; text is a
-    `ScoreCodec`; of sound no Score comes back.
+    Subclasses are named `Codec` in their file, and are frozen dataclasses whose fields are made
+    by `flag`. Encoding is NumPy; TensorFlow is imported only when a method on tensors is called.
+    Most codecs are `NoteCodec`s; `abc_text` is a `ScoreCodec`; sound cannot be decoded to a
+    Score.
 
     Attributes:
-      name: of its file.
-      file: what an exported model writes of each piece.
+      name: of its file, and the value of --codec.
+      file: the file that an exported model writes for each piece.
       epoch_files: what a run writes of the pieces that it samples after each epoch, in words.
-      gives_scores: whether its arrays become Scores again, so that notes can be counted,
+      gives_scores: whether arrays can be decoded to Scores, so that notes can be counted,
         compared and engraved. Then it is a `ScoreCodec`: see `require_scores`.
-      own_suffixes: of files that hold what its arrays hold, and that are no Scores: see `read`.
+      own_suffixes: suffixes of files in a format of the codec's own, which `read` encodes
+        without a Score (".wav" of audio).
     """
 
     name: ClassVar[str]
@@ -81,53 +82,54 @@ class Codec(Settings, abc.ABC):
     @property
     @abc.abstractmethod
     def spec(self) -> Spec:
-        """The arrays this codec makes."""
+        """What the arrays of this codec are."""
 
     @abc.abstractmethod
     def encode(self, score: Score) -> np.ndarray:
-        """Gives the array of a Score, as `spec` says; never fails on a valid Score."""
+        """Encodes a Score as an array, as `spec` says; never fails on a valid Score."""
 
     @property
     @abc.abstractmethod
-    def offers(self) -> dict[str, str]:
-        """What an exported model gives of each piece: {output: what it is, in words}."""
+    def output_descriptions(self) -> dict[str, str]:
+        """The outputs of an exported model for each piece: {name of the output: description}."""
 
     @abc.abstractmethod
     def outputs(self, arrays: Any, lengths: Any) -> dict[str, Any]:
-        """Gives what `offers` names, in TensorFlow ops, for the graph of an exported model.
+        """Gives the outputs of `output_descriptions`, in TensorFlow ops, for an exported graph.
 
         Args:
-          arrays: [batch, time, ...] tensor as `spec` says, of any integer dtype where that is
-            one.
-          lengths: int32 [batch], the steps of each row that count.
+          arrays: [batch, time, ...] tensor as `spec` says; of any integer dtype where the spec's
+            is an integer.
+          lengths: int32 [batch], the valid steps of each row.
 
         Returns:
           {output: tensor [batch, ...]}, the output that `file` names among them.
         """
 
     def read(self, path: Path) -> np.ndarray:
-        """Gives the array of a file of one of `own_suffixes`.
+        """Encodes a file of one of `own_suffixes`.
 
         Raises:
-          ValueError: it cannot be read. OSError: it is not there.
+          ValueError: it cannot be read.
+          OSError: there is no such file.
         """
         raise ValueError(f"codec {self.name!r} reads no files of its own")
 
     @property
     def ticks_per_quarter(self) -> int | None:
-        """Ticks per quarter note of the notes that an exported model gives; None without notes."""
+        """Ticks per quarter note of the outputs of an exported model; None without notes."""
         return None
 
     @property
     def microseconds_per_quarter(self) -> int | None:
-        """Tempo of the notes that an exported model gives; None without notes."""
+        """Tempo of the outputs of an exported model; None without notes."""
         return None
 
     def require_scores(self) -> ScoreCodec:
-        """Gives the codec itself, as one that gives Scores.
+        """Gives the codec itself, as a `ScoreCodec`.
 
         Raises:
-          ValueError: no Scores come back from its arrays; the text names codecs that do.
+          ValueError: its arrays cannot be decoded to Scores; the text names codecs whose can.
         """
         raise ValueError(
             f"codec {self.name!r} gives {self.file.suffix} files, from which no notes come back; "
@@ -136,43 +138,50 @@ class Codec(Settings, abc.ABC):
         )
 
     def duration_quarters(self, array: np.ndarray) -> float:
-        """Gives how long an array [time, ...] lasts, in quarter notes: where what follows begins.
+        """Gives the duration of an array [time, ...] in quarter notes; a continuation begins there.
 
-        0 where arrays are no Scores: a step of sound is a time by itself.
+        0.0 for codecs without Scores, whose continuation begins with the next step.
         """
         return 0.0
 
     def lost_pitches(self, score: Score, array: np.ndarray) -> tuple[int, ...]:
-        """Gives the MIDI key numbers of a Score, drums apart, that its array has lost; sorted.
+        """Gives the pitches of a Score, without drums, that are missing in its array.
 
-        Of codecs that keep no notes, or the text of the piece, none is lost.
+        Args:
+          score: any Score.
+          array: the Score as `encode` gives it, or a part of it.
+
+        Returns:
+          MIDI key numbers, sorted; () for codecs that are not `NoteCodec`s.
         """
         return ()
 
     def without_end(self, array: np.ndarray) -> np.ndarray:
-        """Gives the array of a piece without what says that it ends, for something to follow."""
+        """Gives the array without its end token and what follows it, so that it can be continued."""
         return array
 
     def require(self, fact: bool, text: str) -> None:
-        """Raises ValueError, the codec's name before the text, where the fact does not hold."""
+        """Raises ValueError, whose text begins with the codec's name, where the fact is false."""
         if not fact:
             raise ValueError(f"codec {self.name}: {text}")
 
     def dequantize(self, arrays: Any, uniform: Any) -> Any:
-        """Spreads each value evenly over what decodes alike; see the codecs that can.
+        """Adds uniform noise that does not change the notes an array decodes to.
+
+        Without it a critic could tell real music by its values on a grid. See `note_tuples`.
 
         Raises:
-          ValueError: this codec's arrays cannot be spread.
+          ValueError: this codec's arrays cannot be dequantized.
         """
-        raise ValueError(f"codec {self.name!r} has nothing to spread; add --nodequantize")
+        raise ValueError(f"codec {self.name!r} cannot be dequantized; add --nodequantize")
 
     def transpose(self, arrays: Any, semitones: Any) -> Any:
-        """Moves the notes of each row, in TensorFlow ops, for augmentation.
+        """Transposes each row, in TensorFlow ops, for augmentation.
 
         Args:
           arrays: [batch, time, ...] tensor as `spec` says.
-          semitones: int32 [batch], up where positive. A row that would leave the codec's
-            pitches stays as it is.
+          semitones: int32 [batch], up where positive. A row with a note that would leave the
+            codec's range of pitches is not transposed.
 
         Returns:
           Tensor of the shape and dtype of `arrays`.
@@ -183,11 +192,11 @@ class Codec(Settings, abc.ABC):
         raise ValueError(f"codec {self.name!r} cannot transpose; add --transpose_semitones=0")
 
     def stretch(self, arrays: Any, factors: Any) -> Any:
-        """Makes the times of each row longer, in TensorFlow ops, for augmentation.
+        """Multiplies the times of each row, in TensorFlow ops, for augmentation.
 
         Args:
           arrays: [batch, time, ...] tensor as `spec` says.
-          factors: float32 [batch], slower above 1.
+          factors: float32 [batch]; above 1 the music is slower.
 
         Returns:
           Tensor of the shape and dtype of `arrays`; times are rounded to the codec's grid.
@@ -198,7 +207,7 @@ class Codec(Settings, abc.ABC):
         raise ValueError(f"codec {self.name!r} cannot stretch time; add --stretch_percent=0")
 
     def onsets(self, arrays: Any) -> Onsets:
-        """Gives the onsets at each step, in TensorFlow ops, for conditions.
+        """Gives the onsets of notes at each step, in TensorFlow ops, for conditions.
 
         Args:
           arrays: [batch, time, ...] tensor as `spec` says.
@@ -212,7 +221,7 @@ class Codec(Settings, abc.ABC):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Gives {"name": ..., fields}, from which `from_json` builds an equal codec."""
+        """Gives {"name": ..., fields}, from which `codec_from_json` builds an equal codec."""
         return {"name": self.name, **dataclasses.asdict(self)}  # type: ignore[call-overload]
 
 
@@ -220,8 +229,8 @@ class ScoreCodec(Codec):
     """Base class of codecs whose arrays become Scores again.
 
     Attributes:
-      starts_anywhere: whether what begins within an array decodes as it does there. Where it
-        does not, windows of real music are the beginnings of pieces.
+      starts_anywhere: whether a part of an array decodes to that part of the piece. Else, as of
+        text whose header says the key, only beginnings of pieces are compared with real music.
     """
 
     epoch_files: ClassVar[str] = "MIDI, piano rolls and statistics"
@@ -239,15 +248,15 @@ class ScoreCodec(Codec):
 
     @abc.abstractmethod
     def decode(self, array: np.ndarray) -> Decoded:
-        """Gives the Score of one array [time, ...]. Total."""
+        """Decodes an array [time, ...]. Total: any array that `spec` allows gives a valid Score."""
 
     def decode_all(self, arrays: Sequence[np.ndarray]) -> list[Decoded]:
-        """Gives the Score of each array [time, ...], as `decode` does."""
+        """Decodes each array [time, ...], as `decode` does."""
         return [self.decode(array) for array in arrays]
 
 
 def codec_class(name: str) -> type[Codec]:
-    """Finds a codec by the name of its file. ValueError names those there are."""
+    """Gives the codec of a name. ValueError, which lists all names, where there is none."""
     names = codec_names()
     if name not in names:
         raise ValueError(f"there is no codec {name!r}; the codecs are: {', '.join(names)}")
@@ -255,7 +264,7 @@ def codec_class(name: str) -> type[Codec]:
 
 
 def codec_names() -> list[str]:
-    """Lists the codecs, from the files beside this one."""
+    """Lists the names of the codecs: of the files beside this one."""
     package = importlib.import_module("pipelines.codecs")
     names = {module.name for module in pkgutil.iter_modules(package.__path__)}
     return sorted(names - BASES)
@@ -267,7 +276,7 @@ def codecs_of(kinds: Sequence[Kind]) -> list[str]:
 
 
 def codec_from_json(values: dict[str, Any]) -> Codec:
-    """Builds the codec that `Codec.to_json` described."""
+    """Builds a codec from what `Codec.to_json` gave."""
     values = dict(values)
     return codec_class(values.pop("name"))(**values)
 

@@ -27,7 +27,7 @@ import numpy as np
 from pipelines.array_operations import operations_on
 from pipelines.codecs.codec import Onsets
 from pipelines.codecs.note_codec import NoteCodec
-from pipelines.grid import notes_by_the_clock
+from pipelines.grid import notes_in_real_time
 from pipelines.note_tensors import in_rows
 from pipelines.score import Score
 from pipelines.score_arrays import LAST_TICK, SUSTAIN
@@ -154,7 +154,7 @@ class Codec(NoteCodec):
 
     def _note_events(self, score: Score) -> np.ndarray:
         """Gives int64 [event]: step, kind, pitch and level in one number, to be sorted."""
-        onset, length, pitch, velocity = notes_by_the_clock(score, self.step_milliseconds)
+        onset, length, pitch, velocity = notes_in_real_time(score, self.step_milliseconds)
         on = ((onset * 4 + ON) * 128 + pitch) * 128 + self._levels[velocity]
         off = (((onset + length) * 4 + OFF) * 128 + pitch) * 128
         return np.concatenate([off, on])

@@ -1,4 +1,4 @@
-"""NoteCodec: base class of codecs whose arrays become notes by TensorFlow ops."""
+"""NoteCodec: base class of codecs that decode arrays to notes in TensorFlow ops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipelines.score_arrays import NOTE, PEDAL, TEMPO, sorted_by_tick
 
 NOTE_COLUMNS = ("onset", "duration", "pitch", "velocity")  # Of what `NoteCodec.notes` gives.
 PEDAL_COLUMNS = ("tick", "controller", "value")
-STEPS_TOGETHER = 2**15  # Of a batch that is decoded at once: bounds its memory.
+STEPS_TOGETHER = 2**15  # Steps of a batch that is decoded at once: bounds its memory.
 MIDI_FILE = File("midi_bytes", ".mid", "Standard MIDI File")
 NOTE_OUTPUTS = {
     "midi_bytes": "complete Standard MIDI Files",
@@ -28,17 +28,17 @@ PEDAL_OUTPUTS = {
 
 
 class NoteCodec(ScoreCodec):
-    """A codec whose arrays are notes again, by ops that an exported graph can hold.
+    """Base class of codecs that decode arrays to notes in ops that an exported graph can hold.
 
-    Subclasses give `spec`, `encode`, `notes`, `ticks_per_quarter`,
+    Subclasses define `spec`, `encode`, `notes`, `ticks_per_quarter`,
     `microseconds_per_quarter`, and `pedal` where they keep it.
     """
 
     file: ClassVar[File] = MIDI_FILE
 
     @property
-    def offers(self) -> dict[str, str]:
-        """See `Codec.offers`. The pedal, of a codec that keeps it, is in `midi_bytes` too."""
+    def output_descriptions(self) -> dict[str, str]:
+        """See `Codec.output_descriptions`. `midi_bytes` holds the pedal too, if there is one."""
         return NOTE_OUTPUTS | (PEDAL_OUTPUTS if self.has_pedal else {})
 
     def outputs(self, arrays: Any, lengths: Any) -> dict[str, Any]:
@@ -59,29 +59,29 @@ class NoteCodec(ScoreCodec):
 
     @property
     def has_pedal(self) -> bool:
-        """Whether `pedal` gives anything."""
+        """Whether the codec keeps a pedal, so that `pedal` gives events."""
         return False
 
     @abc.abstractmethod
     def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
-        """Gives the notes of a batch of arrays, in TensorFlow ops.
+        """Decodes a batch of arrays to notes, in TensorFlow ops.
 
         Used by `decode` and by the exported graph alike. Total: whatever `spec` allows,
         NaN included, gives valid notes.
 
         Args:
           arrays: [batch, time, ...] tensor as `spec` says.
-          lengths: int32 [batch], the steps of each row that count.
+          lengths: int32 [batch], the valid steps of each row.
 
         Returns:
           notes: int32 [batch, note, 4] of onset tick, duration ticks, pitch, velocity;
             the valid ones first, sorted by (onset, pitch); zeros after.
           count: int32 [batch], valid notes of each row.
-          dropped: int32 [batch], notes that were meant but could not be kept.
+          dropped: int32 [batch], notes in the array that could not be kept.
         """
 
     def pedal(self, arrays: Any, lengths: Any) -> tuple[Any, Any]:
-        """Gives the pedal of a batch of arrays, in TensorFlow ops. Total, as `notes`.
+        """Decodes the pedal of a batch of arrays, in TensorFlow ops. Total, as `notes`.
 
         Args:
           arrays, lengths: as for `notes`.
@@ -99,29 +99,29 @@ class NoteCodec(ScoreCodec):
     @property
     @abc.abstractmethod
     def ticks_per_quarter(self) -> int:
-        """Ticks in a quarter note of what `notes` gives."""
+        """Ticks per quarter note of what `notes` gives."""
 
     @property
     @abc.abstractmethod
     def microseconds_per_quarter(self) -> int:
-        """Tempo of what `decode` gives."""
+        """Tempo of decoded pieces."""
 
     def duration_quarters(self, array: np.ndarray) -> float:
-        """See `Codec.duration_quarters`: to the end of the last step, silence included."""
+        """See `Codec.duration_quarters`: to the end of the last step, rests included."""
         seconds = float(np.asarray(self.onsets(array[None]).seconds, np.float64).sum())
         return seconds * 1e6 / self.microseconds_per_quarter
 
     def lost_pitches(self, score: Score, array: np.ndarray) -> tuple[int, ...]:
-        """See `Codec.lost_pitches`: those that `decode` does not give back at any time."""
+        """See `Codec.lost_pitches`: those that no note of the decoded array has."""
         pitches = set(score.notes["pitch"][~score.notes["is_drum"]].tolist())
         return tuple(sorted(pitches - set(self.decode(array).score.notes["pitch"].tolist())))
 
     def decode(self, array: np.ndarray) -> Decoded:
-        """Gives the Score of one array [time, ...]. Total."""
+        """Decodes an array [time, ...]. See `ScoreCodec.decode`."""
         return self.decode_all([array])[0]
 
     def decode_all(self, arrays: Sequence[np.ndarray]) -> list[Decoded]:
-        """Gives the Score of each array [time, ...], as `decode` does; many short ones faster."""
+        """Decodes arrays [time, ...], in batches of similar length."""
         arrays = [np.asarray(array) for array in arrays]
         decoded: dict[int, Decoded] = {}
         order = sorted(range(len(arrays)), key=lambda index: len(arrays[index]))

@@ -25,7 +25,7 @@ import numpy as np
 from pipelines.codecs.codec import Onsets
 from pipelines.codecs.note_codec import NoteCodec
 from pipelines.grid import notes_on_grid
-from pipelines.note_tensors import single_voice_a_pitch, whole
+from pipelines.note_tensors import one_note_per_pitch, round_to_int
 from pipelines.score import Score
 from pipelines.score_arrays import LAST_TICK
 from pipelines.settings import flag
@@ -180,7 +180,7 @@ class Codec(NoteCodec):
         for t in range(self.tones_per_cell):
             if t == 0 or self.quadruplet_per_tone:
                 time = self._features.ticks("time", arrays[..., self._block("time", t)][..., 0])
-                tones_time = whole(time, 0, self.longest_ticks)
+                tones_time = round_to_int(time, 0, self.longest_ticks)
             else:
                 tones_time = tf.zeros([batch, cells], tf.int32)
             length = self._features.ticks("length", arrays[..., self._block("length", t)][..., 0])
@@ -192,11 +192,11 @@ class Codec(NoteCodec):
             if self.has_presence:
                 presence = arrays[..., self._block("presence", t)][..., 0]
                 finite &= tf.math.is_finite(presence)
-                velocity = tf.where(presence > 0, whole(velocity, 1, 127), 0)
+                velocity = tf.where(presence > 0, round_to_int(velocity, 1, 127), 0)
             else:
-                velocity = whole(velocity, 0, 127)
+                velocity = round_to_int(velocity, 0, 127)
             meant = counts & ((velocity > 0) | ~finite)
-            whole_length = whole(length, 1, self.longest_ticks)
+            whole_length = round_to_int(length, 1, self.longest_ticks)
             tones.append((tones_time, whole_length, pitch, velocity, meant, meant & finite))
         time, length, pitch, velocity, meant, valid = (
             tf.reshape(tf.stack(parts, axis=2), [batch, -1]) for parts in zip(*tones, strict=True)
@@ -208,7 +208,7 @@ class Codec(NoteCodec):
         onset = tf.maximum(onset - before, 0)
         valid &= onset + tf.cast(length, tf.int64) <= LAST_TICK
         onset = tf.cast(tf.minimum(onset, LAST_TICK), tf.int32)
-        notes, count = single_voice_a_pitch(onset, length, pitch, velocity, valid)
+        notes, count = one_note_per_pitch(onset, length, pitch, velocity, valid)
         return notes, count, tf.reduce_sum(tf.cast(meant, tf.int32), axis=1) - count
 
     def dequantize(self, arrays: Any, uniform: Any) -> Any:
@@ -244,7 +244,7 @@ class Codec(NoteCodec):
         pitch = self._pitches(arrays) + tf.cast(semitones, tf.float32)[:, None, None]
         # A row that holds what is not a number does not fit.
         fits = tf.reduce_all((pitch >= 0) & (pitch <= 127), axis=[1, 2], keepdims=True)
-        moved = self._with_values(arrays, {"pitch": whole(pitch, 0, 127)})
+        moved = self._with_values(arrays, {"pitch": round_to_int(pitch, 0, 127)})
         return tf.where(fits, moved, arrays)
 
     def stretch(self, arrays: Any, factors: Any) -> Any:
@@ -266,8 +266,10 @@ class Codec(NoteCodec):
         end = tf.round((onset + tf.cast(length, tf.float64)) * factors)
         flat = tf.reshape(moved, [shape[0], -1])
         gaps = tf.reshape(flat - tf.pad(flat, [[0, 0], [1, 0]])[:, :-1], shape)
-        lengths = tf.where(self._sounding(arrays), whole(end - moved, 1, self.longest_ticks), 1)
-        values = {"time": whole(gaps, 0, self.longest_ticks), "length": lengths}
+        lengths = tf.where(
+            self._sounding(arrays), round_to_int(end - moved, 1, self.longest_ticks), 1
+        )
+        values = {"time": round_to_int(gaps, 0, self.longest_ticks), "length": lengths}
         finite = tf.reduce_all(tf.math.is_finite(time + length), axis=[1, 2], keepdims=True)
         return tf.where(finite, self._with_values(arrays, values), arrays)
 
@@ -280,9 +282,9 @@ class Codec(NoteCodec):
 
         arrays = tf.convert_to_tensor(arrays, tf.float32)
         sounds = tf.cast(self._sounding(arrays), tf.float32)
-        pitch = whole(self._pitches(arrays), 0, 127)
+        pitch = round_to_int(self._pitches(arrays), 0, 127)
         pitch_classes = tf.one_hot(pitch % 12, 12) * sounds[..., None]
-        ticks = whole(self._ticks("time", arrays), 0, self.longest_ticks)
+        ticks = round_to_int(self._ticks("time", arrays), 0, self.longest_ticks)
         until_next = tf.pad(ticks[:, 1:, 0], [[0, 0], [0, 1]])
         ticks = tf.reduce_sum(ticks[..., 1:], axis=-1) + until_next
         tick_seconds = self.microseconds_per_quarter / 1e6 / self.ticks_per_quarter

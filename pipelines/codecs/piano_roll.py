@@ -30,7 +30,7 @@ import numpy as np
 
 from pipelines.codecs.codec import Onsets
 from pipelines.codecs.note_codec import NoteCodec
-from pipelines.grid import one_at_a_time, round_ratio, steps_of
+from pipelines.grid import one_note_per_key, round_ratio, steps_of
 from pipelines.note_tensors import in_rows
 from pipelines.score import Score
 from pipelines.settings import flag
@@ -166,7 +166,7 @@ class Codec(NoteCodec):
         onset, end = self._steps(score, notes["onset"]), self._steps(score, score.end_ticks)
         is_kept &= onset < LONGEST_STEPS
         onset, end, row = onset[is_kept], np.minimum(end[is_kept], LONGEST_STEPS), row[is_kept]
-        order, length = one_at_a_time(onset, end, row)
+        order, length = one_note_per_key(onset, end, row)
         return onset[order], length, row[order], notes["velocity"][is_kept][order]
 
     def _steps(self, score: Score, ticks: np.ndarray) -> np.ndarray:

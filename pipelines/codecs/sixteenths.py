@@ -36,8 +36,8 @@ import numpy as np
 
 from pipelines.codecs.codec import Decoded, Onsets
 from pipelines.codecs.note_codec import NoteCodec
-from pipelines.grid import one_at_a_time, round_ratio, steps_of
-from pipelines.note_tensors import in_rows, single_voice_a_pitch
+from pipelines.grid import one_note_per_key, round_ratio, steps_of
+from pipelines.note_tensors import in_rows, one_note_per_pitch
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE, TEMPO
 from pipelines.settings import flag
@@ -165,11 +165,11 @@ class Codec(NoteCodec):
         tracks, track = np.unique(notes["track"][kept], return_inverse=True)
         of_tracks = None
         if len(tracks) <= voices:
-            order, length = one_at_a_time(onset, end, track)
+            order, length = one_note_per_key(onset, end, track)
             of_tracks = Voiced(onset[order], length, row[order], track[order])
             if len(order) == len(row) and (length >= (end - onset)[order]).all():
                 return of_tracks
-        order, length = one_at_a_time(onset, end, row)
+        order, length = one_note_per_key(onset, end, row)
         onset, row = onset[order], row[order]
         length = _highest(onset, length, row, voices)
         onset, length, row = (values[length > 0] for values in (onset, length, row))
@@ -194,7 +194,7 @@ class Codec(NoteCodec):
         values, meant = in_rows(row, columns, tf.shape(arrays, tf.int64)[0])
         is_note = tf.sequence_mask(meant, tf.shape(values)[1])
         onset, length, pitch, velocity = tf.unstack(values, axis=2)
-        notes, count = single_voice_a_pitch(onset, length, pitch, velocity, is_note)
+        notes, count = one_note_per_pitch(onset, length, pitch, velocity, is_note)
         return notes, count, dropped + meant - count
 
     def _decode_together(self, arrays: Sequence[np.ndarray]) -> Iterator[Decoded]:

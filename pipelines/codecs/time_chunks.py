@@ -37,7 +37,7 @@ import numpy as np
 from pipelines.chunk_events import CONTROLLERS, LONGEST_MILLISECONDS, Events, events_of
 from pipelines.codecs.codec import Onsets
 from pipelines.codecs.note_codec import NoteCodec
-from pipelines.note_tensors import in_rows, single_voice_a_pitch, whole
+from pipelines.note_tensors import in_rows, one_note_per_pitch, round_to_int
 from pipelines.score import Score
 from pipelines.score_arrays import LAST_TICK
 from pipelines.settings import flag
@@ -180,7 +180,7 @@ class Codec(NoteCodec):
         is_note = (kind == 0) & (pitch <= 127)
         velocity = tf.maximum(intensity, 1)
         onset, length = tf.cast(start, tf.int32), tf.cast(length, tf.int32)
-        notes, count = single_voice_a_pitch(onset, length, pitch, velocity, valid & is_note)
+        notes, count = one_note_per_pitch(onset, length, pitch, velocity, valid & is_note)
         meant &= (kind == 0) | ~valid
         return notes, count, tf.reduce_sum(tf.cast(meant, tf.int32), axis=1) - count
 
@@ -231,11 +231,16 @@ class Codec(NoteCodec):
         milliseconds, features = self._lengths
         level = tf.searchsorted((features[:-1] + features[1:]) / 2, tf.reshape(x[LENGTH], [-1]))
         length = tf.reshape(tf.gather(milliseconds, level), tf.shape(x[LENGTH]))
-        start = whole((x[START] + 1) * (self._chunk / 2), 0, self._chunk - 1)
+        start = round_to_int((x[START] + 1) * (self._chunk / 2), 0, self._chunk - 1)
         chunk = tf.range(tf.cast(time, tf.int64))[:, None] * self._chunk
         start = tf.cast(start, tf.int64) + chunk
-        pitch = whole((x[OCTAVE] + 1.25) * 4, 0, 10) * 12 + whole((x[PITCH_CLASS] + 1) * 5.5, 0, 11)
-        intensity, kind = whole((x[INTENSITY] + 1) * 64, 0, 127), whole(x[PEDAL] * 3, 0, 3)
+        pitch = round_to_int((x[OCTAVE] + 1.25) * 4, 0, 10) * 12 + round_to_int(
+            (x[PITCH_CLASS] + 1) * 5.5, 0, 11
+        )
+        intensity, kind = (
+            round_to_int((x[INTENSITY] + 1) * 64, 0, 127),
+            round_to_int(x[PEDAL] * 3, 0, 3),
+        )
         valid = meant & finite & (start + length <= LAST_TICK)
         start = tf.minimum(start, LAST_TICK)
         parts = (start, length, kind, pitch, intensity, meant, valid)

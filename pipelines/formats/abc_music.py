@@ -36,21 +36,21 @@ _LEFT_OUT = {
 }
 
 
-def parse(text: str, goes_on: bool = False) -> Tune:
+def parse(text: str, lenient: bool = False) -> Tune:
     """Reads the text of one tune.
 
     Args:
-      goes_on: whether to skip and count what cannot be read, in place of an error.
+      lenient: whether to skip and count what cannot be read, in place of an error.
 
     Raises:
       AbcError: something cannot be read.
     """
-    return _Reader(goes_on).read(text)
+    return _Reader(lenient).read(text)
 
 
 class _Reader:
-    def __init__(self, goes_on: bool) -> None:
-        self.tune, self.goes_on = Tune(), goes_on
+    def __init__(self, lenient: bool) -> None:
+        self.tune, self.lenient = Tune(), lenient
         self.sounds = Sounds(self.tune)
         self.voice: Voice | None = None
         self.is_body = False
@@ -75,7 +75,7 @@ class _Reader:
         return self.tune
 
     def _fault(self, error: AbcError, line: int, column: int) -> None:
-        if not self.goes_on:
+        if not self.lenient:
             raise AbcError(error.text, error.line or line, error.column or column) from None
         self.tune.faults += 1
 
@@ -92,7 +92,7 @@ class _Reader:
             return self._field(*found.groups())
         if not line:
             return None
-        if not self.is_body and not self.goes_on:
+        if not self.is_body and not self.lenient:
             self.tune.doubtful["lines of the header that are no field"] += 1
             return None
         return self._music(line, number)

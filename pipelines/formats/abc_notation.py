@@ -34,7 +34,7 @@ class Reading:
       left_out: what the tune uses that a Score does not hold, or that is not followed here,
         and how often.
       doubtful: what seems wrong in the tune, how often, and was taken as it seems meant.
-      faults: what cannot be read and was passed over; only by `read_tune(goes_on=True)`.
+      faults: what cannot be read and was passed over; only by `read_tune(lenient=True)`.
     """
 
     score: Score
@@ -68,23 +68,23 @@ def read(path: str | os.PathLike[str], number: int | None = None) -> Reading:
         raise AbcError(error.text, error.line, error.column, path=name) from error
 
 
-def read_tune(text: str, plays_repeats: bool = True, goes_on: bool = False) -> Reading:
+def read_tune(text: str, plays_repeats: bool = True, lenient: bool = False) -> Reading:
     """Reads the text of one tune.
 
     Args:
       plays_repeats: whether repeats, endings and parts are played out, or all music is
         played once as it stands.
-      goes_on: whether to pass over and count what cannot be read, in place of an error.
+      lenient: whether to pass over and count what cannot be read, in place of an error.
 
     Raises:
       AbcError: something cannot be read, or the tune is too long.
     """
     if len(text) > LARGEST_TUNE:
-        if not goes_on:
+        if not lenient:
             raise AbcError(f"is longer than {LARGEST_TUNE} characters")
         cut, text = len(text) - LARGEST_TUNE, text[:LARGEST_TUNE]
     else:
         cut = 0
-    parsed = abc_music.parse(text, goes_on)
-    score, faults = abc_scores.score_of(parsed, text, plays_repeats, goes_on)
+    parsed = abc_music.parse(text, lenient)
+    score, faults = abc_scores.score_of(parsed, text, plays_repeats, lenient)
     return Reading(score, dict(+parsed.left_out), dict(+parsed.doubtful), faults + cut)

@@ -18,25 +18,25 @@ MOST_NOTES = 100_000  # Of a tune with its repeats; rests and bar lines count.
 PARTS = 2**20  # Of a tick, in sums of lengths that no tick holds.
 
 
-def score_of(parsed: Tune, text: str, plays_repeats: bool, goes_on: bool) -> tuple[Score, int]:
+def score_of(parsed: Tune, text: str, plays_repeats: bool, lenient: bool) -> tuple[Score, int]:
     """Gives the Score of a tune, and how often something could not be read.
 
     Args:
       parsed: the tune; what is doubtful in it is counted in `parsed.doubtful`.
       text: it was parsed from.
-      plays_repeats, goes_on: as for `abc_notation.read_tune`.
+      plays_repeats, lenient: as for `abc_notation.read_tune`.
 
     Raises:
       AbcError: the tune is too long, and nothing is to be passed over.
     """
     played = [
-        _played(parsed, voice, plays_repeats, goes_on)
+        _played(parsed, voice, plays_repeats, lenient)
         for voice in parsed.voices.values()
         if voice.last
     ]
     clock = _Clock(parsed)
     clock.count_long_bars(parsed)
-    rows = _Rows(clock, parsed.doubtful, goes_on)
+    rows = _Rows(clock, parsed.doubtful, lenient)
     for track, sounds in enumerate(played):
         rows.add_voice(track, sounds)
     score = Score.from_unsorted(
@@ -52,13 +52,13 @@ def score_of(parsed: Tune, text: str, plays_repeats: bool, goes_on: bool) -> tup
     return score, parsed.faults + rows.faults
 
 
-def _played(parsed: Tune, voice: Voice, plays_repeats: bool, goes_on: bool) -> list[Sound]:
+def _played(parsed: Tune, voice: Voice, plays_repeats: bool, lenient: bool) -> list[Sound]:
     spans = [(0, len(voice.items))]
     if plays_repeats:
         try:
             spans = abc_repeats.in_order(voice.items, parsed.order, parsed.doubtful, MOST_NOTES)
         except AbcError:
-            if not goes_on:
+            if not lenient:
                 raise
             parsed.faults += 1  # It is played once, as it stands.
     return [
@@ -97,8 +97,8 @@ class _Clock:
 class _Rows:
     """The notes and events of a Score, added voice by voice; its events are the first voice's."""
 
-    def __init__(self, clock: _Clock, doubtful: collections.Counter[str], goes_on: bool) -> None:
-        self.clock, self.doubtful, self.goes_on = clock, doubtful, goes_on
+    def __init__(self, clock: _Clock, doubtful: collections.Counter[str], lenient: bool) -> None:
+        self.clock, self.doubtful, self.lenient = clock, doubtful, lenient
         self.voices: list[np.ndarray] = []
         self.tempi: dict[int, tuple[int, ...]] = {}
         self.meters: dict[int, tuple[int, ...]] = {}
@@ -158,7 +158,7 @@ class _Rows:
                 self.doubtful["keys of more than seven sharps or flats"] += 1
 
     def _too_long(self, sounds: Sequence[Sound]) -> None:
-        if not self.goes_on:
+        if not self.lenient:
             raise AbcError(f"lasts more than {LAST_TICK // self.clock.ticks_per_quarter} quarters")
         self.faults += sum(len(sound.pitches) for sound in sounds)
 

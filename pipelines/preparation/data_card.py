@@ -73,7 +73,7 @@ def write(data_dir: Path, manifest: Manifest) -> list[Path]:
         for composer, sums in totals.composers.items()
     }
     # The plots first: a card never names what is not there.
-    write_atomically(data_dir / PLOTS, data_plots.draw(counts, hours))
+    write_atomically(data_dir / PLOTS, data_plots.plot(counts, hours))
     text = card(manifest, totals, reasons, counts)
     write_atomically(data_dir / CARD, text.encode("utf-8", "backslashreplace"))
     return [data_dir / CARD, data_dir / PLOTS]

@@ -23,8 +23,8 @@ MOST_COMPOSERS = 12
 LONGEST_NAME = 24  # Characters of a composer's name.
 
 
-def draw(counts: Mapping[str, np.ndarray], hours: Mapping[str, Mapping[str, float]]) -> bytes:
-    """Draws pitch, velocity, duration, polyphony, length and composers; gives a PNG.
+def plot(counts: Mapping[str, np.ndarray], hours: Mapping[str, Mapping[str, float]]) -> bytes:
+    """Plots pitch, velocity, duration, polyphony, length and composers; gives a PNG.
 
     Args:
       counts: for each split the sum of `data_counts.counts` of its pieces.
@@ -65,14 +65,14 @@ def draw(counts: Mapping[str, np.ndarray], hours: Mapping[str, Mapping[str, floa
     figure.legend(handles, names, loc="upper center", ncols=len(SPLITS), frameon=False)
     file = io.BytesIO()
     with warnings.catch_warnings():
-        # Letters that the font lacks are drawn as boxes; the card's table has them all.
+        # Letters that the font lacks are shown as boxes; the card's table has them all.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
 def _steps(plot: Any, counts: Mapping[str, np.ndarray], name: str, edges: np.ndarray) -> None:
-    """Draws a histogram of each split, as shares of its sum."""
+    """Plots a histogram of each split, as shares of its sum."""
     filled = []
     for split in SPLITS:
         values = counts[split][BLOCKS[name]]
@@ -88,7 +88,7 @@ def _steps(plot: Any, counts: Mapping[str, np.ndarray], name: str, edges: np.nda
 
 
 def _closed(edges: np.ndarray) -> np.ndarray:
-    """Gives the bins below the first edge and above the last one a width to be drawn with."""
+    """Gives the bins below the first edge and above the last one a width to be plotted with."""
     return np.concatenate([[edges[0] ** 2 / edges[1]], edges, [edges[-1] ** 2 / edges[-2]]])
 
 
@@ -101,7 +101,7 @@ def _ticks(plot: Any, places: Sequence[float], names: Sequence[str]) -> None:
 
 
 def _composers(plot: Any, hours: Mapping[str, Mapping[str, float]]) -> None:
-    """Draws the hours of the composers who have most, as bars of splits."""
+    """Plots the hours of the composers who have most, as bars of splits."""
     totals = {composer: sum(by_split.values()) for composer, by_split in hours.items()}
     shown = sorted(totals, key=lambda composer: (-totals[composer], composer))[:MOST_COMPOSERS]
     left = np.zeros(len(shown))

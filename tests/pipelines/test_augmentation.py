@@ -43,7 +43,7 @@ class Fixed(codecs.Codec):
         return np.zeros(1, np.uint16)
 
     @property
-    def offers(self):
+    def output_descriptions(self):
         return {"signs": "as they are"}
 
     def outputs(self, arrays, lengths):

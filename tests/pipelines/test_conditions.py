@@ -152,7 +152,7 @@ def test_tones_with_times_of_their_own_begin_within_their_cell():
     [
         ({"names": ("loudness",)}, r"conditions has loudness; give some of pitch_class_histogram,"),
         ({"names": ()}, "conditions has none"),
-        ({"density_seconds": 0.0}, "density_seconds is 0.0; give up to 3600, above 0"),
+        ({"density_seconds": 0.0}, "density_seconds is 0.0; give a number above 0, at most 3600"),
         ({"look_ahead_steps": 0}, "look_ahead_steps is 0"),
     ],
 )

@@ -229,8 +229,8 @@ def test_each_kind_of_array_is_said_in_words(spec, said):
 
 def test_plots_show_what_is_counted_and_nothing_where_there_is_nothing():
     hours = {"bach": {"train": 2.0, "validation": 0.0, "test": 0.5}}
-    full = data_plots.draw({split: counts(CHORD) for split in SPLITS}, hours)
-    empty = data_plots.draw(NO_COUNTS, {})
+    full = data_plots.plot({split: counts(CHORD) for split in SPLITS}, hours)
+    empty = data_plots.plot(NO_COUNTS, {})
     sizes = [Image.open(io.BytesIO(png)).size for png in (full, empty)]
     assert sizes[0] == sizes[1] and min(sizes[0]) > 600
     inks = [np.asarray(Image.open(io.BytesIO(png)).convert("L")) < 250 for png in (full, empty)]
@@ -239,7 +239,7 @@ def test_plots_show_what_is_counted_and_nothing_where_there_is_nothing():
 
 def test_the_same_counts_give_the_same_bytes():
     hours = {"bach": {"train": 2.0, "validation": 0.0, "test": 0.5}}
-    drawn = {data_plots.draw({**NO_COUNTS, "train": counts(CHORD)}, hours) for _ in range(2)}
+    drawn = {data_plots.plot({**NO_COUNTS, "train": counts(CHORD)}, hours) for _ in range(2)}
     assert len(drawn) == 1
 
 

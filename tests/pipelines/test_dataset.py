@@ -33,7 +33,7 @@ def assert_equal(first, second):
 
 
 def test_a_batch_is_of_windows_of_consecutive_steps_with_their_classes():
-    windows = Windows(pieces_of(5, 9, 7, 6), length=4, batch_size=3, seed=1)
+    windows = Windows(pieces_of(5, 9, 7, 6), window_steps=4, batch_size=3, seed=1)
     (batch,) = batches(windows, 0, 1)
     assert batch["music"].shape == (3, 4, 2) and batch["music"].dtype == np.float32
     piece, time = batch["music"][..., 0], batch["music"][..., 1]
@@ -44,7 +44,7 @@ def test_a_batch_is_of_windows_of_consecutive_steps_with_their_classes():
 
 
 def test_batches_from_step_k_are_those_that_an_unbroken_run_has_there():
-    windows = Windows(pieces_of(*range(5, 16)), length=4, batch_size=3, seed=1)
+    windows = Windows(pieces_of(*range(5, 16)), window_steps=4, batch_size=3, seed=1)
     whole = batches(windows, 0, 12)
     for first in (1, 3, 7):
         for index, batch in enumerate(batches(windows, first, 5)):
@@ -55,14 +55,15 @@ def test_batches_from_step_k_are_those_that_an_unbroken_run_has_there():
 def test_another_object_of_the_same_seed_gives_the_same_and_another_seed_does_not():
     pieces = pieces_of(50, 60, 70)
     first, again, other = (
-        batches(Windows(pieces, length=4, batch_size=2, seed=seed), 0, 1)[0] for seed in (1, 1, 2)
+        batches(Windows(pieces, window_steps=4, batch_size=2, seed=seed), 0, 1)[0]
+        for seed in (1, 1, 2)
     )
     assert_equal(first, again)
     assert not np.array_equal(first["music"], other["music"])
 
 
 def test_an_epoch_visits_each_piece_once_in_an_order_of_its_own():
-    windows = Windows(pieces_of(*[6] * 12), length=4, batch_size=3, seed=5)
+    windows = Windows(pieces_of(*[6] * 12), window_steps=4, batch_size=3, seed=5)
     assert windows.summary.steps_per_epoch == 4
     visited = [batch["music"][:, 0, 0].tolist() for batch in batches(windows, 0, 8)]
     epochs = [list(itertools.chain(*visited[first : first + 4])) for first in (0, 4)]
@@ -71,14 +72,14 @@ def test_an_epoch_visits_each_piece_once_in_an_order_of_its_own():
 
 
 def test_windows_per_piece_is_how_often_an_epoch_visits_each_piece():
-    windows = Windows(pieces_of(6, 6, 6), length=4, batch_size=6, seed=5, windows_per_piece=4)
+    windows = Windows(pieces_of(6, 6, 6), window_steps=4, batch_size=6, seed=5, windows_per_piece=4)
     assert windows.summary.steps_per_epoch == 2
     visited = np.concatenate([batch["music"][:, 0, 0] for batch in batches(windows, 0, 2)])
     assert np.bincount(visited.astype(int)).tolist() == [4, 4, 4]
 
 
 def test_every_place_of_a_window_in_its_piece_is_as_likely():
-    windows = Windows(pieces_of(7), length=4, batch_size=100, seed=0, windows_per_piece=1000)
+    windows = Windows(pieces_of(7), window_steps=4, batch_size=100, seed=0, windows_per_piece=1000)
     starts = np.concatenate([batch["music"][:, 0, 1] for batch in batches(windows, 0, 10)])
     counts = np.bincount(starts.astype(int))  # Of 1000 draws: 250 each, deviation 14.
     assert len(counts) == 4 and counts.min() > 190 and counts.max() < 310
@@ -87,7 +88,7 @@ def test_every_place_of_a_window_in_its_piece_is_as_likely():
 @pytest.mark.parametrize("padded", [False, True])
 def test_windows_begin_a_multiple_of_the_stride_after_the_piece_does(padded):
     windows = Windows(
-        pieces_of(13), length=4, batch_size=100, seed=0, windows_per_piece=900, stride=3,
+        pieces_of(13), window_steps=4, batch_size=100, seed=0, windows_per_piece=900, stride=3,
         padded=padded,
     )  # fmt: skip
     starts = np.concatenate([batch["music"][:, 0, 1] for batch in batches(windows, 0, 9)])
@@ -98,31 +99,31 @@ def test_windows_begin_a_multiple_of_the_stride_after_the_piece_does(padded):
 
 
 def test_a_piece_of_just_the_length_is_taken_whole():
-    (batch,) = batches(Windows(pieces_of(4), length=4, batch_size=1, seed=0), 0, 1)
+    (batch,) = batches(Windows(pieces_of(4), window_steps=4, batch_size=1, seed=0), 0, 1)
     np.testing.assert_array_equal(batch["music"][0, :, 1], [0, 1, 2, 3])
 
 
 def test_pieces_shorter_than_the_window_are_left_out_and_counted():
-    windows = Windows(pieces_of(3, 8, 2, 9), length=4, batch_size=2, seed=0)
+    windows = Windows(pieces_of(3, 8, 2, 9), window_steps=4, batch_size=2, seed=0)
     assert windows.summary == dataset.Summary(2, 2, 9, 1)
     assert set(batches(windows, 0, 1)[0]["music"][:, 0, 0]) == {1, 3}
 
 
 def test_no_piece_as_long_as_the_window_is_refused_with_the_longest():
     with pytest.raises(ValueError, match=r"longest, piece 1, has 8: give --window_steps=8 or less"):
-        Windows(pieces_of(3, 8, 5), length=9, batch_size=1, seed=0)
+        Windows(pieces_of(3, 8, 5), window_steps=9, batch_size=1, seed=0)
     with pytest.raises(ValueError, match=r"longest, piece 1, has 8:"):
         real_windows(pieces_of(3, 8, 5), 1, 9, 0)
 
 
 def test_a_batch_larger_than_the_data_is_refused_with_what_fits():
     with pytest.raises(ValueError, match=r"batch of 7.*batch_size to 6"):
-        Windows(pieces_of(5, 5, 1, 5), length=4, batch_size=7, seed=0, windows_per_piece=2)
+        Windows(pieces_of(5, 5, 1, 5), window_steps=4, batch_size=7, seed=0, windows_per_piece=2)
 
 
-@pytest.mark.parametrize("name", ["length", "batch_size", "windows_per_piece"])
+@pytest.mark.parametrize("name", ["window_steps", "batch_size", "windows_per_piece"])
 def test_a_size_of_nothing_is_refused_by_name(name):
-    sizes = {"length": 2, "batch_size": 1, "windows_per_piece": 1, name: 0}
+    sizes = {"window_steps": 2, "batch_size": 1, "windows_per_piece": 1, name: 0}
     with pytest.raises(ValueError, match=f"{name} is 0; give 1 or more"):
         Windows(pieces_of(5), seed=0, **sizes)
 
@@ -145,7 +146,7 @@ def test_the_transform_gets_uniform_numbers_that_depend_on_seed_and_step_alone()
 def test_tokens_keep_their_integers():
     arrays = (np.arange(10, dtype=np.int32), np.arange(20, dtype=np.int32))
     spec = Spec("tokens", (None,), "int32", 20, "event")
-    windows = Windows(Pieces.of(spec, ("a", "b"), arrays, {}), length=5, batch_size=2, seed=0)
+    windows = Windows(Pieces.of(spec, ("a", "b"), arrays, {}), window_steps=5, batch_size=2, seed=0)
     (batch,) = batches(windows, 0, 1)
     assert batch["music"].dtype == np.int32 and batch["music"].shape == (2, 5)
     np.testing.assert_array_equal(np.diff(batch["music"], axis=1), 1)
@@ -153,7 +154,7 @@ def test_tokens_keep_their_integers():
 
 def test_real_windows_take_the_pieces_in_turn():
     pieces = pieces_of(9, 2, 7, 5)
-    windows = real_windows(pieces, count=7, length=4, seed=0)
+    windows = real_windows(pieces, count=7, window_steps=4, seed=0)
     assert all(window.shape == (4, 2) for window in windows)
     assert sorted(window[0, 0] for window in windows[:3]) == [0, 2, 3]
     assert sorted(window[0, 0] for window in windows[3:6]) == [0, 2, 3]
@@ -210,7 +211,7 @@ def test_what_cannot_be_loaded_is_said_in_words(prepared, tmp_path):
 
 
 def test_padded_windows_take_short_pieces_whole_and_say_where_they_lie():
-    windows = Windows(pieces_of(3, 9), length=4, batch_size=4, seed=0, padded=True)
+    windows = Windows(pieces_of(3, 9), window_steps=4, batch_size=4, seed=0, padded=True)
     # One visit for each window's length of a piece: 1 of the first, 3 of the second.
     assert windows.summary == dataset.Summary(2, 0, 9, 1)
     (batch,) = batches(windows, 0, 1)
@@ -226,7 +227,7 @@ def test_padded_windows_take_short_pieces_whole_and_say_where_they_lie():
 
 
 def test_a_padded_window_begins_its_piece_as_often_as_it_is_long():
-    windows = Windows(pieces_of(7), length=4, batch_size=100, seed=0, windows_per_piece=1000,
+    windows = Windows(pieces_of(7), window_steps=4, batch_size=100, seed=0, windows_per_piece=1000,
                       padded=True)  # fmt: skip
     found = np.concatenate([batch["start_step"] for batch in batches(windows, 0, 20)])
     # Places 0 to 3, and 4 more that would begin before: 5 of 8 are 0, 250 each are others.
@@ -239,7 +240,9 @@ def test_padded_windows_from_disk_visit_pieces_by_their_length_too(tmp_path):
     arrays = counted_arrays(3, 9, 8, 10)
     folder = store(tmp_path, [arrays[:2], arrays[2:3], arrays[3:]])
     stored = dataset.open_pieces(folder, "train", memory_megabytes=200 / 2**20)  # Of 240 bytes.
-    windows = Windows(stored, length=4, batch_size=2, seed=0, windows_per_piece=8, padded=True)
+    windows = Windows(
+        stored, window_steps=4, batch_size=2, seed=0, windows_per_piece=8, padded=True
+    )
     assert not windows.in_memory
     # 1, 3, 2 and 3 windows' lengths, 8 visits each, two a batch.
     assert windows.summary.steps_per_epoch == 36

@@ -59,7 +59,7 @@ def test_music_within_the_budget_is_read_into_memory_and_more_stays_on_disk(fold
     exact = steps * STEP_BYTES / MEBIBYTE
     assert isinstance(open_pieces(folder, "train", memory_megabytes=exact), dataset.Pieces)
     assert isinstance(open_pieces(folder, "train", memory_megabytes=exact * 0.999), Shards)
-    with pytest.raises(ValueError, match="memory_megabytes is 0; give more than 0"):
+    with pytest.raises(ValueError, match="memory_megabytes is 0; give a number above 0"):
         open_pieces(folder, "train", memory_megabytes=0)
 
 
@@ -188,11 +188,11 @@ def test_a_piece_that_is_asked_for_twice_is_read_twice(folder):
 
 
 def test_real_windows_of_stored_pieces_come_from_shards_that_fit_half_the_budget(folder):
-    windows = real_windows(on_disk(folder), count=20, length=5, seed=3)
+    windows = real_windows(on_disk(folder), count=20, window_steps=5, seed=3)
     assert all(window.shape == (5, 2) for window in windows)
     for window in windows:
         np.testing.assert_array_equal(np.diff(window[:, 1]), 1)
-    again = real_windows(on_disk(folder), count=20, length=5, seed=3)
+    again = real_windows(on_disk(folder), count=20, window_steps=5, seed=3)
     np.testing.assert_array_equal(windows, again)
 
 
@@ -211,7 +211,7 @@ def test_the_parts_of_replicas_are_rows_of_the_whole_batch_in_both_modes(folder)
 
 
 def test_a_batch_that_cannot_be_dealt_out_evenly_is_refused(folder):
-    with pytest.raises(ValueError, match="a batch of 4 cannot be dealt out evenly to 3 replicas"):
+    with pytest.raises(ValueError, match="a batch of 4 cannot be divided evenly among 3 replicas"):
         streamed(folder).dataset(0, tf.distribute.InputContext(1, 0, 3))
 
 
