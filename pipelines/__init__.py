@@ -1,1 +1,1 @@
-"""Everything before tf.data's output: sources, reading, codecs, records. Knows no Keras."""
+"""From files of music to tf.data batches: sources, readers, codecs, records. Without Keras."""

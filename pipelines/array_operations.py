@@ -1,8 +1,8 @@
-"""Array operations: one name for what NumPy and TensorFlow call differently.
+"""Array operations under one name for NumPy arrays and TensorFlow tensors.
 
-A function written with `operations_on` its input is one piece of code for a NumPy array and
-for a tensor in an exported graph. TensorFlow's ops, called one by one, take many times as
-long as NumPy's (docs/decisions/0023).
+A function that calls `operations_on(its input)` works on a NumPy array as on a tensor in an
+exported graph. TensorFlow's ops, called one by one, take many times as long as NumPy's
+(docs/decisions/0023).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, even when the machine stops while writing."""
+"""Atomic writes: a file is there whole or not at all, even if the machine stops meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache: the folder for what can be made or downloaded again."""
+"""The cache folder, for what can be computed or downloaded again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DEFAULT_IN_WORDS = f"${CACHE_VARIABLE}, or crnn_gan in the user's cache folder"
 
 
 def cache_folder(given: str = "") -> Path:
-    """Gives the folder `given`, else the one of $CRNN_GAN_CACHE_DIR, else the user's own."""
+    """Gives the folder `given`, else $CRNN_GAN_CACHE_DIR, else one in the user's cache."""
     if given:
         return Path(given).expanduser()
     if os.environ.get(CACHE_VARIABLE):

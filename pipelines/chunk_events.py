@@ -1,4 +1,4 @@
-"""Notes and pedal movements by the clock, in the order in which time_chunks holds them."""
+"""Notes and pedal movements in milliseconds, in the order in which time_chunks holds them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ LONGEST_MILLISECONDS = 60_000
 
 
 class Events(NamedTuple):
-    """Notes and pedal movements, each [event], in the order in which chunks hold them.
+    """Notes and pedal movements, int64 [event] each, in the order in which chunks hold them.
 
-    All are int64: the start and the end in milliseconds, the kind, the pitch (0 of a pedal),
-    the intensity, and the place in its chunk.
+    Attributes:
+      start, end: milliseconds.
+      kind: 0 is a note; 1, 2 and 3 are the pedals of `CONTROLLERS`.
+      pitch: MIDI key number; 0 of a pedal.
+      intensity: velocity, or mean value of the pedal.
+      place: index of the event in its chunk.
     """
 
     start: np.ndarray
@@ -29,12 +33,12 @@ class Events(NamedTuple):
     place: np.ndarray
 
     def take(self, chosen: np.ndarray) -> Events:
-        """Gives some of them."""
+        """Gives the events of some indices."""
         return Events(*(values[chosen] for values in self))
 
 
 def events_of(score: Score, chunk_milliseconds: int, pedal_levels: int) -> Events:
-    """Gives the notes and the runs of each pedal above its lowest level, drums apart."""
+    """Gives the notes, without drums, and each pedal's runs above its lowest level."""
     onset, length, pitch, velocity = notes_in_real_time(score, 1)
     ends = onset + length
     zeros = np.zeros_like(onset)

@@ -1,4 +1,4 @@
-"""Notes on a grid of time, one at a time a key: what codecs share on the NumPy side."""
+"""Quantisation of notes to a grid of time, one note at a time per key, in NumPy."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pipelines.score_arrays import LAST_TICK
 
 
 def round_ratio(ticks: np.ndarray, numerator: int, denominator: int) -> np.ndarray:
-    """Rounds ticks * numerator / denominator to whole numbers, halves up, exactly."""
+    """Rounds ticks * numerator / denominator to integers, halves up, exactly."""
     return (2 * ticks * numerator + denominator) // (2 * denominator)
 
 
 def longest_of_equal_keys(key: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Gives the order of int64 [note] keys; of notes with equal keys only the longest is in it."""
+    """Gives the indices that sort int64 [note] keys; of equal keys, only the longest note."""
     order = np.argsort(key, kind="stable")
     key_sorted = key[order]
     is_same = key_sorted[1:] == key_sorted[:-1]
@@ -25,7 +25,7 @@ def longest_of_equal_keys(key: np.ndarray, length: np.ndarray) -> np.ndarray:
 
 
 def until_next_onset(onset: np.ndarray, length: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-    """Gives the lengths of [note] sorted by onset, each up to the next note of its pitch."""
+    """Shortens [note], sorted by onset, to the next onset of their pitch; gives the lengths."""
     by_pitch = np.argsort(pitch, kind="stable")
     before, after = by_pitch[:-1], by_pitch[1:]
     is_same = pitch[before] == pitch[after]
@@ -37,10 +37,10 @@ def until_next_onset(onset: np.ndarray, length: np.ndarray, pitch: np.ndarray) -
 def one_note_per_key(
     onset: np.ndarray, end: np.ndarray, key: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lets each key (a pitch or a voice, 0 to 127) hold one note at a time.
+    """Makes each key (a pitch or a voice, 0 to 127) monophonic.
 
-    Of notes of a key that begin together the longest stays; one that is followed while it
-    sounds ends there. A note lasts at least one step.
+    Of notes of a key with the same onset the longest stays; a note ends at the next onset of
+    its key at the latest. A note lasts at least one step.
 
     Args:
       onset, end: int64 [note], steps.
@@ -55,7 +55,7 @@ def one_note_per_key(
 
 
 def steps_of(first: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Gives the steps of each of [note] after those of the one before: int64 [sum of length]."""
+    """Gives the steps in which each of [note] sounds, concatenated: int64 [sum of length]."""
     before = np.cumsum(length) - length
     return np.arange(int(length.sum())) + np.repeat(first - before, length)
 
@@ -63,9 +63,9 @@ def steps_of(first: np.ndarray, length: np.ndarray) -> np.ndarray:
 def notes_on_grid(
     score: Score, ticks_per_quarter: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Gives onset and length of notes in ticks of a grid, pitch and velocity, each [note].
+    """Quantises notes to note values: onset and length in ticks, pitch, velocity, each [note].
 
-    Sorted by (onset, pitch), one note at a time a pitch, no drums.
+    Sorted by (onset, pitch), one note at a time per pitch, no drums.
     """
     grid, ticks, notes = ticks_per_quarter, score.ticks_per_quarter, score.notes
     if notes["is_drum"].any():
@@ -81,9 +81,9 @@ def notes_on_grid(
 def notes_in_real_time(
     score: Score, step_milliseconds: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Gives onset and length of notes in steps of real time, pitch and velocity, each [note].
+    """Quantises notes in real time: onset and length in steps, pitch, velocity, each [note].
 
-    Sorted by (onset, pitch), one note at a time a pitch, no drums, none that ends after
+    Sorted by (onset, pitch), one note at a time per pitch, no drums, none that ends after
     `LAST_TICK` milliseconds.
     """
     notes = score.notes

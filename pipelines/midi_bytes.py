@@ -1,4 +1,4 @@
-"""Standard MIDI Files from note tensors, in TensorFlow ops only, so that a graph can hold it."""
+"""Standard MIDI Files from note tensors, in TensorFlow ops that an exported graph can hold."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def midi_bytes(
     controls: tf.Tensor | None = None,
     control_count: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Gives complete Standard MIDI Files of format 0, one a row.
+    """Gives a complete Standard MIDI File of format 0 for each row.
 
     At equal ticks note-offs come before note-ons, so that a repeated pitch sounds again, and
     between them the controls, so that a pedal pressed with a chord holds it and not the last.
-    A silence of 2**28 ticks or more is cut to the longest that the format can say.
+    A rest of 2**28 ticks or more is cut to the longest delta time of the format.
 
     Args:
       notes: int32 [batch, note, 4] of onset tick, duration ticks (1 or more), pitch

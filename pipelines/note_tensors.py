@@ -1,6 +1,6 @@
-"""Notes as tensors: what codecs share where arrays become notes, in TensorFlow ops.
+"""Notes as tensors: what codecs share where arrays are decoded, in TensorFlow ops.
 
-TensorFlow is imported where it is called: encoding does without.
+TensorFlow is imported when a function is called: encoding needs none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pipelines.array_operations import operations_on
 
 
 def round_to_int(values: Any, low: int, high: int) -> Any:
-    """Rounds to int32 within [low, high]; what is not a number becomes low."""
+    """Rounds and clips to int32 in [low, high]; NaN becomes low."""
     import tensorflow as tf
 
     values = tf.where(tf.math.is_nan(values), tf.cast(low, values.dtype), values)
@@ -19,10 +19,10 @@ def round_to_int(values: Any, low: int, high: int) -> Any:
 
 
 def one_note_per_pitch(onset: Any, length: Any, pitch: Any, velocity: Any, valid: Any) -> Any:
-    """Sorts notes by (onset, pitch), the valid first; a key sounds once at a time.
+    """Sorts notes by (onset, pitch), and makes each pitch monophonic, as on a piano.
 
-    Of notes with equal onset and pitch the longest stays; a note that is struck again
-    while it sounds ends there, as on a piano.
+    Of notes with equal onset and pitch the longest stays; a note ends at the next onset of
+    its pitch at the latest.
 
     Args:
       onset, length, pitch, velocity: int32 [batch, note].
@@ -50,8 +50,8 @@ def one_note_per_pitch(onset: Any, length: Any, pitch: Any, velocity: Any, valid
     onset, length, pitch, velocity, valid = reorder(
         tf.where(valid, key, last), onset, length, pitch, velocity, valid
     )
-    struck_again = valid[:, 1:] & (pitch[:, 1:] == pitch[:, :-1])
-    room = tf.where(struck_again, onset[:, 1:] - onset[:, :-1], tf.int32.max)
+    is_repeated = valid[:, 1:] & (pitch[:, 1:] == pitch[:, :-1])
+    room = tf.where(is_repeated, onset[:, 1:] - onset[:, :-1], tf.int32.max)
     length = tf.minimum(length, tf.pad(room, [[0, 0], [0, 1]], constant_values=tf.int32.max))
     key = tf.cast(onset, tf.int64) * 128 + tf.cast(pitch, tf.int64)
     columns = reorder(tf.where(valid, key, last), onset, length, pitch, velocity, valid)
@@ -60,7 +60,7 @@ def one_note_per_pitch(onset: Any, length: Any, pitch: Any, velocity: Any, valid
 
 
 def in_rows(row: Any, values: Any, rows: Any) -> tuple[Any, Any]:
-    """Puts a flat list into the rows of a batch, on arrays as on tensors.
+    """Puts a flat list into the padded rows of a batch, on arrays as on tensors.
 
     Args:
       row: integers [value], which do not decrease.
@@ -68,7 +68,7 @@ def in_rows(row: Any, values: Any, rows: Any) -> tuple[Any, Any]:
       rows: how many there are, of the dtype of `row`.
 
     Returns:
-      (int32 [rows, most, column], zeros after the last of a row; int32 [rows] count).
+      (int32 [rows, most values of a row, column], padded with zeros; int32 [rows] count).
     """
     ops = operations_on(row)
     count = ops.count(row, rows)

@@ -1,4 +1,4 @@
-"""Score: one frozen value for a piece of music, which every step speaks."""
+"""Score: a piece of music as one frozen value, which every part of the pipeline takes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipelines.score_arrays import (
     sorted_notes,
 )
 
-FLAT_TICKS_PER_QUARTER = 480  # At 120 quarters a minute one tick is 1/960 of a second.
+FLAT_TICKS_PER_QUARTER = 480  # At 120 quarter notes per minute one tick is 1/960 of a second.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,14 +32,14 @@ class Score:
     """A piece: notes, pedal, and the maps of tempo, meter and key.
 
     Notes are sorted by (onset, pitch, track); the other arrays by tick. Operations
-    return new Scores, without the ABC text when it no longer tells their notes.
+    return new Scores, without the ABC text where it no longer has their notes.
     Arrays are read-only: those that can be written to are copied.
 
     Attributes:
       ticks_per_quarter: ticks in a quarter note, 1..32767.
       notes: [note] of `NOTE`.
       pedal: [event] of `PEDAL`; controller 64 (sustain), 66 (sostenuto) or 67 (soft).
-      tempi: [event] of `TEMPO`. Before the first: 120 quarters a minute.
+      tempi: [event] of `TEMPO`. Before the first: 120 quarter notes per minute.
       meters: [event] of `METER`.
       keys: [event] of `KEY`; `sharps` is negative for flats.
       title, composer: as the source names them, "" where it does not.
@@ -143,10 +143,10 @@ class Score:
         return scaled / (self.ticks_per_quarter * 1e6)
 
     def transpose(self, semitones: int) -> Score:
-        """Moves every note but the drums, and the keys.
+        """Transposes every note but the drums, and the keys.
 
         Notes that would leave 0..127 are dropped: compare the number of notes to count
-        them. A key gets the signature of fewest accidentals, six of them as sharps.
+        them. A key gets the signature of fewest accidentals; six of them are sharps.
         """
         if semitones == 0:
             return self
@@ -159,10 +159,10 @@ class Score:
         return dataclasses.replace(self, notes=sorted_notes(notes), keys=keys, abc="")
 
     def with_sustain_applied(self) -> Score:
-        """Lets notes ring while the sustain pedal is down, and takes that pedal away.
+        """Prolongs notes while the sustain pedal is down, and removes that pedal.
 
         A note whose end finds the pedal down ends when it goes up, when its key (pitch
-        and program) is struck again, or, if neither comes, at the end of the last note or
+        and program) has its next onset, or, if neither comes, at the end of the last note or
         pedal event. No note gets shorter; drums stay.
         """
         is_sustain = self.pedal["controller"] == SUSTAIN
@@ -182,7 +182,7 @@ class Score:
         return dataclasses.replace(self, notes=notes, pedal=self.pedal[~is_sustain], abc="")
 
     def quantized(self, ticks_per_quarter: int) -> Score:
-        """Rounds every time to a grid, halves up, and counts ticks in that grid.
+        """Quantises every time to a grid, halves up, whose ticks are those of the result.
 
         Lost: what is below the grid. Onsets and ends are rounded, so that notes which
         touch still do; a note that would vanish lasts one tick.
@@ -191,7 +191,7 @@ class Score:
         return self._with_ticks(grid, lambda ticks: (2 * ticks * grid + fine) // (2 * fine))
 
     def with_flattened_tempo(self) -> Score:
-        """Gives the same seconds at 120 quarters a minute, 480 ticks a quarter.
+        """Gives the same seconds at 120 quarter notes per minute, 480 ticks per quarter note.
 
         Lost: the beat (meters and keys keep their seconds), and times below 1/960 s.
         """
@@ -203,10 +203,10 @@ class Score:
         return dataclasses.replace(flat, tempi=np.array([(0, DEFAULT_TEMPO)], TEMPO), abc="")
 
     def crop(self, first_tick: int, last_tick: int) -> Score:
-        """Gives the notes struck from `first_tick` up to, not including, `last_tick`.
+        """Gives the notes with an onset from `first_tick` up to, not including, `last_tick`.
 
         The window begins at tick 0 of the result. Notes still sounding at its end are
-        cut there, those struck before it are left out. Pedal, tempo, meter and key in
+        cut there, those with an earlier onset are left out. Pedal, tempo, meter and key in
         force at its beginning are in force at tick 0.
 
         Raises:
@@ -233,9 +233,9 @@ class Score:
         )
 
     def notes_digest(self) -> str:
-        """Gives a name, in hexadecimal, that copies of a piece share.
+        """Gives a digest, in hexadecimal, that copies of a piece share.
 
-        It is the SHA-256 of how often each pitch is struck, drums apart. So it does not
+        It is the SHA-256 of the number of onsets per pitch, drums apart. So it does not
         depend on resolution, tempo, timing, dynamics, pedal, voices or titles: copies of
         other metadata and quantised or resampled copies fall together. Transpositions
         and other performances, which differ in notes, fall apart. Two short pieces
@@ -260,7 +260,7 @@ class Score:
 
 
 def _next_onset_of_key(notes: np.ndarray) -> np.ndarray:
-    """int64 [note], when the same pitch of the same program is struck next; else a far tick."""
+    """int64 [note], the next onset of the same pitch and program; else a far tick."""
     key = (notes["program"].astype(np.int64) * 128 + notes["pitch"]) * 2 + notes["is_drum"]
     code = (key << 32) + notes["onset"]
     ordered = np.append(np.sort(code), np.int64(2**62))

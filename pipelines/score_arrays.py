@@ -1,4 +1,4 @@
-"""Score arrays: the dtypes of notes and events, in which order they are and what they may hold."""
+"""Arrays of a Score: dtypes of notes and events, their order, and the values they may have."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ TEMPO = np.dtype([("tick", np.int64), ("microseconds_per_quarter", np.int32)])
 METER = np.dtype([("tick", np.int64), ("numerator", np.uint8), ("denominator", np.uint16)])
 KEY = np.dtype([("tick", np.int64), ("sharps", np.int8), ("is_minor", np.bool_)])
 
-DEFAULT_TEMPO = 500_000  # Microseconds a quarter, until the first tempo event (SMF 1.0).
-SLOWEST_TEMPO = 2**24 - 1  # Microseconds a quarter: three bytes in a MIDI file.
+DEFAULT_TEMPO = 500_000  # Microseconds per quarter note, until the first tempo event (SMF 1.0).
+SLOWEST_TEMPO = 2**24 - 1  # Microseconds per quarter note: three bytes in a MIDI file.
 LAST_TICK = 2**28 - 2  # One below the largest delta time of a MIDI file.
 SUSTAIN, SOSTENUTO, SOFT = 64, 66, 67  # MIDI controllers.
 IS_PEDAL = np.isin(np.arange(256), [SUSTAIN, SOSTENUTO, SOFT])  # bool [controller]
@@ -45,7 +45,7 @@ def sorted_by_tick(events: np.ndarray) -> np.ndarray:
 
 
 def note_order(onset: np.ndarray, pitch: np.ndarray, track: np.ndarray) -> np.ndarray:
-    """Gives int64 [note] that grows with (onset, pitch, track): 16 bits for a track, 8 for a pitch.
+    """Gives a sort key, int64 [note]: onset, then 8 bits of pitch, then 16 bits of track.
 
     Args:
       onset, pitch, track: integers [note], in the ranges of `NOTE`, none negative.
@@ -123,7 +123,7 @@ _RANGES = {
 
 
 def allowed(events: np.ndarray) -> np.ndarray:
-    """Tells which of [event] of `PEDAL`, `TEMPO`, `METER` or `KEY` a Score may hold, ticks apart.
+    """Tells which of [event] of `PEDAL`, `TEMPO`, `METER` or `KEY` have values a Score may hold.
 
     Returns:
       bool [event].

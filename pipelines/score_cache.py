@@ -1,4 +1,4 @@
-"""Scores kept in the cache, a file each: what was slow to parse is parsed once."""
+"""Cache of parsed Scores, one file each, for formats that are slow to parse."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Shaping: which pieces are kept, and how each is changed before it is encoded.
+"""Shaping: filters and transformations of pieces before they are encoded.
 
-Every step is off by default. They are taken in this order: `solo_piano`, `meters`,
-`minimum_notes` and `maximum_notes`, which keep a piece or leave it out; `common_key`, while
-durations are still those of the keys held; `apply_pedal`. `duplicates` compares what these
-made of the pieces: `pipelines/preparation/duplicates.py`.
+All are off by default. They are applied in this order: the filters `solo_piano`, `meters`,
+`minimum_notes` and `maximum_notes`; then `common_key`, while durations are still those of the
+keys held; then `apply_pedal`. `duplicates` compares the results:
+`pipelines/preparation/duplicates.py`.
 
-Performances in the ASAP and MAESTRO collections carry a 4/4 that means nothing: `meters`
-takes it as it stands.
+Performances in the ASAP and MAESTRO collections have a meter of 4/4 that means nothing:
+`meters` takes it as it is.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ COMMON_TONIC = {False: 0, True: 9}  # By is_minor: C major, A minor.
 
 @dataclasses.dataclass(frozen=True)
 class Shaping(Settings):
-    """What is left out of a collection, and what is changed in it.
+    """Filters and transformations of pieces before they are encoded.
 
-    Raises ValueError when a field is out of its range.
+    Raises ValueError where a field is out of its bounds.
     """
 
     meters: tuple[str, ...] = flag(
-        default=(), help="keeps pieces that have no other meters than these, such as 3/4,4/4"
+        default=(), help="keeps only pieces whose meters are all among these, such as 3/4,4/4"
     )
     common_key: Literal["no", "profile", "signature"] = flag(
         default="no",
-        help="transposes to C major or A minor, from the key that fits the notes best (profile) "
-        "or the key signature at the first note (signature)",
+        help="transposes each piece to C major or A minor, from the key whose profile correlates "
+        "best with its notes (profile) or from the key signature at its first note (signature)",
     )
     solo_piano: bool = flag(
-        default=False, help="keeps pieces of piano programs alone (0 to 7), without drums"
+        default=False, help="keeps only pieces for piano: MIDI programs 0 to 7, without drums"
     )
     minimum_notes: int | None = flag(
-        default=None, help="leaves out pieces of fewer notes", at_least=1
+        default=None, help="leaves out pieces with fewer notes than this", at_least=1
     )
     maximum_notes: int | None = flag(
-        default=None, help="leaves out pieces of more notes", at_least=1
+        default=None, help="leaves out pieces with more notes than this", at_least=1
     )
     apply_pedal: bool = flag(
-        default=False, help="lets notes ring as long as the sustain pedal holds them"
+        default=False, help="prolongs notes as long as the sustain pedal holds them"
     )
     duplicates: Literal["keep", "exact", "near"] = flag(
         default="keep",
-        help="leaves out copies of a piece: of the same notes in the same order (exact), or "
-        "nearly so in any key (near)",
+        help="leaves out duplicates: pieces with the same pitches in the same order (exact), or "
+        "with nearly the same intervals, in any key (near)",
     )
 
     def __post_init__(self) -> None:
@@ -67,7 +67,7 @@ class Shaping(Settings):
             raise UsageError(f"--maximum_notes is {most}; give {least} or more, the minimum_notes")
 
     def apply(self, score: Score) -> Score:
-        """Gives the piece as it is to be encoded; the same Score where all is off.
+        """Gives the piece as it is to be encoded; the Score itself where all is off.
 
         Raises:
           ValueError: the piece is left out; the text says why.
@@ -84,7 +84,7 @@ class Shaping(Settings):
         return score.with_sustain_applied() if self.apply_pedal else score
 
     def in_words(self) -> list[str]:
-        """Says what is done, a line a step; nothing where all is off."""
+        """Describes what is on, one line each; [] where all is off."""
         said = []
         if self.solo_piano:
             said.append("kept: pieces of piano programs alone (MIDI 0 to 7), without drums")
@@ -104,11 +104,11 @@ class Shaping(Settings):
         return said
 
 
-# Steps that keep a piece as it is, or raise a ValueError that says why it is left out.
+# Filters: they give the piece itself, or raise a ValueError that says why it is left out.
 
 
 def solo_piano(score: Score) -> Score:
-    """Keeps a piece whose notes are all of piano programs, 0 to 7, and no drums."""
+    """Gives the piece if all its notes are of piano programs, 0 to 7, and none is a drum."""
     if score.notes["is_drum"].any():
         raise ValueError("it is not for piano alone: it has drums")
     programs = np.unique(score.notes["program"])
@@ -121,7 +121,7 @@ def solo_piano(score: Score) -> Score:
 
 
 def in_meters(score: Score, meters: tuple[str, ...]) -> Score:
-    """Keeps a piece that has a meter, and no other than those given, as "3/4".
+    """Gives the piece if it has a meter, and none but those given, such as "3/4".
 
     Of meters on one tick the last counts. The denominator counts too: 6/8 is not 3/4. A
     piece whose first note stands before its first meter passes by the meters it has.
@@ -139,7 +139,7 @@ def in_meters(score: Score, meters: tuple[str, ...]) -> Score:
 
 
 def with_notes_between(score: Score, minimum: int | None, maximum: int | None) -> Score:
-    """Keeps a piece of `minimum` to `maximum` notes; None sets no limit."""
+    """Gives the piece if it has `minimum` to `maximum` notes; None sets no limit."""
     count = len(score.notes)
     if minimum is not None and count < minimum:
         raise ValueError(f"it has fewer than {minimum} notes")
@@ -148,14 +148,14 @@ def with_notes_between(score: Score, minimum: int | None, maximum: int | None) -
     return score
 
 
-# Steps that change a piece.
+# Transformations.
 
 
 def to_common_key_by_profile(score: Score) -> Score:
     """Transposes to C major or A minor from the key that fits best, see `keys.best_keys`.
 
-    By the shorter way; a tritone goes down. Of keys that fit equally well, as those of an
-    augmented triad do, the nearest is taken. So, done again, it changes nothing.
+    By the smaller interval; a tritone goes down. Of keys that fit equally well, as those of an
+    augmented triad do, the nearest is taken. So applying it twice changes nothing more.
 
     Raises:
       ValueError: the piece has no key, or a note would leave the range of MIDI.
@@ -168,8 +168,8 @@ def to_common_key_by_profile(score: Score) -> Score:
 def to_common_key_by_signature(score: Score) -> Score:
     """Transposes so that the key signature in force at the first note has no accidentals.
 
-    By the shorter way; a tritone goes down. Whether the key is said to be minor makes no
-    difference. Later signatures move as much. Done again, it changes nothing.
+    By the smaller interval; a tritone goes down. Whether the key is said to be minor makes no
+    difference. Later signatures move as much. Applying it twice changes nothing more.
 
     Raises:
       ValueError: no signature is in force there, or a note would leave the range of MIDI.
@@ -200,7 +200,7 @@ def _parsed(meter: str) -> tuple[int, int]:
     numerator, denominator = map(int, found.groups()) if found else (0, 0)
     if not (1 <= numerator <= 255 and denominator.bit_count() == 1):
         raise ValueError(
-            f"meters has {meter!r}; give meters such as 3/4,4/4,6/8, the second number a power "
+            f"--meters has {meter!r}; give meters such as 3/4,4/4,6/8, the second number a power "
             "of two"
         )
     return numerator, denominator

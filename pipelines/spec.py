@@ -1,6 +1,6 @@
-"""Spec: what the array of a piece is; the only thing that crosses from data to model.
+"""Spec: shape, dtype and meaning of a piece's array; all that a model knows of the data.
 
-It is written in the manifest and fixes the record, the tf.data element, the network's input
+It is written in the manifest and determines the record, the tf.data element, the network's input
 and the export signature.
 """
 
@@ -14,19 +14,19 @@ Kind = Literal["tokens", "vectors", "roll", "set", "audio"]
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What an array is.
+    """Shape, dtype and meaning of the arrays of a codec.
 
     Attributes:
       kind: "tokens", "vectors", "roll", "set" or "audio".
-      shape: shape of one record; None where it varies. For tokens and audio [None], vectors
-        [None, features], a roll [None, pitches, planes], a set [None, members, features].
+      shape: of one record; None where it varies. [time] of tokens and audio, [time, feature] of
+        vectors, [time, pitch, plane] of a roll, [time, member, feature] of a set.
       dtype: NumPy name of the record's dtype.
-      size: tokens in the vocabulary, levels of audio, else the length of the last axis.
-        Tokens and levels are 0 to size - 1; a roll may hold whatever its dtype does.
+      size: number of tokens in the vocabulary or of levels of audio, which are 0 to size - 1;
+        else the length of the last axis. A roll may hold any value of its dtype.
       step: what one step of the first axis is, in words ("cell of 3 notes", "16th").
       blocks: named blocks of the vocabulary (tokens), else of the last axis, each
         [name, first, size].
-      classes: named side inputs of each record, with their values in index order;
+      classes: categorical side inputs of each record, with their values in index order;
         for example {"composer": ("bach", "mozart")}.
     """
 

@@ -1,10 +1,10 @@
-"""Train, validation and test: where a piece belongs, from a hash of its group alone.
+"""Train, validation and test split: which one a piece belongs to, by a hash of its group.
 
 The group, never the file, is hashed: copies, arrangements and movements of a work stand
 together, so nothing that is trained on is tested on. A split does not change when pieces
 are added or taken away, but where a new piece joins two groups. With few groups a split can
-come out empty; the manifest shows it. Where a collection publishes a split, that goes before
-the hash.
+be empty; the manifest shows it. A split that a collection publishes takes precedence over the
+hash.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Fractions(NamedTuple):
     validation: float = 0.1
 
     def check(self) -> Fractions:
-        """Gives itself. ValueError where the fractions are not shares of one whole."""
+        """Gives itself. ValueError where the fractions do not sum to at most 1."""
         test = 1 - self.train - self.validation
         if not (0 < self.train <= 1 and 0 <= self.validation <= 1 and test > -1e-9):
             raise ValueError(
@@ -46,7 +46,7 @@ def unit_hash(text: str) -> float:
 
 
 def split_of(group: str, fractions: Fractions = Fractions()) -> Split:  # noqa: B008
-    """Gives the split that every piece of a group belongs to."""
+    """Gives the split of a group by its hash."""
     place = unit_hash(group)
     if place < fractions.train:
         return "train"
@@ -54,7 +54,7 @@ def split_of(group: str, fractions: Fractions = Fractions()) -> Split:  # noqa: 
 
 
 def published_splits(pieces: Iterable[tuple[str, str]]) -> dict[str, Split]:
-    """Gives for each group that has a published split the one of its first piece with one.
+    """Gives {group: published split}, that of the first piece of the group which has one.
 
     Args:
       pieces: (group, published split or "") of each.
@@ -97,10 +97,10 @@ def _checked(published: str) -> Split:
 
 
 def spread_sample(names: Iterable[str], count: int | None) -> list[str]:
-    """Chooses `count` names (all where it is None), sorted.
+    """Chooses `count` names by their hashes (all where it is None), sorted.
 
-    They are those with the smallest hashes: spread over the collection, and a larger
-    count keeps what a smaller one chose.
+    Those with the smallest hashes are chosen: spread over the collection, always the same,
+    and a larger count keeps what a smaller one chose.
     """
     chosen = sorted(set(names), key=lambda name: (unit_hash(name), name))
     return sorted(chosen if count is None else chosen[:count])

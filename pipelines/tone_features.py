@@ -1,8 +1,8 @@
-"""Tone features: time, length, pitch, velocity and presence of a tone as numbers, and back.
+"""Tone features: time, length, pitch, velocity and presence of a tone, scaled, and back.
 
-What `note_tuples` writes in its cells. With scaling "unit" times are logarithmic and everything
-is near [-1, 1]; with "raw" times are ticks, pitches Hz and velocities 0..127, as in Mogren 2016
-(arXiv 1611.09904). A feature is found by its name: "time" is the gap before a tone.
+The codec `note_tuples` writes them in its cells. With the scaling "unit" times are logarithmic
+and all features near [-1, 1]; with "raw" times are ticks, pitches Hz and velocities 0..127, as
+in Mogren 2016 (arXiv 1611.09904). "time" is the time since the previous onset.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-PITCH_CENTRE, PITCH_SCALE = 64.0, 24.0  # Half tones; two octaves are one unit.
+PITCH_CENTRE, PITCH_SCALE = 64.0, 24.0  # Semitones; two octaves are one unit.
 CIRCLE_RADIUS = 0.7
 CIRCLE_NOISE = 0.18  # Half the distance between neighbours on the circle: 0.7 * sin(pi / 12).
 VELOCITY_SCALE = 64.0
@@ -22,12 +22,12 @@ PRESENCE = 0.7  # Of a tone that sounds; its negative of an empty slot.
 
 @dataclasses.dataclass(frozen=True)
 class ToneFeatures:
-    """The scaling of each feature.
+    """Scales the features of tones, and scales them back.
 
     Attributes:
-      longest_ticks: the longest gap or length; what is above is cut to it.
+      longest_ticks: the longest time and length; longer ones are clipped to it.
       scaling: "unit" or "raw".
-      pitch_features: "circle_of_fifths" has three features a pitch, "number" one.
+      pitch_features: "circle_of_fifths" has three features per pitch, "number" one.
     """
 
     longest_ticks: int
@@ -37,12 +37,12 @@ class ToneFeatures:
     # From whole numbers to features.
 
     def encode(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Gives float32 [..., feature] of whole numbers; what is above the longest is cut to it."""
+        """Gives float32 [..., feature] of integers; those above the table are clipped."""
         return self.tables[name].take(values, axis=0, mode="clip")
 
     @functools.cached_property
     def tables(self) -> dict[str, np.ndarray]:
-        """The features of every value, by name: float32 [value, feature]."""
+        """{name: float32 [value, feature]}, the features of every value from 0 on."""
         ticks, velocity = np.arange(self.longest_ticks + 1), np.arange(128)
         columns: dict[str, np.ndarray] = {"time": ticks, "length": ticks, "velocity": velocity}
         if self.scaling == "unit":
@@ -71,7 +71,7 @@ class ToneFeatures:
     # From features to numbers, in TensorFlow ops.
 
     def ticks(self, name: Literal["time", "length"], feature: Any) -> Any:
-        """Gives ticks, not rounded, of a gap's or a length's feature."""
+        """Gives ticks, not rounded, of the feature of a time or a length."""
         import tensorflow as tf
 
         if self.scaling == "raw":
@@ -90,7 +90,7 @@ class ToneFeatures:
         import tensorflow as tf
 
         table = self._pitch_table
-        if self.scaling == "raw":  # Nearest in half tones, not in Hz.
+        if self.scaling == "raw":  # Nearest in semitones, not in Hz.
             table, features = np.log2(table), tf.math.log(tf.maximum(features, 1e-3)) / np.log(2.0)
         # No matmul: a GPU may round its factors to 10 bits, more than half a tone at the top.
         distance = sum(
@@ -99,7 +99,7 @@ class ToneFeatures:
         return tf.argmin(distance, axis=-1, output_type=tf.int32)
 
     def pitch(self, height: Any) -> Any:
-        """Gives the pitch, whole float32, of the first of the features that `encode` gave it."""
+        """Gives the pitch, float32, of the first feature that `encode` gave for it."""
         import tensorflow as tf
 
         if self.scaling == "raw":
@@ -107,7 +107,7 @@ class ToneFeatures:
         return tf.round(height * PITCH_SCALE + PITCH_CENTRE)
 
     def dequantize(self, name: str, features: Any, uniform: Any) -> Any:
-        """Spreads each value evenly over what rounds to it.
+        """Adds uniform noise within what rounds to the same value.
 
         Args:
           name: of the feature.
@@ -115,7 +115,7 @@ class ToneFeatures:
           uniform: float32, the same shape, in [-0.5, 0.5).
 
         Returns:
-          float32 tensor of the same shape, which is rounded to the same values.
+          float32 tensor of the same shape, which rounds to the same values.
         """
         import tensorflow as tf
 
@@ -138,7 +138,7 @@ class ToneFeatures:
 
     @property
     def _spread(self) -> float:
-        """The part of what rounds to a value that `dequantize` uses.
+        """The share of the rounding interval that noise may fill.
 
         float32 keeps a logarithmic time to about 1e-6 of itself; noise stays clear of the
         edge by twice that, so that it never changes a note.

@@ -1,8 +1,8 @@
-"""abc_text: a tune as text in ABC notation, a token a character, as Char-RNNs read it.
+"""abc_text: a tune as text in ABC notation, one token per character, as char-RNNs read it.
 
-Tokens are the printable characters of ASCII, and the end of a line. Any other byte of the
-text in UTF-8 is three tokens, `escape` and two hexadecimal digits, so that no text is
-lost and the vocabulary stays small. A tune stands between `begin` and `end`.
+Tokens are the printable characters of ASCII and the line feed. Any other byte of the text in
+UTF-8 is three tokens, `escape` and two hexadecimal digits, so that no text is lost and the
+vocabulary stays small. A tune stands between the tokens `begin` and `end`.
 
 A Score that was read from ABC has its text. Of another one the text is written
 (`abc_writing`) where each voice is a line of notes or of chords on a grid of 1/24 of a
@@ -43,9 +43,9 @@ _COMMENT = re.compile(r"\s*(?<!\\)%.*")
 
 @dataclasses.dataclass(frozen=True)
 class Codec(codec.ScoreCodec):
-    """Characters of ABC notation.
+    """Tokens [character] of ABC notation.
 
-    Raises ValueError when a field is out of its range.
+    Raises ValueError where a field is out of its bounds.
     """
 
     name: ClassVar[str] = "abc_text"
@@ -55,8 +55,8 @@ class Codec(codec.ScoreCodec):
 
     headers: Literal["music", "none", "whole"] = flag(
         "music",
-        "fields that are kept: music is meter, unit length, key, tempo, parts and voices; none "
-        "leaves only the notes; whole is the text as it stands",
+        "ABC fields to keep: music keeps meter, unit length, key, tempo, parts and voices; none "
+        "keeps the notes alone; whole keeps the text as it is",
     )
 
     @property
@@ -76,12 +76,12 @@ class Codec(codec.ScoreCodec):
         return Spec("tokens", (None,), "uint8", SIZE, "character", self.blocks)
 
     def encode(self, score: Score) -> np.ndarray:
-        """Gives uint8 [character]; of a Score without a tune, see above, none at all."""
+        """Gives uint8 [character]; an empty array for a Score that cannot be written as a tune."""
         tune = score.abc or abc_writing.to_abc(score)
         return tokens(self.stripped(tune)) if tune else np.zeros(0, np.uint8)
 
     def read(self, path: Path) -> np.ndarray:
-        """See `Codec.read`: a text, which need be no whole tune, as uint8 [character]."""
+        """See `Codec.read`: a text, not necessarily a whole tune, as uint8 [character]."""
         with path.open("rb") as file:
             data = file.read(abc_notation.LARGEST_TUNE + 1)
         if len(data) > abc_notation.LARGEST_TUNE:
@@ -90,15 +90,15 @@ class Codec(codec.ScoreCodec):
         return tokens(self.stripped(text))
 
     def without_end(self, array: np.ndarray) -> np.ndarray:
-        """See `Codec.without_end`: without the token that ends the text, and what follows it."""
+        """See `Codec.without_end`."""
         ends = np.flatnonzero(array == END)
         return array[: ends[0]] if len(ends) else array
 
     def decode(self, array: np.ndarray) -> codec.Decoded:
-        """Gives the tune, its headers restored, and the Score of what can be read of it. Total.
+        """Decodes to a tune with its header restored, as far as it can be parsed. Total.
 
-        Dropped are tokens that are no characters and those that follow `end`, and in the text
-        what cannot be read and characters without a meaning; all of it stays in `score.abc`.
+        Dropped: tokens that are no characters, and those after `end`; in the text, what cannot
+        be parsed, and characters without a meaning; all of it stays in `score.abc`.
         """
         text, dropped = text_of(np.asarray(array))
         reading = abc_notation.read_tune(self.restored(text), lenient=True)
@@ -106,11 +106,11 @@ class Codec(codec.ScoreCodec):
         return codec.Decoded(reading.score, dropped + reading.faults + meaningless)
 
     def text(self, array: np.ndarray) -> str:
-        """Gives the tune of an array, its headers restored: what `decode` reads."""
+        """Gives the text of an array with its header restored: what `decode` parses."""
         return self.restored(text_of(np.asarray(array))[0])
 
     def stripped(self, tune: str) -> str:
-        """Gives the text of a tune without what `headers` leaves out."""
+        """Removes from a tune what `headers` does not keep."""
         if self.headers == "whole":
             return tune
         lines = [_without_comment(line) for _, line in lines_outside_blocks(tune)]
@@ -123,7 +123,7 @@ class Codec(codec.ScoreCodec):
         return bool(line.strip()) and (not name or (keeps_fields and name in MUSIC_FIELDS))
 
     def restored(self, text: str) -> str:
-        """Gives the text of a tune with the fields that readers of ABC ask for."""
+        """Adds the fields that every ABC tune must have."""
         if self.headers == "whole":
             return text
         if self.headers == "none":
@@ -192,9 +192,9 @@ def tokens(text: str) -> np.ndarray:
 
 
 def text_of(array: np.ndarray) -> tuple[str, int]:
-    """Gives the text of integers [token], and how many tokens are no part of it.
+    """Gives the text of integers [token], and the number of tokens that are no part of it.
 
-    `BEGIN` is passed over wherever it stands: batches are filled up with it.
+    `BEGIN`, with which batches are padded, is skipped wherever it stands.
     """
     ends = np.flatnonzero(array == END)
     last = int(ends[0]) if len(ends) else len(array)

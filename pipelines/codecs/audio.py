@@ -1,14 +1,14 @@
-"""audio: a piece as sound, each sample one of 256 mu-law levels.
+"""audio: a piece as a waveform of 8-bit mu-law samples, 256 levels.
 
-What WaveNet reads (van den Oord et al. 2016, arXiv 1609.03499, section 2.2). The loudest
-sample of each piece is `synthesis.LOUDEST`; silence is level 128. Sound ends
+The input of WaveNet (van den Oord et al. 2016, arXiv 1609.03499, section 2.2). The peak of each
+piece is normalised to `synthesis.LOUDEST`; silence is level 128. Sound ends
 `synthesis.RELEASE_SECONDS` (additive) or `synthesis.TAIL_SECONDS` (fluidsynth) after the last
 note.
 
-Lost: the notes (sound comes back, and `samples` gives it); how loud the piece is beside
-others; what is above half the sample rate, and notes whose sound all is; what mu-law rounds;
-what begins after `synthesis.LONGEST_SECONDS`. With the piano of sines also: programs, drums,
-and the sostenuto and soft pedals.
+Lost: the notes (arrays decode to sound, see `samples`); the loudness of a piece relative to
+others; frequencies above half the sample rate, and notes that have no lower ones; mu-law
+quantisation error; what begins after `synthesis.LONGEST_SECONDS`. With renderer=additive also:
+programs, drums, and the sostenuto and soft pedals.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ CHUNK = 2**20  # Samples that are turned into levels at once.
 
 @dataclasses.dataclass(frozen=True)
 class Codec(codec.Codec):
-    """Levels [sample] of uint8.
+    """Mu-law levels of uint8 [sample].
 
-    Raises ValueError when a field is out of its range.
+    Raises ValueError where a field is out of its bounds.
     """
 
     name: ClassVar[str] = "audio"
@@ -46,13 +46,13 @@ class Codec(codec.Codec):
     epoch_files: ClassVar[str] = "WAV files"
     own_suffixes: ClassVar[tuple[str, ...]] = (".wav",)
 
-    sample_rate: int = flag(8000, "samples a second", at_least=4000, at_most=16_000)
+    sample_rate: int = flag(8000, "sample rate, samples per second", at_least=4000, at_most=16_000)
     renderer: Literal["additive", "fluidsynth"] = flag(
         "additive",
-        "additive: a piano of sines, of this project; fluidsynth: needs the extra 'audio', the "
-        "library of that name, and a soundfont",
+        "synthesizer: additive is a piano of sines, built in; fluidsynth needs the extra 'audio', "
+        "the library of that name, and --soundfont",
     )
-    soundfont: str = flag("", "an SF2 file, for renderer=fluidsynth")
+    soundfont: str = flag("", "path of an SF2 soundfont, for --renderer=fluidsynth")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,7 +67,7 @@ class Codec(codec.Codec):
 
     @property
     def spec(self) -> Spec:
-        """Levels [sample] of uint8."""
+        """Audio [sample] of uint8 levels."""
         return Spec("audio", (None,), "uint8", LEVELS, f"1/{self.sample_rate} s")
 
     @functools.cached_property
@@ -81,9 +81,9 @@ class Codec(codec.Codec):
         return f"{printable(path.name)}, SHA-256 {file_sha256(path)}"
 
     def to_json(self) -> dict[str, Any]:
-        """See `Codec.to_json`. What is in the soundfont stands there, not where it lies.
+        """See `Codec.to_json`. The soundfont is stated by its content, not by its path.
 
-        A codec built from that gives `samples`, and cannot `encode` with renderer=fluidsynth.
+        A codec built from that can decode, and cannot `encode` with renderer=fluidsynth.
 
         Raises:
           ValueError: there is no such soundfont.
@@ -110,15 +110,15 @@ class Codec(codec.Codec):
         return to_levels(synthesis.normalized(sound))
 
     def samples(self, array: np.ndarray) -> np.ndarray:
-        """Gives the sound of levels: float32 [sample] in [-1, 1], `sample_rate` a second."""
+        """Decodes levels to sound: float32 [sample] in [-1, 1], at `sample_rate`."""
         return from_levels(array)
 
     def wav_bytes(self, array: np.ndarray) -> bytes:
-        """Gives the sound of levels as a WAV file, 16 bits a sample."""
+        """Decodes levels to a WAV file of 16 bits per sample."""
         return wav.to_bytes(wav.pcm(self.samples(array)), self.sample_rate)
 
     def read(self, path: Path) -> np.ndarray:
-        """See `Codec.read`: a WAV file at this rate, as loud as it is, as uint8 [sample]."""
+        """See `Codec.read`: a WAV file, resampled but not normalised, as uint8 [sample]."""
         return to_levels(wav.read(path, self.sample_rate))
 
     @property
@@ -148,9 +148,9 @@ class Codec(codec.Codec):
 
 
 def to_levels(sound: np.ndarray) -> np.ndarray:
-    """Compands float32 [sample] by mu-law, with mu = 255, to uint8 [sample].
+    """Compands float32 [sample] by the mu-law, mu = 255, to uint8 [sample].
 
-    f(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu) of x in [-1, 1], beyond which it is cut;
+    f(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu) of x clipped to [-1, 1];
     the level is (f + 1) / 2 * mu, halves up (ITU-T G.711's law, in its exact form).
     """
     levels = np.empty(len(sound), np.uint8)
@@ -162,7 +162,7 @@ def to_levels(sound: np.ndarray) -> np.ndarray:
 
 
 def from_levels(levels: np.ndarray) -> np.ndarray:
-    """Expands uint8 levels to float32 in [-1, 1]: sign(f) ((1 + mu)^|f| - 1) / mu."""
+    """Expands uint8 mu-law levels to float32 in [-1, 1]: sign(f) ((1 + mu)^|f| - 1) / mu."""
     companded = 2 * np.arange(LEVELS) / (LEVELS - 1) - 1
     table = np.copysign((LEVELS ** np.abs(companded) - 1) / (LEVELS - 1), companded)
     return table.astype(np.float32)[levels]

@@ -157,7 +157,7 @@ class Codec(Settings, abc.ABC):
         return ()
 
     def without_end(self, array: np.ndarray) -> np.ndarray:
-        """Gives the array without its end token and what follows it, so that it can be continued."""
+        """Gives the array without its end token and what follows it, to be continued."""
         return array
 
     def require(self, fact: bool, text: str) -> None:

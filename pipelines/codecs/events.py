@@ -1,18 +1,18 @@
-"""events: a performance as tokens: keys struck and released, the time that passes, loudness.
+"""events: a performance as MIDI-like tokens: note-on, note-off, time shift and velocity.
 
 The representation of Performance RNN (Simon and Oore 2017; Oore et al. 2018, arXiv
 1808.03715, section 3.1): 128 note-ons, 128 note-offs, 100 time shifts of 10 ms to 1 s and
-32 velocities, 388 tokens. Time starts at 0, so a silence before the first note is kept. A
-velocity stands before a note-on and only where it differs from the last. In one step keys
-are released first, then the pedal moves, then keys are struck, each from low to high.
+32 velocities, 388 tokens. Time starts at 0, so a rest before the first note is kept. A
+velocity token stands before a note-on, and only where it differs from the last one. Within one
+step note-offs come first, then the pedal, then note-ons, each from low to high.
 `pedal_levels` adds tokens of the sustain pedal after all others: 2 are up and down, more
-tell half pedal. There are no tokens of beginning and end: a model that wants a start takes
-an index of its own, such as `spec.size`.
+include half pedal. There are no tokens of beginning and end: a model that needs a start token
+takes an index of its own, such as `spec.size`.
 
 Lost: time below the step; tempo, meters and keys (seconds are kept, at a fixed tempo);
 voices and programs; drums; the exact velocity and pedal value within their levels; the
 sostenuto and the soft pedal, and without `pedal_levels` the sustain pedal; unisons, and the
-rest of a note that is struck again while it sounds; what ends after 74 hours.
+rest of a note that is repeated while it sounds; what ends after 74 hours.
 """
 
 from __future__ import annotations
@@ -40,21 +40,26 @@ OFF, PEDAL, ON = range(3)  # The order of events in one step.
 
 @dataclasses.dataclass(frozen=True)
 class Codec(NoteCodec):
-    """Tokens of note-on, note-off, time shift, velocity and, where asked for, pedal.
+    """Tokens of note-on, note-off, time shift, velocity and, with `pedal_levels`, pedal.
 
-    Raises ValueError when a field is out of its range.
+    Raises ValueError where a field is out of its bounds.
     """
 
     name: ClassVar[str] = "events"
 
-    step_milliseconds: int = flag(10, "grid of time, milliseconds", at_least=1, at_most=1000)
-    shift_steps: int = flag(
-        100, "the longest time shift of one token, steps", at_least=10, at_most=10_000
+    step_milliseconds: int = flag(
+        10, "time quantisation: length of a step, milliseconds", at_least=1, at_most=1000
     )
-    velocity_levels: int = flag(32, "levels of loudness", at_least=1, at_most=127)
+    shift_steps: int = flag(
+        100, "longest time shift that one token holds, steps", at_least=10, at_most=10_000
+    )
+    velocity_levels: int = flag(
+        32, "velocity quantisation: number of velocity tokens", at_least=1, at_most=127
+    )
     pedal_levels: int = flag(
         0,
-        "levels of the sustain pedal: 0 leaves it out, 2 are up and down, more half pedal; never 1",
+        "number of sustain pedal tokens: 0 leaves the pedal out, 2 are up and down, more include "
+        "half pedal; 1 is refused",
         at_least=0,
         at_most=128,
     )
@@ -70,7 +75,7 @@ class Codec(NoteCodec):
 
     @property
     def microseconds_per_quarter(self) -> int:
-        """120 quarters a minute, whatever the tempo was."""
+        """120 quarter notes per minute, whatever the tempo was."""
         return 500_000
 
     @property
@@ -179,9 +184,9 @@ class Codec(NoteCodec):
     def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
         """See `NoteCodec.notes`. NumPy arrays give NumPy arrays.
 
-        A key that is never released ends with the last token. Dropped: releases of keys
-        that are up; notes that are released or struck again in the step in which they
-        begin; notes that end after 74 hours.
+        A note without a note-off ends with the last token. Dropped: note-offs of keys that
+        are up; notes that end or are repeated in the step in which they begin; notes that end
+        after 74 hours.
         """
         ops, tokens, counts, ticks, end_of_row = self._read(arrays, lengths)
         rows, time = ops.shape(tokens)
@@ -263,11 +268,11 @@ class Codec(NoteCodec):
     def stretch(self, arrays: Any, factors: Any) -> Any:
         """See `Codec.stretch`.
 
-        The time up to each token is stretched and rounded to the step, so that what is
-        rounded does not add up. But each time shift stays one token, of 1 to `shift_steps`
-        steps: what would be shorter or longer is lost, and that adds up. Of performances
-        little is (stretched by .9 and 1.1, two of them came out at .90 and 1.10); music of
-        nothing but shifts of one step cannot be made faster.
+        The time up to each token is stretched and rounded to the step, so that rounding errors
+        do not add up. But each time shift stays one token, of 1 to `shift_steps` steps: what
+        would be shorter or longer is clipped, and that error does add up. In performances it is
+        small (two of them, stretched by .9 and 1.1, came out at .90 and 1.10); music of nothing
+        but shifts of one step cannot be made faster.
         """
         import tensorflow as tf
 
@@ -280,7 +285,7 @@ class Codec(NoteCodec):
         return tf.cast(tf.where(shifts > 0, tokens + steps - shifts, tokens), tf.as_dtype("uint16"))
 
     def onsets(self, arrays: Any) -> Onsets:
-        """See `Codec.onsets`. A step is a token; only time shifts last."""
+        """See `Codec.onsets`. A step is a token; only time shifts take time."""
         import tensorflow as tf
 
         tokens = tf.cast(arrays, tf.int32)

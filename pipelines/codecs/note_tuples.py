@@ -1,16 +1,16 @@
-"""note_tuples: a piece as a sequence of notes, each a handful of real numbers.
+"""note_tuples: a piece as a sequence of notes, each a vector of real-valued features.
 
-The representation of C-RNN-GAN (Mogren 2016, arXiv 1611.09904, section 3): one cell an
-event, holding the time since the previous onset and, for each of its tones, length,
-pitch and velocity. With `tones_per_cell` = k, up to k tones that start together share a
-cell and its time (C-RNN-GAN-3 as the authors' code has it); with `quadruplet_per_tone`
-any k consecutive tones share a cell and each has a time of its own (as the paper says).
-There a velocity of 0 is an empty slot; here a feature of its own says so, `presence`, or a
-generator that hesitates between a tone and none would write every velocity in between.
+The representation of C-RNN-GAN (Mogren 2016, arXiv 1611.09904, section 3): one cell per
+event, with the time since the previous onset and, for each of its tones, length, pitch and
+velocity. With `tones_per_cell` = k, up to k tones with the same onset share a cell and its
+time (C-RNN-GAN-3 in the authors' code); with `quadruplet_per_tone` any k consecutive tones
+share a cell and each has a time of its own (as in the paper). There an empty slot has the
+velocity 0. Here a feature of its own, `presence`, marks it: else a generator that is undecided
+between a tone and an empty slot would write velocities in between.
 
 Lost: tempo (one fixed tempo comes back), pedal, meters, keys, voices, programs, drums;
 time below the grid of `ticks_per_quarter`; gaps and lengths above `longest_quarters`;
-unisons, and the rest of a note that is struck again while it sounds.
+unisons, and the rest of a note that is repeated while it sounds.
 """
 
 from __future__ import annotations
@@ -37,37 +37,50 @@ from pipelines.tone_features import ToneFeatures
 class Codec(NoteCodec):
     """Cells of one time and k tones, scaled so that a network sees numbers near [-1, 1].
 
-    Raises ValueError when a field is out of its range.
+    Raises ValueError where a field is out of its bounds.
     """
 
     name: ClassVar[str] = "note_tuples"
 
-    tones_per_cell: int = flag(1, "tones that share a cell; 3 is C-RNN-GAN-3", at_least=1)
+    tones_per_cell: int = flag(
+        1, "most tones of a cell, which is one step of the sequence; 3 is C-RNN-GAN-3", at_least=1
+    )
     quadruplet_per_tone: bool = flag(
-        False, "each tone of a cell has a time of its own (the paper), not one a cell (its code)"
+        False,
+        "each tone of a cell has a time of its own (Mogren's paper), not one time per cell (its "
+        "code)",
     )
     ticks_per_quarter: int = flag(  # type: ignore[assignment]
-        12, "grid of time, ticks in a quarter note; the paper has 384", at_least=1, at_most=960
+        12,
+        "time quantisation: ticks per quarter note; the C-RNN-GAN paper has 384",
+        at_least=1,
+        at_most=960,
     )
     longest_quarters: int = flag(
-        16, "longest gap and longest note, quarters; above it is cut", at_least=1, at_most=64
+        16,
+        "longest time between onsets and longest note, quarter notes; longer ones are clipped",
+        at_least=1,
+        at_most=64,
     )
     pitch_features: Literal["circle_of_fifths", "number"] = flag(
         "circle_of_fifths",
-        "circle_of_fifths: height and the place of the pitch class on the circle of fifths; "
-        "number: height alone, as in the paper",
+        "features of a pitch: circle_of_fifths has the MIDI key number and the coordinates of the "
+        "pitch class on the circle of fifths; number has the MIDI key number alone, as the "
+        "C-RNN-GAN paper",
     )
     scaling: Literal["unit", "raw"] = flag(
         "unit",
-        "unit: logarithmic times, everything near [-1, 1]; raw: ticks, Hz and 0..127 as the "
-        "paper has it (needs pitch_features=number)",
+        "scaling of features: unit has logarithmic times and all features near [-1, 1]; raw has "
+        "ticks, Hz and velocities 0 to 127, as the C-RNN-GAN paper (needs pitch_features=number)",
     )
     presence: bool = flag(
         True,
-        "where cells hold several tones, a feature of its own says whether a tone sounds; "
-        "nopresence: a velocity of 0 is silence, as in the paper",
+        "adds a feature to each tone of cells of several, which says whether the slot holds a "
+        "tone; nopresence: an empty slot has the velocity 0, as in the C-RNN-GAN paper",
     )
-    quarters_per_minute: float = flag(100.0, "tempo of decoded pieces", at_least=10, at_most=1000)
+    quarters_per_minute: float = flag(
+        100.0, "tempo of decoded pieces, quarter notes per minute", at_least=10, at_most=1000
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,17 +96,17 @@ class Codec(NoteCodec):
 
     @property
     def longest_ticks(self) -> int:
-        """The longest gap or note, ticks."""
+        """The longest time between onsets, and the longest note, ticks."""
         return self.longest_quarters * self.ticks_per_quarter
 
     @property
     def microseconds_per_quarter(self) -> int:
-        """Tempo of what `decode` gives."""
+        """Tempo of decoded pieces."""
         return round(60_000_000 / self.quarters_per_minute)
 
     @property
     def has_presence(self) -> bool:
-        """Whether a feature says of each tone if it sounds; a lone tone always does."""
+        """Whether tones have the feature `presence`; the only tone of a cell needs none."""
         return self.presence and self.tones_per_cell > 1 and self.scaling == "unit"
 
     @functools.cached_property
@@ -170,7 +183,7 @@ class Codec(NoteCodec):
     # From cells to notes, in TensorFlow ops.
 
     def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
-        """See `NoteCodec.notes`. Silence is a negative presence, or a velocity of 0 or less."""
+        """See `NoteCodec.notes`. Empty slots have a presence of 0 or less, or velocity 0."""
         import tensorflow as tf
 
         arrays = tf.convert_to_tensor(arrays, tf.float32)
@@ -212,7 +225,7 @@ class Codec(NoteCodec):
         return notes, count, tf.reduce_sum(tf.cast(meant, tf.int32), axis=1) - count
 
     def dequantize(self, arrays: Any, uniform: Any) -> Any:
-        """Spreads each value evenly over what rounds to it, so that a critic cannot read the grid.
+        """Adds uniform noise within what rounds to the same value. See `Codec.dequantize`.
 
         Args:
           arrays: float32 [..., feature] as `encode` gives them.

@@ -1,21 +1,21 @@
-"""piano_roll: a piece as a picture, time by pitch, of one to three planes.
+"""piano_roll: a piece as a piano roll [time, pitch], of one to three planes.
 
-  onset     1 where a key is struck
-  frame     1 while a key sounds, from its onset to its end
-  velocity  1..127 while a key sounds
+  onset     1 in the step of a note's onset
+  frame     1 while a note sounds, from its onset to its end
+  velocity  1..127 while a note sounds
 
-Which notes a roll is, from the planes it has:
+How a roll is decoded, by the planes that it has:
   with onset     a note begins at each onset, and lasts while frame (without it: velocity) is
-                 above 0 and no other onset comes; with neither it lasts one step. Sound that
-                 no onset began is dropped, and counted.
+                 above 0 and no other onset comes; with neither it lasts one step. Frames that
+                 no onset began are dropped, and counted.
   without        a note is a run of steps in which frame (without it: velocity) is above 0.
   with velocity  the note has that of its first step, at least 1; else it is `VELOCITY`.
 
 A step is a note value or, with `step_seconds`, a time. The roll ends with its last note.
 
 Lost: pedal, meters, keys, voices, programs, drums; pitches outside of the range; time below
-the grid and after `LONGEST_STEPS`; unisons, and the rest of a note that is struck again while
-it sounds. Without onset: notes of one pitch that touch become one, as loud as the first. With
+the grid and after `LONGEST_STEPS`; unisons, and the rest of a note that is repeated while it
+sounds. Without onset: notes of one pitch that touch become one, as loud as the first. With
 onset alone: how long notes last. Without velocity: how loud they are. Of steps by note value:
 the tempo (one fixed tempo comes back); of steps by seconds: the beat.
 """
@@ -58,9 +58,9 @@ class Runs(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Codec(NoteCodec):
-    """Rolls of uint8 [time, pitch, plane].
+    """Piano rolls of uint8 [time, pitch, plane].
 
-    Raises ValueError when a field is out of its range.
+    Raises ValueError where a field is out of its bounds.
     """
 
     name: ClassVar[str] = "piano_roll"
@@ -73,24 +73,37 @@ class Codec(NoteCodec):
         "onset",
         "frame",
         "velocity",
-    ] = flag("onset,frame", "what stands in each cell")
+    ] = flag(
+        "onset,frame",
+        "planes of the piano roll: onset is 1 where a note begins, frame is 1 while it sounds, "
+        "velocity is 1 to 127 while it sounds",
+    )
     lowest_pitch: int = flag(
-        21, "the pitch of the first row; 21 is a piano's lowest A", at_least=0, at_most=127
+        21,
+        "MIDI key number of the first row; 21 is the lowest key of a piano",
+        at_least=0,
+        at_most=127,
     )
     pitches: int = flag(
-        88, "rows of pitch; lowest_pitch + pitches is at most 128", at_least=1, at_most=128
+        88,
+        "number of pitches (rows); lowest_pitch + pitches is at most 128",
+        at_least=1,
+        at_most=128,
     )
     steps_per_quarter: int = flag(
-        4, "steps in a quarter note; 4 makes 16ths", at_least=1, at_most=960
+        4, "time quantisation: steps per quarter note; 4 are 16ths", at_least=1, at_most=960
     )
     step_seconds: float = flag(
         0.0,
-        "seconds in a step, instead of a note value; 0: a note value",
+        "seconds per step, in place of steps_per_quarter; 0 turns it off",
         at_least=0,
         at_most=2,
     )
     quarters_per_minute: float = flag(
-        100.0, "tempo of decoded pieces, where steps have no seconds", at_least=10, at_most=1000
+        100.0,
+        "tempo of decoded pieces, quarter notes per minute, unless step_seconds is set",
+        at_least=10,
+        at_most=1000,
     )
 
     def __post_init__(self) -> None:
@@ -106,24 +119,24 @@ class Codec(NoteCodec):
 
     @property
     def ticks_per_quarter(self) -> int:
-        """Steps in a quarter note; of steps by seconds, in about half a second."""
+        """Steps per quarter note; with `step_seconds`, steps in about half a second."""
         if not self.step_seconds:
             return self.steps_per_quarter
         return max(1, round(0.5 / self.step_seconds))
 
     @property
     def microseconds_per_quarter(self) -> int:
-        """Tempo of what `decode` gives."""
+        """Tempo of decoded pieces."""
         if not self.step_seconds:
             return round(60_000_000 / self.quarters_per_minute)
         return round(self.step_seconds * 1e6 * self.ticks_per_quarter)
 
     @property
     def seconds_per_step(self) -> float:
-        """Seconds from a step to the next in what `decode` gives.
+        """Seconds per step of decoded pieces.
 
-        With `step_seconds`, also in what `encode` takes: that time to half a millionth of it,
-        because a MIDI file can hold no finer tempo.
+        With `step_seconds` it equals that to half a millionth, since a MIDI file can hold no
+        finer tempo.
         """
         return self.microseconds_per_quarter / self.ticks_per_quarter / 1e6
 
@@ -140,7 +153,7 @@ class Codec(NoteCodec):
     # From a Score to a roll.
 
     def encode(self, score: Score) -> np.ndarray:
-        """Gives uint8 [time, pitch, plane]. Time begins at tick 0, the last note ends it."""
+        """Gives uint8 [time, pitch, plane], from tick 0 to the end of the last note."""
         onset, length, row, velocity = self._on_grid(score)
         names = self.planes.split(",")
         if names == ["onset"]:
@@ -256,10 +269,10 @@ class Codec(NoteCodec):
         return tf.where(is_inside[:, None, :, None], rolled, 0)
 
     def stretch(self, arrays: Any, factors: Any) -> Any:
-        """See `Codec.stretch`. Steps by note value have no seconds to stretch.
+        """See `Codec.stretch`. Needs `step_seconds`: steps by note value have no seconds.
 
-        Each note keeps its place in seconds times the factor, rounded to steps. What leaves
-        the end is lost; what a faster piece leaves free there is silent.
+        Onsets and ends are multiplied and rounded to steps. The number of steps stays: a slower
+        piece loses its end, a faster one ends with a rest.
         """
         import tensorflow as tf
 

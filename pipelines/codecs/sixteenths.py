@@ -1,28 +1,28 @@
-"""sixteenths: a piece as text, a character a voice and a space after each 16th.
+"""sixteenths: a piece as text: one character per voice for each 16th, then a space.
 
-The text of Bach chorales that a char-RNN learns: each 16th is a frame, which has one
-character for each voice, then a space. Here a character says more than the pitch. A note
-is one `strike` and then a `hold` of its pitch for each further 16th, so that a note struck
-again differs from one that is held.
+The text of Bach chorales that a char-RNN learns: each 16th is a frame of one character per
+voice, followed by a space. Unlike there, a character distinguishes onset and hold: a note is
+one onset character of its pitch (block `strike`), then a `hold` character for each further
+16th, so that a repeated note differs from a held one.
 
-Which voice a note goes to: where tracks are no more than voices, a track is a voice, in the
-order of their numbers, and has one note at a time. Else, and where more keys are struck that
-way (of equal numbers: for longer), a key has one note at a time; of all that sound as written
-the highest stay, as many as there are voices (a lower note ends where that many others sound
-above it, or is lost); and a note goes, in order of onset and from the highest down, to the
-first voice that is free, and stays there. With `voices=0` tracks are voices only where each
-has one note at a time as written, so that every key is struck and sounds as long as it should.
+Which voice a note goes to: where there are no more tracks than voices, a track is a voice, in
+the order of their numbers, and has one note at a time. Otherwise, and where that keeps more
+onsets (of equally many: longer notes), a key has one note at a time; of all that sound the
+highest stay, as many as there are voices (a lower note ends where that many others sound
+above it, or is lost); and notes go, in order of onset and from the highest down, to the first
+free voice, and stay there. With `voices=0` tracks are voices only where each has one note at a
+time as written, so that no onset and no duration is lost.
 
-Which notes a text is: a strike begins a note, the holds of its pitch in the same voice in
-the frames that follow at once make it longer. What stands between two spaces is a frame,
-after the last space too. Voices that it has no character for rest; those above the number
-of voices, and holds that continue no note, are dropped, a run of them counted as one note.
+How a text is decoded: an onset character begins a note, and hold characters of its pitch in
+the same voice of the next frames prolong it. What stands between two spaces is a frame, and so
+is what follows the last space. Voices without a character rest. Characters beyond the number
+of voices, and holds that continue no note, are dropped; a run of them counts as one note.
 
 Lost: tempo (one fixed tempo comes back), velocity, pedal, meters, keys, programs, drums;
 pitches outside of the range; time below a 16th and after `LONGEST_FRAMES`; what is above the
 number of voices. Of two notes of one voice in a 16th the longer in 16ths stays, of two as long
 the lower; a note ends where the next of its voice begins. With voices that are no tracks:
-unisons, and the rest of a note that is struck again while it sounds.
+unisons, and the rest of a note that is repeated while it sounds.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from pipelines.spec import Spec
 
 FRAMES_PER_QUARTER = 4
 VELOCITY = 96
-REST, SPACE, STRIKE = 0, 1, 2  # The holds come after the strikes.
+REST, SPACE, STRIKE = 0, 1, 2  # `strike`: onsets; the holds follow them.
 MOST_VOICES = 128
 LONGEST_FRAMES = 2**20  # 36 hours at 120 quarters a minute.
 REST_CHARACTER, FIRST_CHARACTER = 34, 34  # The text's '"', and what is added to a pitch.
 
 
 class Voiced(NamedTuple):
-    """The notes of a Score in frames, NumPy int64 [note]; `row` is above the lowest pitch."""
+    """The notes of a Score in frames, int64 [note]; `row` is the pitch minus lowest_pitch."""
 
     onset: np.ndarray
     length: np.ndarray
@@ -60,13 +60,13 @@ class Voiced(NamedTuple):
     voice: np.ndarray
 
     def keeps(self) -> tuple[int, int]:
-        """How many keys are struck, and for how long they sound, unisons once."""
+        """Counts the onsets, and the frames in which keys sound, unisons once."""
         sounding = steps_of(self.onset, self.length) * 128 + np.repeat(self.row, self.length)
         return len(np.unique(self.onset * 128 + self.row)), len(np.unique(sounding))
 
 
 class Found(NamedTuple):
-    """The notes of a batch of texts in one list, sorted by row: TF int32 [note]."""
+    """The notes of a batch of texts in one list, sorted by row: int32 tensors [note]."""
 
     row: Any
     onset: Any
@@ -77,26 +77,31 @@ class Found(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Codec(NoteCodec):
-    """Tokens [character]: a rest, a space, and a strike and a hold of each pitch.
+    """Tokens [character]: rest, space, and an onset and a hold of each pitch.
 
-    Raises ValueError when a field is out of its range.
+    Raises ValueError where a field is out of its bounds.
     """
 
     name: ClassVar[str] = "sixteenths"
 
     voices: int = flag(
         4,
-        "characters a 16th; 0: as many as the piece has voices",
+        "voices: characters per 16th; 0: as many as the piece needs",
         at_least=0,
         at_most=MOST_VOICES,
     )
     lowest_pitch: int = flag(
-        21, "the lowest pitch; 21 is a piano's lowest A", at_least=0, at_most=127
+        21,
+        "MIDI key number of the lowest pitch; 21 is the lowest key of a piano",
+        at_least=0,
+        at_most=127,
     )
     pitches: int = flag(
-        88, "how many pitches; lowest_pitch + pitches is at most 128", at_least=1, at_most=128
+        88, "number of pitches; lowest_pitch + pitches is at most 128", at_least=1, at_most=128
     )
-    quarters_per_minute: float = flag(80.0, "tempo of decoded pieces", at_least=10, at_most=1000)
+    quarters_per_minute: float = flag(
+        80.0, "tempo of decoded pieces, quarter notes per minute", at_least=10, at_most=1000
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,12 +112,12 @@ class Codec(NoteCodec):
 
     @property
     def ticks_per_quarter(self) -> int:
-        """A tick is a 16th."""
+        """4: a tick is a 16th."""
         return FRAMES_PER_QUARTER
 
     @property
     def microseconds_per_quarter(self) -> int:
-        """Tempo of what `decode` gives."""
+        """Tempo of decoded pieces."""
         return round(60_000_000 / self.quarters_per_minute)
 
     @property
@@ -136,7 +141,7 @@ class Codec(NoteCodec):
     # From a Score to tokens.
 
     def encode(self, score: Score) -> np.ndarray:
-        """Gives tokens [character]. Time begins at tick 0, the last note ends it."""
+        """Gives tokens [character], from tick 0 to the end of the last note."""
         onset, length, row, voice = self._in_voices(score)
         voices = self.voices or int(voice.max(initial=-1)) + 1
         frames = int((onset + length).max(initial=0))
@@ -184,7 +189,7 @@ class Codec(NoteCodec):
     # From tokens to notes, in TensorFlow ops.
 
     def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
-        """See `NoteCodec.notes`. Voices are one instrument: a key has one note at a time."""
+        """See `NoteCodec.notes`. Voices share an instrument: a key has one note at a time."""
         import tensorflow as tf
 
         found, dropped = self._find(arrays, lengths)
@@ -266,7 +271,7 @@ class Codec(NoteCodec):
         return tf.cast(moved, self.spec.dtype)
 
     def onsets(self, arrays: Any) -> Onsets:
-        """See `Codec.onsets`. A character takes no time, a space a 16th."""
+        """See `Codec.onsets`. A step is a character; only spaces take time, a 16th each."""
         import tensorflow as tf
 
         tokens = tf.cast(arrays, tf.int32)
@@ -280,9 +285,9 @@ class Codec(NoteCodec):
         )
 
     def text(self, array: np.ndarray) -> str:
-        """Gives the text a char-RNN of chorales read: a pitch p is chr(p + 34), a rest '"'.
+        """Gives the text that char-RNNs of chorales read: a pitch p is chr(p + 34), a rest '"'.
 
-        A strike and a hold of a pitch are the same character there.
+        Onset and hold of a pitch are the same character there.
         """
         pitches = FIRST_CHARACTER + self.lowest_pitch + np.arange(self.pitches)
         characters = np.concatenate([[REST_CHARACTER, ord(" ")], pitches, pitches])

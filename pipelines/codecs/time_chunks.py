@@ -1,28 +1,28 @@
-"""time_chunks: a performance as equal chunks of time, each a set of events.
+"""time_chunks: a performance as chunks of equal duration, each a set of events.
 
 The representation of TimeStepMusic, made for permutation-invariant set autoencoders (PISA,
 Kortvelesy et al. 2023, arXiv 2302.12826). A chunk of `chunk_seconds` holds the notes and the
-pedal movements that begin in it, up to `events_per_chunk`, by start, the pedals first, then
-by pitch; decode takes them in any order. An event has seven features:
+pedal movements that begin in it, up to `events_per_chunk`, by onset, pedals first, then by
+pitch; decoding takes them in any order. An event has seven features:
 
-  start        place in the chunk, -1 to 1
-  length       of seconds by the distribution function of a log-normal, -1 to 1
+  start        onset within the chunk, -1 to 1
+  length       log-normal cumulative distribution function of the seconds, scaled to -1 to 1
   intensity    velocity, or how far the pedal is down: 64 is 0
   octave       of the MIDI key number: that of 60 to 71 is 0, of a piano's ends -1 and 1
   pitch_class  C is -1, B is 1
   pedal        0 is a note; 1/3, 2/3 and 1 are the sustain, sostenuto and soft pedal
   presence     1; an empty place is 0 in all features
 
-A pedal's values are cut in `pedal_levels` levels; a run in one level is an event of its
-mean value, weighted by time, and the lowest level, the pedal up, is none. Against the
-authors' code: lengths are seconds, not ticks; pitch classes begin at C; any MIDI key has a
-place; a feature says which places are empty.
+A pedal's values are quantised to `pedal_levels` levels; a run within one level is an event of
+its mean value, weighted by time, and the lowest level, the pedal up, is no event. Unlike the
+authors' code: lengths are seconds, not ticks; pitch classes begin at C; every MIDI key can be
+held; a feature marks empty places.
 
-Lost: events above `events_per_chunk` in a chunk, the last ones (`left_out` counts them);
-time below 1 ms; length below 1 %, and above what float32 tells apart of its distribution,
-some 20 s by default; pedal within its level, and up for less than 1 % of the length before;
-tempo, meters and keys; voices and programs; drums; unisons, and the rest of a note that is
-struck again while it sounds; what ends after 74 hours.
+Lost: events beyond `events_per_chunk` in a chunk, the last ones (`left_out` counts them); time
+below 1 ms; lengths closer than 1 %, and above some 20 s by default, where float32 no longer
+resolves the distribution function; pedal values within a level, and pedals up for less than
+1 % of the length before; tempo, meters and keys; voices and programs; drums; unisons, and the
+rest of a note that is repeated while it sounds; what ends after 74 hours.
 """
 
 from __future__ import annotations
@@ -55,23 +55,31 @@ PITCH_CLASSES = (np.arange(128) % 12 / 5.5 - 1).astype(np.float32)
 class Codec(NoteCodec):
     """Sets of events, scaled so that a network sees numbers near [-1, 1].
 
-    Raises ValueError when a field is out of its range.
+    Raises ValueError where a field is out of its bounds.
     """
 
     name: ClassVar[str] = "time_chunks"
 
     chunk_seconds: float = flag(
-        0.5, "length of a chunk, in whole milliseconds", at_least=0.05, at_most=10
+        0.5, "length of a chunk, seconds; a multiple of 0.001", at_least=0.05, at_most=10
     )
     events_per_chunk: int = flag(
-        30, "the most events of a chunk; others are left out", at_least=1, at_most=1000
+        30, "most events of a chunk; the last ones beyond are lost", at_least=1, at_most=1000
     )
-    pedal_levels: int = flag(4, "levels of a pedal; the lowest is up", at_least=2, at_most=128)
+    pedal_levels: int = flag(
+        4, "pedal quantisation: number of levels; the lowest is up", at_least=2, at_most=128
+    )
     median_seconds: float = flag(
-        0.11, "median of the log-normal distribution of lengths", at_least=0.01, at_most=10
+        0.11,
+        "median of the log-normal distribution that scales lengths, seconds",
+        at_least=0.01,
+        at_most=10,
     )
     spread: float = flag(
-        1.16, "standard deviation of the logarithm of lengths", at_least=0.1, at_most=10
+        1.16,
+        "standard deviation of the natural logarithm of lengths in that distribution",
+        at_least=0.1,
+        at_most=10,
     )
 
     def __post_init__(self) -> None:
@@ -88,12 +96,12 @@ class Codec(NoteCodec):
 
     @property
     def microseconds_per_quarter(self) -> int:
-        """120 quarters a minute, whatever the tempo was."""
+        """120 quarter notes per minute, whatever the tempo was."""
         return 500_000
 
     @property
     def has_pedal(self) -> bool:
-        """True: pedals are events beside the notes."""
+        """True: pedal movements are events, as notes are."""
         return True
 
     @property
@@ -123,7 +131,7 @@ class Codec(NoteCodec):
     # From a Score to sets.
 
     def encode(self, score: Score) -> np.ndarray:
-        """Gives float32 [chunk, event, feature]; the last chunk is that of the last start."""
+        """Gives float32 [chunk, event, feature], up to the chunk of the last onset."""
         events = events_of(score, self._chunk, self.pedal_levels)
         events = events.take(events.place < self.events_per_chunk)
         chunk = events.start // self._chunk
@@ -144,7 +152,7 @@ class Codec(NoteCodec):
         return array
 
     def left_out(self, score: Score) -> int:
-        """Counts the notes and pedal events for which their chunks have no room."""
+        """Counts the notes and pedal events of a Score beyond `events_per_chunk`."""
         return int(
             np.count_nonzero(
                 events_of(score, self._chunk, self.pedal_levels).place >= self.events_per_chunk
@@ -173,7 +181,7 @@ class Codec(NoteCodec):
     # From sets to notes and pedal, in TensorFlow ops.
 
     def notes(self, arrays: Any, lengths: Any) -> tuple[Any, Any, Any]:
-        """See `NoteCodec.notes`. Dropped: notes without numbers, above key 127, or unisons."""
+        """See `NoteCodec.notes`. Dropped: NaN, keys above 127, unisons."""
         import tensorflow as tf
 
         start, length, kind, pitch, intensity, meant, valid = self._decoded(arrays, lengths)
@@ -185,7 +193,7 @@ class Codec(NoteCodec):
         return notes, count, tf.reduce_sum(tf.cast(meant, tf.int32), axis=1) - count
 
     def pedal(self, arrays: Any, lengths: Any) -> tuple[Any, Any]:
-        """See `NoteCodec.pedal`. A pedal goes up after its length, if it has not moved on."""
+        """See `NoteCodec.pedal`. A pedal goes up after its length, unless it moves before."""
         import tensorflow as tf
 
         start, length, kind, _, intensity, _, valid = self._decoded(arrays, lengths)
