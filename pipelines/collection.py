@@ -1,8 +1,8 @@
-"""Collection: a source that is downloaded, or got by hand, and kept in the cache.
+"""Collection: base class of sources that are downloaded, or got by hand, and cached.
 
-A file in `pipelines/sources` that is one says where its archives are and what tells the
-right ones, then how their files are described; all else is here. What is got by hand goes
-through the same checks: the checksum where one is known, and the number of pieces.
+A subclass in `pipelines/sources` states where its archives are, their checksums, and how their
+files are named; all else is here. What is got by hand goes through the same checks: the
+checksum where one is known, and the number of pieces.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pipelines.sources.source import UNKNOWN, Piece, with_notes
 
 @dataclasses.dataclass(frozen=True)
 class Collection(source.Source):
-    """Music that is downloaded or got by hand.
+    """A collection of music that is downloaded or got by hand.
 
     Attributes:
-      archives: all there are; `wanted` gives those that the flags choose.
-      suffixes: of the pieces, in lower case.
+      archives: all archives; `wanted` gives those that the flags choose.
+      suffixes: of the files of pieces, in lower case.
       metadata_suffixes: of other files to unpack.
-      genre: of every piece that is not described otherwise.
+      genre: of each piece for which `described` gives none.
     """
 
     archives: ClassVar[tuple[Archive, ...]] = ()
@@ -43,13 +43,15 @@ class Collection(source.Source):
 
     path: str = flag(
         default="",
-        help="the collection as you have got it by hand: its folder, or its archive",
+        help="path of a copy of the collection that you got by hand: its folder or archive; by "
+        "default the collection is downloaded, where that is possible",
     )
     cache_dir: str = flag(
-        default="", help=f"where downloads are kept and unpacked; by default {DEFAULT_IN_WORDS}"
+        default="",
+        help=f"directory of downloads, packed and unpacked; by default {DEFAULT_IN_WORDS}",
     )
 
-    # What a collection says of itself beside its attributes.
+    # What a subclass may override.
 
     def edition(self) -> str:
         """The value of the flag that chooses between archives; "" where there is none."""
@@ -60,7 +62,7 @@ class Collection(source.Source):
         return tuple(a for a in self.archives if a.edition in ("", self.edition()))
 
     def described(self, place: PurePosixPath) -> dict[str, str]:
-        """What the place of a file in its archive tells: fields of its `Piece`."""
+        """Fields of the `Piece` of a file, from its path in the archive."""
         return {}
 
     def listed(self, here: Place) -> Iterable[Piece]:
@@ -68,10 +70,10 @@ class Collection(source.Source):
         for path in files_below(here.path, self.suffixes):
             yield self.piece(here, path)
 
-    # What follows from it.
+    # The methods of a source.
 
     def fetch(self) -> None:
-        """Downloads and unpacks what is not here. See `source.Source.fetch`."""
+        """Downloads and unpacks what is missing. See `source.Source.fetch`."""
         for archive in self.wanted():
             if self.path:
                 self._take(archive)
@@ -79,14 +81,14 @@ class Collection(source.Source):
                 self._get(archive)
 
     def is_present(self) -> bool:
-        """Tells whether all that the flags choose is here and verified."""
+        """Tells whether all archives that the flags choose are here and verified."""
         try:
             return len(self.places()) > 0
         except (ValueError, OSError):
             return False
 
     def pieces(self) -> list[Piece]:
-        """Lists the pieces of what is here. See `source.Source.pieces`.
+        """Lists the pieces of the archives. See `source.Source.pieces`.
 
         Raises:
           ValueError: it is not here, or holds no music.
@@ -105,7 +107,7 @@ class Collection(source.Source):
         return with_notes(midi.read_score(piece.path))
 
     def flags(self) -> dict[str, Any]:
-        """See `source.Source.flags`; where the music lies decides nothing."""
+        """See `source.Source.flags`; paths do not change which music comes out."""
         values = super().flags()
         return {name: values[name] for name in values if name not in ("path", "cache_dir")}
 
@@ -115,7 +117,7 @@ class Collection(source.Source):
         return cache_folder(self.cache_dir) / "collections" / self.name
 
     def places(self) -> list[Place]:
-        """What is here of all that the flags choose.
+        """Where the archives that the flags choose are unpacked.
 
         Raises:
           ValueError: something is missing, or not what it should be.
@@ -129,7 +131,7 @@ class Collection(source.Source):
         return list(found.values())
 
     def piece(self, here: Place, path: Path, **fields: Any) -> Piece:
-        """Describes a file: what `described` says of its place, then `fields`."""
+        """Makes the `Piece` of a file: by `described`, then by `fields`."""
         place = path.relative_to(root_of(here)).as_posix()
         there = path.is_file()
         values = {
@@ -253,7 +255,7 @@ class Collection(source.Source):
     # Saying it.
 
     def how_to_get(self, archive: Archive) -> str:
-        """Says where an archive comes from, and where to put it."""
+        """Explains where to get an archive, and where to put it."""
         if archive.urls:
             return (
                 f"{self.name} needs {archive.name}: prepare downloads it; or get it by hand from "

@@ -1,9 +1,9 @@
-"""Commands: absl flags made from dataclasses, and one way to end with a clear line.
+"""Command lines: absl flags made from dataclasses, and one line of error at the end.
 
-A command's settings are frozen dataclasses, derived from `Settings`; each field has a help
-text, bounds where it is a number, and becomes a flag of the same name. The flags live in an
-absl `FlagValues` of their own, made after the model or codec is known, so that --help shows
-what the chosen one takes.
+The settings of a command are frozen dataclasses derived from `Settings`; each field has a help
+text, bounds where it is a number, and becomes a flag of the same name. The flags are defined in
+an absl `FlagValues` of their own once the model or codec is known, so that --help shows those
+of the chosen one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 
 
 def peek(argv: Sequence[str], name: str, default: str) -> str:
-    """Reads the last `--name=value` or `--name value` of a command line, before it is parsed."""
+    """Gives the value of the last `--name=value` or `--name value`, before the line is parsed."""
     value = default
     for index, word in enumerate(argv):
         for dashes in ("--", "-"):
@@ -53,16 +53,16 @@ def parse(
     retired: Mapping[str, str] | None = None,
     aliases: Mapping[str, str] | None = None,
 ) -> list[Any]:
-    """Gives one instance of each flag dataclass.
+    """Parses a command line; gives one instance of each flag dataclass.
 
     Args:
       argv: the command line without the program's name.
       usage: what the command does, for --help.
       classes: frozen dataclasses whose fields were made by `flag`; no two share a name.
-      presets: values that take the place of the fields' defaults.
-      retired: flags of older programs that are accepted, with what to say of them.
-      aliases: other names of flags, each with the name of the field that it sets; of a flag
-        given by both names the last one counts.
+      presets: {field: value}, in place of the fields' defaults.
+      retired: {flag: remark}, flags of older programs, which are accepted and have no effect.
+      aliases: {flag: field}, other names of flags; of a flag given by both names the last value
+        counts.
 
     Raises:
       UsageError: names the wrong flag or value, and the nearest right ones.
@@ -243,7 +243,7 @@ def run_command(main: Callable[[list[str]], None]) -> int:
 
 
 def duration(seconds: float) -> str:
-    """Writes a time in words: "45 s", "3 min 20 s", "2 h 05 min"."""
+    """Writes a duration in words: "45 s", "3 min 20 s", "2 h 05 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

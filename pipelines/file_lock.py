@@ -1,4 +1,4 @@
-"""A lock that several processes share through a file; it ends with the process that has it."""
+"""A lock between processes, by a file; it is released when its process ends."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def locked(path: Path, waiting: str = "waiting for another process to get it") -> Iterator[None]:
-    """Lets one process at a time work on what will be at `path`; the others wait, and say so.
+    """Lets one process at a time write `path`; others wait, and say so.
 
     The file beside it that carries the lock is gone afterwards.
 
     Args:
       path: need not exist.
-      waiting: what a process says that has to wait.
+      waiting: text that a waiting process prints.
 
     Raises:
       OSError: the folder is missing or may not be written.

@@ -1,4 +1,4 @@
-"""Archives of collections: where they are published, and where their music lies here."""
+"""Archives of collections: where they are published, and where they are unpacked."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ UNPACKED_HERE = (".zip", ".tar.gz", ".tgz", ".tar")  # By `unpacking`.
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """A file to get, and how to tell that it is the right one.
+    """A published file of a collection, and how it is verified.
 
     Attributes:
-      name: what the file is called; one that can be unpacked is.
-      urls: where it is, in the order to try; () where it can only be got by hand.
-      sha256, size_bytes: of the file; "" and None where nobody has said.
-      edition: which value of the collection's flag it belongs to; "" where there is no such flag.
-      root: folder inside it that holds the music, where all is in one.
-      pieces: how many it holds; None where nobody has said.
+      name: of the file; an archive is unpacked.
+      urls: addresses, in the order to try; () where it can only be got by hand.
+      sha256, size_bytes: of the file; "" and None where they are not published.
+      edition: value of the collection's flag that chooses it; "" where there is no such flag.
+      root: folder in the archive that holds the music; "" where there is none.
+      pieces: number of pieces in it; None where it is not known.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Archive:
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Music that is here: a folder or a file, and what it came out of.
+    """Where the music of an archive is on this machine.
 
     Attributes:
       path: a folder, or a file where the archive is not packed.
-      archive: as the collection describes it.
-      fingerprint: of all that is in it; "" where only each file can tell.
+      archive: that the music came from.
+      fingerprint: of all files in it; "" where each file has its own.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class Place:
 
 
 def root_of(here: Place) -> Path:
-    """The folder that keys are relative to, so that they are the same on every machine."""
+    """The folder to which keys of pieces are relative; so they are equal on every machine."""
     if here.path.is_file():
         return here.path.parent
     inside = here.path / here.archive.root

@@ -1,4 +1,4 @@
-"""Files of a collection on disk: which there are, their names as text, their checksums."""
+"""Files of a collection on disk: listing, printable names, checksums."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
-    """Gives the files of a folder, at any depth, by their suffix; hidden ones are passed over.
+    """Lists the files of a folder with some suffixes, at any depth; hidden ones are skipped.
 
     Nothing where there is no such folder.
 

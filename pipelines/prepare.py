@@ -1,16 +1,16 @@
-"""prepare: turns a collection of music into records that a model trains on.
+"""prepare: encodes a collection of music as records to train on.
 
   python -m pipelines.prepare --source=corpus --data_dir=data/corpus
   python -m pipelines.prepare --source=folder --path=my_midi --data_dir=data/mine
   python -m pipelines.prepare --list
 
 Each piece is read and encoded by a pure function in a worker process, which loads no
-TensorFlow. What a task of some pieces gives is kept in a part until all are done; from a
-few bytes of each piece the main process decides what goes where, and the workers write the
-shards. A run that was stopped goes on where it was. The records depend on the flags and the
-files alone, not on the number of workers, the order in which they end, or restarts. What
-was prepared there before is replaced when all is written. A piece that cannot be read is
-skipped, and named with the reason; so is one whose worker process dies.
+TensorFlow. Tasks of some pieces each write a part; when all parts are there, the main process
+decides from a few bytes per piece which record goes where, and the workers write the shards. A
+run that was stopped resumes where it was. The records depend on the flags and the files alone,
+not on the number of workers, the order in which they end, or restarts. What was prepared there
+before is replaced when all is written. A piece that cannot be read is skipped, and named with
+the reason; so is one whose worker process dies.
 """
 
 from __future__ import annotations
@@ -40,43 +40,53 @@ from pipelines.shaping import Shaping
 from pipelines.sources.source import Piece, Source, source_class
 from pipelines.split import RULES, SPLITS, Fractions
 
-USAGE = """python -m pipelines.prepare: turns a collection of music into records to train on.
---list says which collections there are."""
+USAGE = """python -m pipelines.prepare: encodes a collection of music as records to train on.
+--list lists the collections."""
 PARTS = ".parts"
 MOST_WORKERS = 512  # Each is a process; a machine with more cores than that runs Beam.
 
 
 @dataclasses.dataclass(frozen=True)
 class Flags(Settings):
-    """What to prepare and where."""
+    """What to prepare, where, and how."""
 
-    data_dir: str = flag(help="directory to write; made where it is missing")
-    source: str = flag(default="corpus", help="collection: the name of a file in pipelines/sources")
+    data_dir: str = flag(help="output directory; created if it is missing")
+    source: str = flag(default="corpus", help="collection of music: a name that --list lists")
     codec: str = flag(
-        default="note_tuples", help="what music becomes: the name of a file in pipelines/codecs"
+        default="note_tuples",
+        help="encoding of music as arrays: the name of a file in pipelines/codecs",
     )
     workers: int | None = flag(
-        default=None, help="processes; by default one a CPU core", at_least=1, at_most=MOST_WORKERS
+        default=None,
+        help="number of worker processes; by default one per CPU core",
+        at_least=1,
+        at_most=MOST_WORKERS,
     )
     runner: Literal["pool", "beam"] = flag(
-        default="pool", help="pool: processes of this machine; beam: Apache Beam, on its runners"
+        default="pool",
+        help="where workers run: pool are processes of this machine, beam is Apache Beam",
     )
     beam_options: str = flag(
         default="",
-        help='options of Beam\'s own, such as "--runner=FlinkRunner --flink_master=HOST:8081"; '
-        "every worker must see data_dir and the music under the same paths",
+        help='pipeline options of Apache Beam, such as "--runner=FlinkRunner '
+        '--flink_master=HOST:8081"; every worker must see data_dir and the music under the same '
+        "paths",
     )
     card: bool = flag(
         default=True,
-        help="writes data_card.md and data_card.png beside the records; drawing takes a second "
-        "or two, whatever the collection",
+        help="writes data_card.md and data_card.png, a description of the data with plots, beside "
+        "the records",
     )
     train_fraction: float = flag(
-        default=0.8, help="share of the groups of pieces to train on", above=0, at_most=1
+        default=0.8,
+        help="expected share of the training split, in groups of pieces, such as works",
+        above=0,
+        at_most=1,
     )
     validation_fraction: float = flag(
         default=0.1,
-        help="share of the groups to validate on; what is left is the test",
+        help="expected share of the validation split, in groups of pieces; the rest is the test "
+        "split",
         at_least=0,
         below=1,
     )
@@ -88,10 +98,10 @@ def prepare(
     codec: Codec,
     shaping: Shaping = Shaping(),  # noqa: B008
 ) -> Manifest:
-    """Prepares the pieces of a source; gives the manifest that was written.
+    """Encodes the pieces of a source and writes their records; gives the manifest.
 
-    Nothing is done where `data_dir` holds the same already. Another process that prepares
-    there is waited for.
+    Does nothing where `data_dir` holds the same already. Waits while another process prepares
+    there.
 
     Raises:
       ValueError: no piece, none that can be read, none in training, or wrong flags.
@@ -215,7 +225,7 @@ def _runner(flags: Flags) -> pool.Runner:
 
 
 def summary(manifest: Manifest, data_dir: str) -> str:
-    """Says in a few lines what was prepared."""
+    """Describes what was prepared, in a few lines."""
     composers = manifest.spec.classes["composer"]
     shown = ", ".join(composers[:8]) + (", ..." if len(composers) > 8 else "")
     pieces = manifest.tables[records.PIECES]["rows"]

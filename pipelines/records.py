@@ -1,17 +1,17 @@
-"""Records: arrays to sharded TFRecord files and back, the rows of pieces, and the manifest.
+"""Records: sharded TFRecord files of arrays, tables of pieces, and the manifest.
 
 A record is a `tf.train.Example` with the features
   array     bytes, the array's elements, little-endian, in row-major order
   shape     int64, the array's shape; the dtype stands in the manifest's spec
   key       bytes, the piece's key
   composer, genre, ...  int64, the index into the spec's classes of that name
-Beside the shards lie `pieces.jsonl`, a JSON object for each record, and `skipped.jsonl`,
-one for each piece that gave none: each on a line, sorted by key; and `counts.jsonl`, one
-for each split, of which the data card is drawn.
+Beside the shards there are tables of JSON lines: `pieces.jsonl`, a row per record, and
+`skipped.jsonl`, a row per piece without a record, both sorted by key; and `counts.jsonl`, a row
+per split, from which the data card is plotted.
 
 All is written without TensorFlow (a worker process need not load it) and equal byte for
 byte between runs. The manifest, `manifest.json`, is written last: a directory without one
-is not prepared. It holds the hash of every other file, no time and no path.
+is not prepared. It holds the SHA-256 of every other file, no time and no path.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _hashed(path: Path) -> Iterator[_Hashed]:
 
 
 def is_as_written(path: Path, facts: Mapping[str, Any]) -> bool:
-    """Tells whether a file has the bytes and the sha256 that `facts` says."""
+    """Tells whether a file has the size and the SHA-256 of `facts`."""
     if not path.is_file() or path.stat().st_size != facts["bytes"]:
         return False
     return file_sha256(path) == facts["sha256"]
@@ -97,7 +97,7 @@ def example_of(
 
 
 def shards_of(array_sizes: np.ndarray) -> np.ndarray:
-    """Cuts the records of a split, in their order, in shards of `SHARD_BYTES` or a little more.
+    """Divides the records of a split, in their order, into shards of about `SHARD_BYTES`.
 
     Args:
       array_sizes: int64 [record], bytes of each array.
@@ -133,7 +133,7 @@ def write_shard(path: Path, examples: Iterable[bytes]) -> dict[str, Any]:
 
 
 class Table:
-    """A file of rows that is being written, one JSON object a line."""
+    """A table that is being written: one JSON object per line."""
 
     def __init__(self, file: _Hashed) -> None:
         self._file, self.rows = file, 0
@@ -168,13 +168,13 @@ class Manifest:
       codec: as `Codec.to_json` gives it.
       shaping: the fields of `Shaping`.
       spec: of the records; its classes are composer and genre.
-      fractions: share of groups expected in train and validation.
-      split_rules: for each rule of `split.RULES` the pieces whose split it decided.
+      fractions: expected shares of groups in train and validation.
+      split_rules: {rule of `split.RULES`: number of pieces whose split it decided}.
       splits: for each split pieces, steps, notes and its shards, each with file, bytes,
         sha256 and records.
       tables: of "pieces", "skipped" and "counts" file, bytes, sha256 and rows; `read_pieces`,
         `read_skipped` and `read_counts` give the rows.
-      versions: of what read the music.
+      versions: of the libraries that read the music.
     """
 
     configuration: str
@@ -266,7 +266,7 @@ def _read_table(data_dir: str | Path, manifest: Manifest, name: str) -> Iterator
 
 
 def fault(data_dir: str | Path, manifest: Manifest, split: str | None = None) -> str:
-    """Says what is wrong with the shards of a split, or with all files; "" where nothing is."""
+    """Describes what is wrong with the shards of a split, or any file; "" if nothing is."""
     files = [] if split else list(manifest.tables.values())
     for name in SPLITS if split is None else (split,):
         files += manifest.splits[name]["shards"]

@@ -1,7 +1,7 @@
-"""Settings: dataclasses whose fields have a help text and bounds, and become flags.
+"""Settings: dataclasses whose fields become flags, with a help text and bounds each.
 
-`Settings` is the base class; `flag` makes a field. `pipelines/command_line.py` reads them from
-a command line, but they are checked however they are made.
+`Settings` is the base class; `flag` makes a field. `pipelines/command_line.py` parses them;
+instances are checked however they are made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class UsageError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """The numbers that a field may be: any combination of limits, each None where there is none.
+    """Bounds of a number: any combination of limits, None where there is none.
 
     NaN and infinities are out of all bounds.
     """

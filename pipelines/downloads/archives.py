@@ -1,6 +1,6 @@
-"""The members of zip and tar archives, one after the other, none of them believed.
+"""The members of zip and tar archives, one after the other, without trust in headers.
 
-Bytes are counted as they come out; what a header says of sizes decides nothing. What
+Bytes are counted as they come out; sizes in headers decide nothing. What
 cannot be read, or is no plain file or folder, is an UnpackError that names the member.
 """
 
@@ -32,7 +32,7 @@ class UnpackError(ValueError):
 
 
 class Readable(Protocol):
-    """What a stream of bytes needs to have."""
+    """A stream of bytes."""
 
     def read(self, size: int, /) -> bytes:
         """Gives at most `size` bytes, b"" at the end."""

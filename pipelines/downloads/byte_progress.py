@@ -1,4 +1,4 @@
-"""How far the bytes of a file are, on standard error: amount, share, speed and time left."""
+"""Progress of a download on standard error: amount, share, speed and time left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ERASE = "\r\033[K"  # To the start of the line, and delete it.
 
 
 class ByteProgress:
-    """One line that is overwritten on a terminal; elsewhere a line every few seconds."""
+    """A progress line: overwritten on a terminal, elsewhere printed every few seconds."""
 
     def __init__(self, name: str, is_shown: bool = True) -> None:
         """Args: the name that each line opens with, and whether progress is shown at all."""
@@ -30,7 +30,7 @@ class ByteProgress:
         self.end()
 
     def advance(self, count: int, total: int | None) -> None:
-        """Says that `count` bytes are there, of `total` where that is known."""
+        """Shows that `count` bytes are there, of `total` if that is known."""
         now = time.monotonic()
         if self._first is None or count < self._first:
             self._first, self._started = count, now

@@ -1,10 +1,10 @@
-"""Downloads that are whole and verified, or not there.
+"""Downloads that resume, and are verified and whole, or not there.
 
-A file comes under another name and gets its own by one rename, when its bytes are those
-that were published. A connection that breaks is taken up where it broke, in the same run
-or in a later one (RFC 9110, sections 13.1.5 and 14). An address that is dead is given up at
-once, and the next one is tried. Where nobody publishes a checksum, that of the first
-download is written down beside the file, and every later one has to be equal to it.
+A file is downloaded under another name and renamed once its bytes are those that were
+published. An interrupted download resumes where it broke, in the same run or in a later one
+(RFC 9110, sections 13.1.5 and 14). An address that is dead is given up at once, and the next
+one is tried. Where nobody publishes a checksum, that of the first download is written beside
+the file, and every later one has to be equal to it.
 """
 
 from __future__ import annotations
@@ -54,20 +54,20 @@ def fetch(
     largest_bytes: int = LARGEST_BYTES,
     wait: Callable[[float], object] = time.sleep,
 ) -> Path:
-    """Gets a file, unless it is there already, and gives its path.
+    """Downloads a file, unless it is there already, and gives its path.
 
-    Several processes may ask for the same file at once: one gets it, the others wait.
+    Several processes may ask for the same file at once: one downloads it, the others wait.
 
     Args:
-      wanted: what to get, and how to tell that it is that.
-      path: where it goes; missing folders are made.
-      progress: whether to show it on standard error. Retries and doubts are always said.
-      largest_bytes: where to stop, whatever the server sends.
+      wanted: addresses of the file, and how it is verified.
+      path: where it goes; missing folders are created.
+      progress: whether to show progress on standard error. Retries are always reported.
+      largest_bytes: the most bytes to take, whatever the server sends.
       wait: sleeps for some seconds, between tries.
 
     Raises:
       DownloadError: no address gave the file, or it cannot be written. What came is kept
-        and taken up the next time, unless it proved to be something else.
+        and resumed the next time, unless it proved to be something else.
     """
     path = Path(path)
     try:

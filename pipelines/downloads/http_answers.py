@@ -1,4 +1,4 @@
-"""Answers of web servers: which failures pass, which do not, and how long to wait."""
+"""Answers of web servers: which failures are temporary, and how long to wait."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _Result = TypeVar("_Result")
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, caught where it is raised.
-    """This address does not give what is wanted, and asking again does not help."""
+    """The address does not give what is wanted, and asking again does not help."""
 
 
 class Dead(Refused):
-    """This address answers that it does not give what is wanted, today or on another day."""
+    """The address answers that it does not give what is wanted, now or later."""
 
 
 class Interrupted(Exception):  # noqa: N818 - an outcome, caught where it is raised.
-    """This address may give more when it is asked again.
+    """The address may give more when it is asked again.
 
     Attributes:
-      wait_seconds: how long to wait before; None where nothing tells.
+      wait_seconds: how long to wait before; None where the server does not say.
       is_unreachable: whether there was no connection at all.
     """
 
@@ -57,12 +57,12 @@ def persist(
     say: Callable[[str], None],
     wait: Callable[[float], object],
 ) -> _Result:
-    """Gives what the attempt gives, trying again while it is interrupted.
+    """Gives what the attempt gives; tries again while it is interrupted.
 
     Args:
       attempt: raises Interrupted or Refused where it fails.
-      reached: how far it is; getting further than before makes the tries count anew.
-      say: is told of each interruption, before the wait.
+      reached: gives the progress; tries are counted anew after progress.
+      say: reports each interruption, before the wait.
       wait: sleeps for some seconds.
 
     Raises:
@@ -188,12 +188,12 @@ def content_range(headers: Mapping[str, str]) -> tuple[int, int] | None:
 
 
 def validator_of(headers: Mapping[str, str]) -> str:
-    """Gives what tells a version of a file from others: a strong ETag, a date, or ""."""
+    """Gives the validator of a version of a file: a strong ETag, a date, or ""."""
     etag = headers.get("ETag", "")
     return etag if etag.startswith('"') else headers.get("Last-Modified", "")
 
 
 def tells_its_end(response: requests.Response) -> bool:
-    """Whether a body that is cut off can be told from a whole one."""
+    """Whether a body that was cut off can be distinguished from a whole one."""
     is_chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
     return is_chunked or content_length(response.headers) is not None

@@ -1,4 +1,4 @@
-"""What is known of a file before it is downloaded, and whether what came is that."""
+"""A published file: its addresses, checksum and size, and the check of a copy."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pipelines.music_files import file_sha256
 
 
 class DownloadError(OSError):
-    """A file could not be got; says from where, what happened and what to do."""
+    """A file could not be downloaded; the text says from where, why, and what to do."""
 
 
 class DeadAddressError(DownloadError):
-    """An address answers that it does not give the file, today or on another day."""
+    """An address answers that it does not give the file, now or later."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Download:
-    """A file to get.
+    """A file to download.
 
     Attributes:
       urls: its address, then those of its mirrors.
@@ -43,13 +43,13 @@ class Download:
 
 
 def require_http(url: str) -> None:
-    """Raises ValueError where an address is not one of the web."""
+    """Raises ValueError where an address is neither http nor https."""
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"address {url!r} begins with neither http:// nor https://")
 
 
 def fault_of(known: Download, size_bytes: int, sha256: Callable[[], str]) -> str:
-    """Says how a file differs from what is known of it; "" where it does not."""
+    """Describes how a file differs from what is published of it; "" if it does not."""
     if known.size_bytes is not None and size_bytes != known.size_bytes:
         return f"has {size_bytes} bytes, {known.size_bytes} were expected"
     if known.sha256 and (digest := sha256()) != known.sha256:
@@ -58,12 +58,12 @@ def fault_of(known: Download, size_bytes: int, sha256: Callable[[], str]) -> str
 
 
 def fault_of_file(known: Download, path: Path) -> str:
-    """Says how a file on the disk differs from what is known of it; "" where it does not."""
+    """Describes how a file on disk differs from what is published of it; "" if not."""
     return fault_of(known, path.stat().st_size, lambda: file_sha256(path))
 
 
 def record_path(path: Path) -> Path:
-    """The file beside another that says what its first download was."""
+    """The file beside another that records its first download."""
     return path.with_name(f"{path.name}.json")
 
 

@@ -1,8 +1,8 @@
-"""The first bytes of a file that is being downloaded, such that nothing of them is guessed.
+"""A partial download, from which a later one resumes.
 
-Beside `x.part` lies `x.part.json`: where the bytes come from, and how many of them, with
-which SHA-256, had reached the disk. Only those are taken up again; what was written after
-them may be missing or zeros once the machine has stopped.
+Beside `x.part` there is `x.part.json`: where the bytes come from, and how many of them, with
+which SHA-256, have reached the disk. Only those are kept; what was written after them may be
+missing or zeros if the machine stopped.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ BLOCK_BYTES = 1 << 20
 
 
 class PartialFile:
-    """A file that grows at its end. Its folder exists, and the caller holds a lock.
+    """A partial download. Its folder exists, and the caller holds a lock.
 
     Every method raises OSError where the disk is full or may not be written.
 
     Attributes:
       address: where the bytes come from; "" where there are none.
-      validator: what tells this version of the file from others: ETag or Last-Modified, or "".
+      validator: of this version of the file: ETag or Last-Modified, or "".
       total: bytes of the whole file, as the server says; None where it does not.
       count: bytes that are there.
       is_resumed: whether some of them are from an earlier answer of the server.
@@ -36,7 +36,7 @@ class PartialFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Takes up what is left of an earlier attempt to get `path`, as far as it is sure."""
+        """Resumes an earlier download of `path`, as far as its bytes are verified."""
         self.part = path.with_name(f"{path.name}.part")
         self.note = path.with_name(f"{path.name}.part.json")
         note = _read_note(self.note)
@@ -79,7 +79,7 @@ class PartialFile:
 
     @property
     def sha256(self) -> str:
-        """Of the bytes that are there."""
+        """SHA-256 of the bytes that are there, hexadecimal."""
         return self._digest.hexdigest()
 
     @property
@@ -88,7 +88,7 @@ class PartialFile:
         return self.count > 0 and self.count == self.total
 
     def restart(self, address: str, validator: str, total: int | None) -> None:
-        """Drops what is there; what is appended next comes from `address`."""
+        """Drops the bytes that are there; the next ones come from `address`."""
         self.note.unlink(missing_ok=True)
         self._file.seek(0)
         self._file.truncate()
@@ -97,7 +97,7 @@ class PartialFile:
         self._kept_count, self._kept_at = 0, time.monotonic()
 
     def append(self, block: bytes) -> None:
-        """Adds some bytes."""
+        """Appends some bytes."""
         rest = memoryview(block)
         while rest:
             written = self._file.write(rest)
@@ -108,7 +108,7 @@ class PartialFile:
             self.keep()
 
     def keep(self) -> None:
-        """Makes sure that what is there survives whatever happens to the machine."""
+        """Flushes to disk, so that the bytes survive a stop of the machine."""
         if self.count == self._kept_count:
             return
         os.fsync(self._file.fileno())

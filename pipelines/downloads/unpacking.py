@@ -1,8 +1,8 @@
-"""Archives to folders that are whole or not there, and hold nothing dangerous.
+"""Safe unpacking of archives, to folders that are whole or not there.
 
-All is unpacked under another name beside the folder, which then gets its own by one
-rename. A stamp inside says from which archive, and how many files. What a killed process
-left is removed by the next one.
+An archive is unpacked to a temporary folder, which is renamed when it is whole. A stamp inside
+records the archive and the number of files. What a killed process left is removed by the
+next one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LONGEST_NAME_BYTES, LONGEST_PATH_BYTES = 255, 1000
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What an archive may hold at most, counted as it comes out."""
+    """Limits of an archive, counted while it is unpacked."""
 
     bytes: int
     file_bytes: int
@@ -55,7 +55,7 @@ def unpack(
 ) -> None:
     """Unpacks the files of a zip or tar archive whose names end in one of the suffixes.
 
-    Does nothing where that is done. Other files, and those whose own or whose folder's name
+    Does nothing if that is done already. Other files, and those whose own or whose folder's name
     begins with a point, are left out and counted. Archives inside are not opened.
 
     Args:

@@ -1,4 +1,4 @@
-"""Links in web pages: which MIDI files a page offers, and which pages it is made of."""
+"""Links in web pages: to MIDI files, and to the pages of frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipelines.formats.reading import MIDI_SUFFIXES
 
 @dataclasses.dataclass(frozen=True)
 class Links:
-    """What a page points to, as whole addresses, each once, in the order of the page.
+    """Links of a page, as absolute addresses, each once, in the order of the page.
 
     Attributes:
       music: MIDI files.
@@ -45,7 +45,7 @@ def is_midi(url: str) -> bool:
 
 
 def same_file(url: str) -> str:
-    """Gives what two addresses of one file share: host and path, whether http or https."""
+    """Gives a name that addresses of one file share: host and path, without http or https."""
     parts = urllib.parse.urlsplit(url)
     return f"{parts.netloc.lower()}{parts.path}" + (f"?{parts.query}" if parts.query else "")
 

@@ -1,4 +1,4 @@
-"""Web pages and small files, whole in memory, of which nobody publishes more than the address."""
+"""Downloads of web pages and small files to memory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def fetch_bytes(
     *,
     wait: Callable[[float], object] = time.sleep,
 ) -> bytes:
-    """Gives the bytes of a small file, of which nobody publishes more than the address.
+    """Gives the bytes of a small file, which has no published checksum.
 
     Raises:
       DownloadError: as `fetch_text`; or the server does not say how long the file is.

@@ -1,1 +1,1 @@
-"""What prepare is made of: tasks, parts, the plan, shards, and the card."""
+"""The stages of prepare: tasks, parts, the plan, shards, and the data card."""

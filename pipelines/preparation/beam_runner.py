@@ -1,6 +1,6 @@
 """Jobs on Apache Beam: the functions that the process pool runs, on any of Beam's runners.
 
-What a job makes it writes in files, so every worker must see the same paths, and have this
+A job writes its results in files, so every worker must see the same paths, and have this
 package installed. Beam does a job again that failed, and may do one twice at once; both
 write the same bytes and rename them into place. A piece of music that kills its worker
 ends the pipeline: only the pool finds out which one it was.
@@ -26,9 +26,9 @@ class Beam:
     """Apache Beam. See `pool.Runner`.
 
     Args:
-      options: Beam's own, as on a command line. Without --runner among them Beam's
-        DirectRunner works in processes of this machine.
-      workers: of the DirectRunner.
+      options: pipeline options of Beam, as on a command line. Without --runner among them
+        Beam's DirectRunner works in processes of this machine.
+      workers: number of processes of the DirectRunner.
 
     Raises:
       ValueError: Beam is not installed, or does not know an option.

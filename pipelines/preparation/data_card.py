@@ -1,8 +1,8 @@
-"""The data card: what a prepared directory holds, in words, tables and plots.
+"""The data card: a description of a prepared directory, in words, tables and plots.
 
 `data_card.md` and `data_card.png` are made of the manifest and the tables that it names: the
 rows of pieces, and the sums of `data_counts.counts` over each split. So no music is read
-again. What is not known is said to be unknown.
+again. What is not known is stated as unknown.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def _codec(codec: Codec, spec: Spec) -> list[str]:
 
 
 def spec_in_words(spec: Spec) -> str:
-    """Says what an array of a Spec is, in a sentence."""
+    """Describes an array of a Spec in a sentence."""
     each = {
         "tokens": f"a token, 0 to {spec.size - 1}",
         "vectors": f"a vector of {spec.size} numbers",

@@ -1,6 +1,6 @@
-"""Counts of what is in a piece, of one size whatever the piece, so that they can be summed.
+"""Histograms of a piece, of the same size for every piece, so that they can be summed.
 
-They are taken where a piece is prepared, summed over each split, and drawn by
+They are computed where a piece is prepared, summed over each split, and plotted by
 `pipelines/preparation/data_card.py`. Notes are counted as the codec gets them: after shaping,
 before the codec's grid; so a note ends with its key unless shaping has applied the pedal.
 """
@@ -39,7 +39,7 @@ COUNTS = _LASTS[-1]
 
 
 def counts(score: Score) -> np.ndarray:
-    """Counts what is in a piece: int64 [COUNTS], whose parts `BLOCKS` names."""
+    """Gives the histograms of a piece: int64 [COUNTS], whose parts `BLOCKS` names."""
     out = np.zeros(COUNTS, np.int64)
     is_drum = score.notes["is_drum"]
     notes = score.notes[~is_drum] if is_drum.any() else score.notes
@@ -58,22 +58,22 @@ def counts(score: Score) -> np.ndarray:
 
 
 def by_name(counted: np.ndarray) -> dict[str, list[int]]:
-    """Gives the parts of counts by their names, as plain JSON values."""
+    """Gives {name: histogram} of counts, as JSON values."""
     return {name: counted[block].tolist() for name, block in BLOCKS.items()}
 
 
 def from_names(parts: Mapping[str, Any]) -> np.ndarray:
-    """Gives back what `by_name` was given: int64 [COUNTS]."""
+    """Gives the counts that `by_name` was given: int64 [COUNTS]."""
     return np.concatenate([np.array(parts[name], np.int64) for name in BLOCKS])
 
 
 def packed(counted: np.ndarray) -> bytes:
-    """Gives the bytes of counts, most of which are 0, in small."""
+    """Compresses counts, most of which are 0, to bytes."""
     return zlib.compress(counted.astype("<i8").tobytes(), 1)
 
 
 def unpacked(content: bytes) -> np.ndarray:
-    """Gives back what `packed` was given."""
+    """Gives the counts that `packed` was given: int64 [COUNTS]."""
     return np.frombuffer(zlib.decompress(content), "<i8").astype(np.int64)
 
 

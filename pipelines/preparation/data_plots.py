@@ -1,4 +1,4 @@
-"""Plots of what a prepared directory holds, as one PNG of small multiples."""
+"""Plots of a prepared directory: histograms and composers, as one PNG of small multiples."""
 
 from __future__ import annotations
 

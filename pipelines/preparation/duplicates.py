@@ -1,16 +1,16 @@
 """Duplicates: which pieces of a collection are copies of another.
 
-Two kinds, both blind to tempo, resolution, rhythm, lengths, dynamics, pedal, instruments,
-voices and titles:
+Two kinds, both independent of tempo, resolution, rhythm, durations, dynamics, pedal,
+instruments, voices and titles:
 
-  exact   the same keys are struck in the same order and the same ones together. Another
-          key is another piece; so is a copy on so coarse a grid that notes fall together.
-  near    the highest and the lowest notes move alike for most of the piece, in any key:
-          other editions and arrangements, a repeat written out, mended wrong notes.
+  exact   the same pitches have onsets in the same order, and the same ones at once. A
+          transposition is another piece; so is a copy on so coarse a grid that onsets coincide.
+  near    the highest and the lowest notes have the same intervals for most of the piece, in any
+          key: other editions and arrangements, a repeat written out, corrected wrong notes.
 
 A performance is not a copy of another performance of the work, nor of its score: players
-never strike the notes of a chord in one order, and what they do is what is learned from
-them. A recording that is there twice is a copy.
+never play the notes of a chord in the same order, and their timing is what is learned from
+them. A recording that occurs twice is a copy.
 
 Near copies are found by MinHash (A. Broder, On the resemblance and containment of
 documents, 1997): a piece is the set of its runs of `RUN` intervals, and its sketch holds
@@ -48,24 +48,24 @@ _SUMMANDS = _CONSTANTS[HASHES:, None].astype(np.uint32)
 
 
 def kind_of(reason: str) -> str:
-    """Gives a reason why a piece was left out, without the name of what a copy is like."""
+    """Gives the reason why a piece was left out, without the key of the piece it copies."""
     return f"{COPY_OF}another piece" if reason.startswith(COPY_OF) else reason
 
 
 def digest(score: Score) -> bytes:
-    """Gives `DIGEST_BYTES` that exact copies have in common, and other pieces do not."""
+    """Gives a digest of `DIGEST_BYTES`, equal for exact copies and no other pieces."""
     notes = score.notes
-    struck = np.zeros((len(notes), 2), np.uint8)
-    struck[:, 0] = notes["pitch"] + np.uint8(128) * notes["is_drum"]
-    struck[1:, 1] = notes["onset"][1:] != notes["onset"][:-1]
+    onsets = np.zeros((len(notes), 2), np.uint8)  # Key, and whether it begins after the last.
+    onsets[:, 0] = notes["pitch"] + np.uint8(128) * notes["is_drum"]
+    onsets[1:, 1] = notes["onset"][1:] != notes["onset"][:-1]
     # A drum and a note of one onset and pitch stand in the order of their tracks: sort them.
-    moment = np.cumsum(struck[:, 1], dtype=np.int64)
-    struck[:, 0] = struck[np.argsort((moment << 8) + struck[:, 0]), 0]
-    return hashlib.sha256(struck.tobytes()).digest()[:DIGEST_BYTES]
+    moment = np.cumsum(onsets[:, 1], dtype=np.int64)
+    onsets[:, 0] = onsets[np.argsort((moment << 8) + onsets[:, 0]), 0]
+    return hashlib.sha256(onsets.tobytes()).digest()[:DIGEST_BYTES]
 
 
 def sketch(score: Score) -> bytes:
-    """Gives `SKETCH_BYTES` of which near copies have many in common; drums apart.
+    """Gives a MinHash sketch of `SKETCH_BYTES`, without drums, similar for near copies.
 
     All bytes are 255 where the piece has no pitched note.
     """
@@ -111,7 +111,7 @@ def copies(
     """Finds the copies in a collection, and for each the piece that it is a copy of.
 
     The first piece by key stays; a later one is a copy where it is like one that stays.
-    Takes about `SKETCH_BYTES` a piece beside the arguments, and time as sorting does.
+    Takes about `SKETCH_BYTES` per piece beside the arguments, and the time of sorting.
 
     Args:
       keys: of the pieces, sorted.

@@ -12,7 +12,7 @@ NARROWEST = 60  # Columns of text, however narrow the terminal is.
 
 
 def sources() -> str:
-    """Gives a paragraph a source: name, size, whether it is here, what it is, its licence."""
+    """Gives a paragraph per source: name, size, whether it is here, description, licence."""
     types = [source_class(name) for name in source_names()]
     rows = [(cls.name, _size(cls), _presence(cls)) for cls in types]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

@@ -1,4 +1,4 @@
-"""Making: from pieces to records and manifest in a folder, and from there into place."""
+"""Making: from pieces to records and manifest in a folder, which then goes into place."""
 
 from __future__ import annotations
 
@@ -149,9 +149,9 @@ def _write_tables(
 
 
 def install(folder: Path, data_dir: Path, manifest: Manifest) -> None:
-    """Puts what `make` wrote in place of what was prepared before.
+    """Replaces what was prepared before by what `make` wrote.
 
-    Killed half way, it leaves a directory without a manifest, which is not prepared, and the
+    Killed midway, it leaves a directory without a manifest, which is not prepared, and the
     parts, from which the next run makes the same.
     """
     (data_dir / records.MANIFEST).unlink(missing_ok=True)

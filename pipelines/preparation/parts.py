@@ -1,8 +1,8 @@
-"""Parts: what a task gave, in a file, until all that is needed to write records is known.
+"""Parts: files of the results of tasks, kept until all is known that records need.
 
-A part is the arrays of its pieces one after the other, then a header, a line of JSON a
-piece, then the header's SHA-256 and length. The header tells where each array is and its
-SHA-256. It stands at the end so that arrays are written as they come.
+A part has the arrays of its pieces one after the other, then a header of a JSON line per
+piece, then the header's SHA-256 and length. The header says where each array is, and its
+SHA-256. It is at the end so that arrays are written as they come.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TAIL = struct.Struct("<32sQ")  # SHA-256 and length of the header.
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """A piece that gave no record, and why; a fault of ours is tried again another time."""
+    """A piece without a record, and the reason; a fault of ours is tried again next time."""
 
     key: str
     reason: str
@@ -31,10 +31,10 @@ class Skipped:
 
 @dataclasses.dataclass(frozen=True)
 class Described:
-    """What is known of a piece that became an array.
+    """What is known of a piece that was encoded.
 
     Attributes:
-      row: what is known so far of the row of `records.read_pieces`.
+      row: of `records.read_pieces`, as far as it is known.
       notes_digest: see `Score.notes_digest`.
       digest, sketch: see `duplicates`; b"" where copies of that kind are kept.
       counts: as `data_counts.packed` gives them.
@@ -51,7 +51,7 @@ class Described:
 
 @dataclasses.dataclass(frozen=True)
 class Encoded(Described):
-    """What reading and encoding a piece gives: `array` as `array_bytes` gives it."""
+    """An encoded piece; its array as `array_bytes` gives it."""
 
     array: bytes
 

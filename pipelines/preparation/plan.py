@@ -1,7 +1,7 @@
 """The plan: copies, groups, splits and shards, decided from a few bytes of each piece.
 
-So that a million pieces need little memory, what is known of them stands in arrays, in the
-order of the sorted list of pieces; rows and music stay in the parts.
+So that a million pieces need little memory, what is known of them is in arrays, in the order
+of the sorted list of pieces; rows and arrays stay in the parts.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _joined(group: np.ndarray, notes: np.ndarray, count: int) -> tuple[np.ndarra
 
 
 def entries(tasks: Sequence[Task]) -> Iterator[tuple[int, Entry | Skipped]]:
-    """Gives each piece, by its place in the list, and its entry in the part, in turn.
+    """Gives (index of the piece, its entry in the part) for each piece in turn.
 
     Raises:
       OSError: a part that was made is damaged.

@@ -1,7 +1,7 @@
-"""Jobs in worker processes: each done once, whatever a worker does.
+"""Jobs in worker processes: each done once, even if workers die.
 
-A worker that dies (the system kills it, a library crashes) takes no job with it for good:
-those that were running are given back, to be tried alone. Workers load no TensorFlow.
+When a worker dies (the system kills it, a library crashes) the jobs that were running are
+given back, to be tried alone. Workers load no TensorFlow.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ PROGRESS_SECONDS = 5.0  # Between lines of progress where they do not overwrite 
 
 
 class Job(Protocol):
-    """What a worker does: some data that a function at the top of a module takes."""
+    """The argument of a function that a worker calls."""
 
     @property
     def size_bytes(self) -> int:
-        """What it costs, roughly; at least 1."""
+        """Its rough cost; at least 1."""
 
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 class Runner(Protocol):
-    """What does jobs: the processes of this machine, or Beam."""
+    """Runs jobs: in processes of this machine, or on Beam."""
 
     def start(self, example: Any) -> None:
-        """Makes ready, while the caller does something else, for jobs that hold `example`."""
+        """Starts workers in the background; `example` is of the class of the jobs to come."""
 
     def run(
         self, function: Callable[[AnyJob], None], jobs: Sequence[AnyJob], doing: str
     ) -> list[AnyJob]:
-        """Does jobs, in any order; gives those that were running when a worker died.
+        """Runs jobs, in any order; gives those that were running when a worker died.
 
         Args:
-          function: at the top of a module; what it makes, it writes in files.
-          jobs: to do.
-          doing: what is said while it lasts: "reading music".
+          function: at the top of a module; it writes its results in files.
+          jobs: arguments of the function.
+          doing: text of the progress line, such as "reading music".
 
         Raises:
-          Exception: what `function` raises ends all.
+          Exception: what `function` raises, which ends all.
         """
 
     def __enter__(self) -> Self: ...
@@ -165,7 +165,7 @@ def _end_with(sentinel: int) -> None:
 
 
 class Progress:
-    """Says on standard error how far some jobs are, and the time left."""
+    """Shows on standard error how many jobs are done, and the time left."""
 
     def __init__(self, doing: str, jobs: Sequence[Job]) -> None:
         self.doing = doing

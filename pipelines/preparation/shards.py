@@ -1,7 +1,7 @@
 """Shards: written by worker processes, each from the parts that hold its arrays.
 
-Beside a finished shard lies its receipt, which says of what records it is made and what
-bytes came out. A shard that its receipt fits is not written again.
+Beside a finished shard there is a receipt with its records and its SHA-256. A shard that
+matches its receipt is not written again.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Shard:
 
     @property
     def receipt(self) -> Path:
-        """The file that tells that it is finished."""
+        """The file that marks it as finished."""
         return self.folder / f"{self.name}.receipt"
 
 
@@ -139,7 +139,7 @@ def _receipt(shard: Shard) -> dict[str, Any] | None:
 
 
 def run(shards: Sequence[Shard], runner: pool.Runner) -> None:
-    """Sees to it that every shard is there and whole.
+    """Writes every shard that is missing or not whole.
 
     Raises:
       OSError: the disk is full, a part is damaged, or a worker process died twice.

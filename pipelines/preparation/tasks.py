@@ -1,8 +1,8 @@
-"""Tasks: pieces to arrays, restartable, whatever a worker process does.
+"""Tasks: pieces to arrays, restartable, even if worker processes die.
 
-A task is a few pieces that stand together in the sorted list, and gives one file, its part.
-A part that is whole is not made again. A piece that kills the process which reads it alone
-is skipped.
+A task is a few consecutive pieces of the sorted list, and writes one file, its part. A part
+that is whole is not written again. A piece that kills the process which reads it alone is
+skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipelines.tfrecord import array_bytes
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a piece becomes an array."""
+    """How pieces are read, shaped and encoded."""
 
     source: Source
     codec: Codec
@@ -40,7 +40,7 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """Some pieces to read and encode, and the file for what they give."""
+    """Pieces to read and encode, and the file for the results."""
 
     recipe: Recipe
     pieces: tuple[Piece, ...]
@@ -56,7 +56,7 @@ class Task:
 
 
 def encode_piece(recipe: Recipe, piece: Piece) -> Encoded | Skipped:
-    """Reads, shapes and encodes one piece. Raises SourceError alone."""
+    """Reads, shapes and encodes one piece. Raises nothing but SourceError."""
     try:
         as_read = recipe.source.read(piece)
         score = recipe.shaping.apply(as_read)
@@ -97,7 +97,7 @@ def _copy_marks(shaping: Shaping, score: Score) -> tuple[bytes, bytes]:
 
 
 def run_task(task: Task) -> None:
-    """Does a task and writes its part, unless that is whole already."""
+    """Runs a task and writes its part, unless that is whole already."""
     if not parts.is_done(task.part):
         parts.write(task.part, (encode_piece(task.recipe, piece) for piece in task.pieces))
 
@@ -106,7 +106,7 @@ def run_task(task: Task) -> None:
 
 
 def tasks_of(recipe: Recipe, pieces: Sequence[Piece], folder: Path) -> list[Task]:
-    """Cuts pieces, in their order, in tasks whose parts lie in a folder."""
+    """Divides pieces, in their order, into tasks whose parts go in a folder."""
     size = recipe.source.pieces_per_task
     return [
         Task(recipe, tuple(pieces[first : first + size]), part_path(folder, number))
@@ -120,7 +120,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 def run(tasks: Sequence[Task], runner: pool.Runner) -> None:
-    """Sees to it that the part of every task is there and whole.
+    """Writes the part of every task that is missing or not whole.
 
     Raises:
       OSError: the disk is full or the folder cannot be written.

@@ -1,1 +1,1 @@
-"""Sources of music, one file each: the file's name is its registry entry."""
+"""Sources of music, one file each: the name of the file is the value of --source."""

@@ -1,6 +1,6 @@
 """atepp: performances by 49 pianists, transcribed from recordings by a network, with pedal.
 
-Files are COMPOSER/WORK/MOVEMENT/NUMBER.mid, several performances a movement: a group is a
+Files are COMPOSER/WORK/MOVEMENT/NUMBER.mid, several performances per movement; a group is a
 work.
 """
 

@@ -1,6 +1,6 @@
 """bach_student_corpus: 520 pieces of Bach, transposed by students for a course project.
 
-Only its MIDI files (`transposed_*.mid`) are read; its text of four characters a 16th is
+Only its MIDI files (`transposed_*.mid`) are read; its text of four characters per 16th is
 what the codec `sixteenths` makes of them.
 """
 

@@ -45,7 +45,7 @@ GIVEN_UP_AFTER = 10  # Failures of a host in a row; to say that a file is not th
 
 @dataclasses.dataclass(frozen=True)
 class Source(Collection):
-    """The original's index pages: which composers, how many works."""
+    """The index pages of the original C-RNN-GAN: which composers, how many pieces."""
 
     name: ClassVar[str] = "composer_pages"
     licence: ClassVar[str] = "none stated: sequenced by many hands; do not redistribute"
@@ -60,12 +60,18 @@ class Source(Collection):
     pages: ClassVar[tuple[tuple[str, str], ...]] = PAGES
 
     composer: tuple[str, ...] = flag(
-        default=("all",), help="composers, with commas, as the original named its folders; or all"
+        default=("all",),
+        help="composers to take, separated by commas, as the original C-RNN-GAN named its folders; "
+        "or all",
     )
     works_per_composer: int | None = flag(
-        default=None, help="most files of a composer: a fixed choice; by default all", at_least=1
+        default=None,
+        help="most pieces per composer, always the same choice; by default all",
+        at_least=1,
     )
-    pause_seconds: float = flag(default=0.5, help="between two requests to the web", at_least=0)
+    pause_seconds: float = flag(
+        default=0.5, help="pause between two requests to web servers, seconds", at_least=0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,7 +84,7 @@ class Source(Collection):
             )
 
     def flags(self) -> dict[str, Any]:
-        """See `source.Source.flags`; the pause decides nothing."""
+        """See `source.Source.flags`; the pause does not change which music comes out."""
         return {name: value for name, value in super().flags().items() if name != "pause_seconds"}
 
     def wanted_pages(self) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """corpus: the scores that are installed with music21. Nothing is downloaded.
 
-music21 takes from 0.03 to 5 seconds a score, so each is parsed once and kept in a cache. The
-collections of folk songs in ABC notation are read by our own reader, which needs none.
+music21 takes 0.03 to 5 seconds per score, so each is parsed once and cached. The collections of
+folk songs in ABC notation are read by our own reader, without a cache.
 
 What of a score is kept and what is not: `pipelines/formats/music21_stream.py`. Repeats are played
 once; in the folk songs as they are written.
@@ -94,7 +94,7 @@ COPIES = {  # Also there as:
 
 @dataclasses.dataclass(frozen=True)
 class Source(source.Source):
-    """The music21 corpus: the composers and how many pieces of each, or a collection."""
+    """The music21 corpus: some composers and how many pieces of each, or a collection."""
 
     name: ClassVar[str] = "corpus"
     licence: ClassVar[str] = (
@@ -119,27 +119,27 @@ class Source(source.Source):
         "songs",
     ] = flag(
         default="by_composer",
-        help="all of one collection in the corpus; by_composer follows composer and "
-        "works_per_composer",
+        help="part of the corpus to take: by_composer are the pieces of --composer, up to "
+        "--works_per_composer; else a whole collection",
     )
     composer: tuple[str, ...] = flag(
         default=DEFAULT_COMPOSERS,
-        help="composers, with commas, as the corpus names its folders; all is everything",
+        help="composers to take, separated by commas, as the corpus names its folders; or all",
     )
     works_per_composer: int | None = flag(
         default=DEFAULT_WORKS,
-        help="most pieces of a composer: a fixed choice, spread over the works",
+        help="most pieces per composer, always the same choice, spread over the works",
         at_least=1,
     )
     largest_megabytes: float = flag(
         default=6.0,
-        help="leaves out scores of more MusicXML than this: whole quartets in one file, which "
-        "take longest to parse",
+        help="largest score, MB of MusicXML; larger ones, such as whole quartets in one file, take "
+        "longest to parse and are left out",
         above=0,
     )
     cache_dir: str = flag(
         default="",
-        help=f"where parsed scores are kept; by default {DEFAULT_IN_WORDS}",
+        help=f"directory of parsed scores; by default {DEFAULT_IN_WORDS}",
     )
 
     def __post_init__(self) -> None:
@@ -158,7 +158,7 @@ class Source(source.Source):
             )
 
     def flags(self) -> dict[str, Any]:
-        """See `source.Source.flags`; where the cache is decides nothing."""
+        """See `source.Source.flags`; the cache does not change which music comes out."""
         return {name: value for name, value in super().flags().items() if name != "cache_dir"}
 
     def pieces(self) -> list[Piece]:

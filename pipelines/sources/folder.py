@@ -47,7 +47,7 @@ class Source(source.Source):
 
     path: str = flag(
         default="",
-        help=f"directory of music files ({' '.join(SUFFIXES)}), searched with all below it",
+        help=f"directory of music files ({' '.join(SUFFIXES)}), searched at any depth",
     )
 
     def pieces(self) -> list[Piece]:
@@ -72,7 +72,7 @@ class Source(source.Source):
         return with_notes(reading.read(piece.path, piece.number))
 
     def flags(self) -> dict[str, Any]:
-        """See `source.Source.flags`; where the music lies decides nothing, its files do."""
+        """See `source.Source.flags`; its files decide which music comes out, not its path."""
         return {name: value for name, value in super().flags().items() if name != "path"}
 
 

@@ -1,7 +1,8 @@
-"""jsb_chorales_16th: Bach's chorales in four voices, a 16th a frame, with the published split.
+"""jsb_chorales_16th: Bach's chorales in four voices, a frame per 16th, with published split.
 
-The split is that of the polyphonic benchmark. A frame does not tell a held note from one
-sung again: `pipelines/formats/benchmark_rolls.py` says what is made of it. Track 0 is the soprano.
+The split is that of the polyphonic benchmark. A frame does not distinguish a held note
+from a repeated one: `pipelines/formats/benchmark_rolls.py` says what is made of it. Track 0 is
+the soprano.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ FRAMES_PER_QUARTER = 4
 
 @dataclasses.dataclass(frozen=True)
 class Source(Collection):
-    """The JSB chorales at 16ths."""
+    """The JSB chorales, with a frame per 16th."""
 
     name: ClassVar[str] = "jsb_chorales_16th"
     licence: ClassVar[str] = "none stated; the music is free of copyright"

@@ -21,7 +21,7 @@ ADDRESS = "http://hog.ee.columbia.edu/craffel/lmd"  # It does not answer to http
 
 @dataclasses.dataclass(frozen=True)
 class Source(Collection):
-    """Lakh MIDI: which subset."""
+    """The Lakh MIDI dataset, in one of its subsets."""
 
     name: ClassVar[str] = "lakh"
     licence: ClassVar[str] = "CC BY 4.0 for the collection; most songs in it are under copyright"
@@ -71,8 +71,8 @@ class Source(Collection):
 
     subset: Literal["full", "matched", "aligned", "clean"] = flag(
         default="clean",
-        help="clean is named by artist and title; matched and aligned belong to songs of the "
-        "Million Song Dataset",
+        help="subset of the Lakh MIDI dataset: clean has files named by artist and title; matched "
+        "and aligned belong to songs of the Million Song Dataset",
     )
 
     def edition(self) -> str:

@@ -27,7 +27,7 @@ COLUMNS = ("canonical_composer", "canonical_title", "split", "midi_filename")
 
 @dataclasses.dataclass(frozen=True)
 class Source(Collection):
-    """MAESTRO: which version."""
+    """The MAESTRO dataset, in one of its versions."""
 
     name: ClassVar[str] = "maestro"
     licence: ClassVar[str] = "CC BY-NC-SA 4.0"
@@ -64,7 +64,7 @@ class Source(Collection):
         ),
     )
 
-    version: Literal["v1", "v2", "v3"] = flag(default="v3", help="which edition of MAESTRO")
+    version: Literal["v1", "v2", "v3"] = flag(default="v3", help="version of the MAESTRO dataset")
 
     def edition(self) -> str:
         """See `Collection.edition`."""

@@ -25,7 +25,7 @@ JUKEDECK_SHA256 = "9c9c87d745779af617ad4cd0d715210bfc17ff89bc427928593462872542f
 
 @dataclasses.dataclass(frozen=True)
 class Source(Collection):
-    """The Nottingham Music Database: which copy."""
+    """The Nottingham Music Database, in one of its copies."""
 
     name: ClassVar[str] = "nottingham"
     licence: ClassVar[str] = (
@@ -69,7 +69,9 @@ class Source(Collection):
     )
 
     copy: Literal["cleaned", "original", "shlien"] = flag(
-        default="cleaned", help="which copy of the database"
+        default="cleaned",
+        help="copy of the database: cleaned has repaired notation, original is the same before, "
+        "shlien is another copy",
     )
 
     def edition(self) -> str:

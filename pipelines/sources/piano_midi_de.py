@@ -1,7 +1,7 @@
 """piano_midi_de: Bernd Krueger's classical piano pieces, played in by hand and edited.
 
-One archive a composer, without a published checksum. The short names are those that public
-scripts have used; an archive that is no longer there is said and passed over. Each piece
+One archive per composer, without a published checksum. The short names are those that public
+scripts have used; an archive that is no longer there is reported and skipped. Each piece
 is there twice, of which `_format0` is the same notes in one track: it is left out.
 """
 
@@ -46,7 +46,7 @@ COMPOSERS = {
 
 @dataclasses.dataclass(frozen=True)
 class Source(Collection):
-    """piano-midi.de: which composers."""
+    """The pieces of piano-midi.de, of some composers."""
 
     name: ClassVar[str] = "piano_midi_de"
     licence: ClassVar[str] = "CC BY-SA 3.0 Germany; name Bernd Krueger and www.piano-midi.de"
@@ -59,7 +59,9 @@ class Source(Collection):
         for short, composer in COMPOSERS.items()
     )
 
-    composer: tuple[str, ...] = flag(default=("all",), help="composers, with commas; or all")
+    composer: tuple[str, ...] = flag(
+        default=("all",), help="composers to take, separated by commas; or all"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

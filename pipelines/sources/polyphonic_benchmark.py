@@ -1,8 +1,8 @@
 """polyphonic_benchmark: the four sets of piano rolls that sequence models are compared on.
 
-JSB Chorales, Nottingham, Piano-midi.de and MuseData, with their published splits, as
-88 keys a frame: a quarter note in the chorales, an eighth in the others. Pieces were
-transposed to C. A roll does not tell a held note from one struck again:
+JSB Chorales, Nottingham, Piano-midi.de and MuseData, with their published splits, as frames of
+88 keys: a quarter note in the chorales, an eighth in the others. Pieces were transposed to C. A
+roll does not distinguish a held note from a repeated one:
 `pipelines/formats/benchmark_rolls.py` says what is made of it. Sequences may occur twice, in
 two splits.
 
@@ -35,7 +35,7 @@ ADDRESS = (
 )
 OTHER_FORMATS = (".json", ".npz")
 FRAMES_PER_QUARTER = {"jsb-chorales-8th": 2, "jsb-chorales-16th": 4}  # Of JSON files so named.
-# Composer, genre, and frames a quarter note.
+# Composer, genre, and frames per quarter note.
 FACTS = {
     "jsb_chorales": ("bach", "baroque", 1),
     "nottingham": (UNKNOWN, "folk", 2),
@@ -46,7 +46,7 @@ FACTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Source(Collection):
-    """The polyphonic benchmark: which of its sets."""
+    """The polyphonic benchmark, one of its four sets."""
 
     name: ClassVar[str] = "polyphonic_benchmark"
     licence: ClassVar[str] = "none stated for the data; the repository that holds it is MIT"
@@ -95,7 +95,7 @@ class Source(Collection):
     )
 
     dataset: Literal["jsb_chorales", "nottingham", "piano_midi_de", "muse_data"] = flag(
-        default="jsb_chorales", help="which of the four sets"
+        default="jsb_chorales", help="one of the four sets of piano rolls"
     )
 
     def edition(self) -> str:

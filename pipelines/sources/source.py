@@ -1,6 +1,6 @@
-"""Source and Piece: where music comes from, one file a collection.
+"""Source and Piece: collections of music, one file each.
 
-A source lists its pieces cheaply and reads one of them at a time. `read` runs in worker
+A source lists its pieces cheaply and reads one at a time. `read` runs in worker
 processes, so a source is a frozen dataclass that can be pickled and imports neither
 TensorFlow nor anything slow before it must.
 """
@@ -16,23 +16,23 @@ from typing import Any, ClassVar
 from pipelines.score import Score
 from pipelines.settings import Settings
 
-UNKNOWN = "unknown"  # Composer or genre of a piece whose place in the collection does not tell.
+UNKNOWN = "unknown"  # Composer or genre of a piece for which the collection does not say.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)  # A list of a million is kept.
 class Piece:
-    """One piece of a collection: what is known of it before it is read.
+    """A piece of a collection, as it is known before it is read.
 
     Attributes:
       key: stable name, unique in its source; the same on every machine.
-      group: pieces of one group fall in the same split; "" where only the notes can tell,
-        and the digest of the notes is taken.
+      group: pieces of one group, such as the movements of a work, fall in the same split; ""
+        where the collection does not say: then `Score.notes_digest` is the group.
       composer, genre: names; `UNKNOWN` where the collection does not say.
       title: the collection's name for it; a title inside the file goes before it.
       licence: of this piece.
       path: the file to read.
       number: the tune to read from a file of several; None where it holds one.
-      size_bytes: of the file; what reading it costs, roughly.
+      size_bytes: of the file, as a rough cost of reading it.
       fingerprint: changes when the file does.
       split: "train", "validation" or "test" where the collection publishes one, else "".
     """
@@ -58,17 +58,17 @@ def with_notes(score: Score) -> Score:
 
 
 class SourceError(OSError):
-    """What stops all reading, such as a full disk: not the fault of one piece."""
+    """A failure that stops all reading, such as a full disk: not the fault of one piece."""
 
 
 class Source(Settings, abc.ABC):
-    """A collection of music. Subclasses are named `Source`, one a file; fields are flags.
+    """Base class of collections of music. One per file, named `Source`; fields are flags.
 
     Attributes:
       name: the name of its file, and the value of --source.
       licence, citation, homepage: of the collection as a whole.
-      pieces_per_task: pieces a worker process takes at once; more where one is quick.
-      download_bytes: what `fetch` gets at most; None where nobody knows.
+      pieces_per_task: pieces that a worker process takes at once; more where reading is quick.
+      download_bytes: size of the download at most; None where it is not known.
       by_hand: how to get it, where no address is stable or no licence clear; else "".
     """
 
@@ -81,7 +81,7 @@ class Source(Settings, abc.ABC):
     by_hand: ClassVar[str] = ""
 
     def fetch(self) -> None:
-        """Downloads, verifies and unpacks what is not here yet; does nothing where all is.
+        """Downloads, verifies and unpacks what is missing; does nothing if nothing is.
 
         Raises:
           OSError: an address does not answer or sends something else, or the disk is full.
@@ -97,7 +97,7 @@ class Source(Settings, abc.ABC):
         """Lists the pieces that the flags choose, sorted by key.
 
         Raises:
-          ValueError: nothing to read there, or a flag names what the source does not have.
+          ValueError: there is nothing to read, or a flag names what the source does not have.
         """
 
     @abc.abstractmethod
@@ -105,12 +105,12 @@ class Source(Settings, abc.ABC):
         """Reads one piece.
 
         Raises:
-          ValueError, OSError: its file cannot be taken; the piece is skipped.
-          SourceError: no piece can be taken.
+          ValueError, OSError: its file cannot be read; the piece is skipped.
+          SourceError: no piece can be read.
         """
 
     def flags(self) -> dict[str, Any]:
-        """The flags that decide which music comes out, as plain JSON values."""
+        """The flags that decide which music comes out, as JSON values."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()  # type: ignore[call-overload]
@@ -118,13 +118,13 @@ class Source(Settings, abc.ABC):
 
 
 def source_names() -> list[str]:
-    """Lists the sources, from the files beside this one."""
+    """Lists the names of the sources: of the files beside this one."""
     package = importlib.import_module("pipelines.sources")
     return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "source")
 
 
 def source_class(name: str) -> type[Source]:
-    """Finds a source by the name of its file. ValueError names those there are."""
+    """Gives the source of a name. ValueError, which lists all names, where there is none."""
     if name not in source_names():
         raise ValueError(
             f"there is no source {name!r}; the sources are: {', '.join(source_names())}"
