@@ -1,6 +1,6 @@
 """Key finding: the major or minor key whose profile the notes of a piece fit best.
 
-How long each pitch class sounds is correlated with the profile of each of the 24 keys
+The duration of each pitch class is correlated with the profile of each of the 24 keys
 (C. L. Krumhansl, Cognitive Foundations of Musical Pitch, 1990, chapter 4). The profiles:
 
   aarden_essen       B. Aarden, Dynamic melodic expectancy, dissertation, Ohio State
@@ -46,7 +46,7 @@ FROM_TONIC = (np.arange(12)[:, None] + np.arange(12)) % 12  # [tonic, step]: the
 
 
 class Key(NamedTuple):
-    """A key.
+    """A major or minor key.
 
     Attributes:
       tonic: pitch class, 0 is C.
@@ -91,7 +91,7 @@ def best_keys(score: Score, profile: Profile = "aarden_essen") -> list[Key]:
 
 
 def pitch_class_ticks(score: Score) -> np.ndarray:
-    """Gives float64 [12], how long each pitch class sounds, C first, ticks; drums apart."""
+    """Gives float64 [12], the duration of each pitch class in ticks, C first; drums apart."""
     notes = score.notes[~score.notes["is_drum"]]
     return np.bincount(notes["pitch"] % 12, weights=notes["duration"], minlength=12)
 

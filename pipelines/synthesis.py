@@ -1,8 +1,8 @@
-"""Score -> sound: a piano made of sines, and fluidsynth where the extra `audio` is there.
+"""Synthesis of sound: a piano by additive synthesis, and fluidsynth with the extra `audio`.
 
-The piano of sines is for machines without a synthesizer, and for data whose every sample
+The additive piano is for machines without a synthesizer, and for data whose every sample
 follows from this file: strings with inharmonic partials (Fletcher, Blackham and Stratton
-1962), which die away the sooner the higher they are, struck at an eighth of their length.
+1962), which decay the faster the higher they are, struck at an eighth of their length.
 Loudness grows with the square of velocity (Dannenberg 2006), and with it the brightness.
 """
 
@@ -32,16 +32,16 @@ MOST_CHANNELS = 256
 
 
 def normalized(sound: np.ndarray) -> np.ndarray:
-    """Scales float32 [sample] such that its loudest sample is `LOUDEST`; silence stays."""
+    """Normalises float32 [sample] to a peak of `LOUDEST`; silence stays."""
     peak = float(max(sound.max(initial=0), -sound.min(initial=0)))
     return sound * np.float32(LOUDEST / peak) if peak else sound
 
 
-# The piano of sines.
+# The additive piano.
 
 
 class String(NamedTuple):
-    """The unit sines of a pitch, dying away: sine k at sample n is starts[n // BLOCK] . steps.
+    """The decaying unit sines of a pitch: sine k at sample n is starts[n // BLOCK] . steps.
 
     Attributes:
       starts: float32 [block, 2 * partial], cosines, then sines, at the first of a block.
@@ -53,16 +53,16 @@ class String(NamedTuple):
 
 
 def additive_piano(score: Score, sample_rate: int) -> np.ndarray:
-    """Gives the sound of a piano of sines.
+    """Synthesizes a Score as a piano, by additive synthesis of sines.
 
-    The sustain pedal is honoured; the other two are not, drums are silent, and every program
+    The sustain pedal is applied; the other two are not, drums are silent, and every program
     is this piano. A partial above half the sample rate is left out, and so is a note whose
     partials all are. The sum of notes is not scaled: one of velocity 127 has the energy of a
     sine of amplitude 1 at its onset.
 
     Args:
       score: any.
-      sample_rate: samples a second.
+      sample_rate: samples per second.
 
     Returns:
       float32 [sample], up to `RELEASE_SECONDS` after the last note.
@@ -133,11 +133,11 @@ def _ramp(seconds: float, sample_rate: int) -> np.ndarray:
 
 
 def fluidsynth(score: Score, sample_rate: int, soundfont: str) -> np.ndarray:
-    """Gives the sound of fluidsynth, dry, with programs, drums and all pedals.
+    """Synthesizes a Score by fluidsynth, without reverb and chorus, with drums and all pedals.
 
     Args:
       score: any.
-      sample_rate: samples a second.
+      sample_rate: samples per second.
       soundfont: path of an SF2 or SF3 file with General MIDI programs.
 
     Returns:
@@ -160,7 +160,7 @@ def fluidsynth(score: Score, sample_rate: int, soundfont: str) -> np.ndarray:
 
 
 def decimated(sound: np.ndarray, factor: int) -> np.ndarray:
-    """Gives every `factor`th sample of float32 [sample], without what that rate cannot hold.
+    """Downsamples float32 [sample] by `factor`, after a low-pass filter.
 
     The filter is a sinc in a Kaiser window: within 1 % up to 0.8 of half the new rate, 80 dB
     down from 1.05 of it on.

@@ -1,1 +1,1 @@
-"""Music as bytes and text, and the Scores they hold: MIDI, ABC, MusicXML and kern, rolls."""
+"""Formats of music, read and written: MIDI, ABC, MusicXML, kern, piano rolls, WAV."""

@@ -1,4 +1,4 @@
-"""The fields of an ABC tune that change its notes: key, meter, unit length, tempo, parts.
+"""Fields of an ABC tune that change its notes: key, meter, unit length, tempo, parts.
 
 ABC 2.1, section 3. Everything here is a function of the field's text.
 """
@@ -67,10 +67,10 @@ class Key(NamedTuple):
     Attributes:
       sharps: of the signature; negative for flats.
       is_minor: of minor and aeolian; other modes have no place in a Score.
-      alterations: half tones of each letter, C to B, with the field's own accidentals.
-      is_plain: the signature says it all.
+      alterations: semitones of each letter, C to B, with the field's own accidentals.
+      is_plain: whether the signature is all that the field changes.
       semitones: to add to each pitch, from octave=, transpose= and clefs such as treble-8.
-      is_named: whether there is one; K:none names none.
+      is_named: whether the field names a key; K:none names none.
     """
 
     sharps: int = 0
@@ -82,7 +82,7 @@ class Key(NamedTuple):
 
 
 class Meter(NamedTuple):
-    """A meter; of M:none there is none."""
+    """A meter."""
 
     numerator: int
     denominator: int
@@ -94,7 +94,7 @@ class Meter(NamedTuple):
 
     @property
     def is_compound(self) -> bool:
-        """Whether its beats have three parts."""
+        """Whether its beats divide into three."""
         return self.numerator in (6, 9, 12)
 
 
@@ -140,7 +140,7 @@ def _signature(sharps: int) -> tuple[int, ...]:
 
 @functools.lru_cache(256)
 def semitones(text: str) -> int:
-    """Gives what octave=, transpose= and an 8 at the clef move pitches by, half tones."""
+    """Gives the transposition by octave=, transpose= and an 8 at the clef, semitones."""
     total = 0
     for name, value in _PROPERTY.findall(text):
         clef = _CLEF.fullmatch(value)
@@ -189,10 +189,10 @@ def tempo(text: str, unit_quarters: Fraction) -> int | None:
     """Reads a Q: field, ABC 2.1 section 3.1.8; None where it is only words.
 
     Args:
-      unit_quarters: the unit length, of which "Q:120" and "Q:C=120" count that many a minute.
+      unit_quarters: the unit length, which is the beat of "Q:120" and "Q:C=120".
 
     Returns:
-      Microseconds a quarter note.
+      Microseconds per quarter note.
     """
     bare = re.sub(r'"[^"]*"', "", text).strip()
     if not bare:
@@ -217,7 +217,7 @@ def tempo(text: str, unit_quarters: Fraction) -> int | None:
 
 @functools.lru_cache(4096)
 def length(text: str) -> Fraction:
-    """Reads what stands behind a note: 2, 3/2, /, //, /4; ABC 2.1 section 4.3."""
+    """Reads the length behind a note: 2, 3/2, /, //, /4; ABC 2.1 section 4.3."""
     numerator, slash, denominator = text.partition("/")
     if len(text) <= 2 * MOST_DIGITS and (numerator.isdigit() or not numerator):
         factor = Fraction(int(numerator or "1"))

@@ -1,4 +1,4 @@
-"""Files of ABC tunes taken apart: where each tune begins and ends, its number and its text."""
+"""Files of ABC tunes, split into tunes: number, title, text and first line of each."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _KEY_LINE = re.compile(r"(?m)^K:")
 
 @dataclasses.dataclass(frozen=True)
 class TuneText:
-    """A tune of a file, as text.
+    """The text of a tune in a file of tunes.
 
     Attributes:
-      number: of its X: field; where that is missing or was used before, the next that is
-        above all others in the file.
+      number: of its X: field; where that is missing or was used before, one more than the
+        largest in the file.
       title: its first T: field.
       text: from X: up to the blank line that ends it, with the fields of the file's header
-        behind X:. Lines end in a line feed, whatever they end in there.
+        after X:. Lines end in a line feed, whatever they end in in the file.
       line: its first line in the file, from 1.
     """
 
@@ -40,7 +40,7 @@ class TuneText:
 
 
 def tunes(text: str) -> list[TuneText]:
-    """Takes a file of tunes apart; what is between them is left out.
+    """Splits a file into tunes; text between them is left out.
 
     A tune begins with X:, or without one where a block of lines has a field K:. It ends at a
     blank line or at the next X:.
@@ -127,7 +127,7 @@ def _text_of(path: str) -> str:
 
 
 def decoded(data: bytes) -> str:
-    """Gives bytes as text: UTF-8, or else Latin-1; most files do not say which."""
+    """Decodes bytes as UTF-8, or else as Latin-1; most files do not say which."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

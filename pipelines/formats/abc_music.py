@@ -1,7 +1,7 @@
-"""The text of an ABC tune -> its voices as written: lines, fields, and what they set.
+"""Parses the text of an ABC tune to its voices as written.
 
-Pitches and lengths are settled here and in `abc_sounds`; in which order parts and repeats
-are played is the matter of `abc_repeats`.
+Pitches and lengths are resolved here and in `abc_sounds`; the order in which parts and repeats
+are played in `abc_repeats`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def parse(text: str, lenient: bool = False) -> Tune:
     """Reads the text of one tune.
 
     Args:
-      lenient: whether to skip and count what cannot be read, in place of an error.
+      lenient: whether to skip and count what cannot be parsed, in place of an error.
 
     Raises:
       AbcError: something cannot be read.

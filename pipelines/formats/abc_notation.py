@@ -1,6 +1,6 @@
-"""ABC tunes -> Scores. ABC 2.1, without music21, a piece a tune.
+"""Reads ABC notation (ABC 2.1) as Scores, one per tune, without music21.
 
-Repeats, endings and the order of parts are played out. Each voice (V:) is a track.
+Repeats, endings and the order of parts are expanded. Each voice (V:) is a track.
 Velocities follow !p! to !ff!; before the first they are mf.
 
 Lost, and counted in `Reading.left_out`: grace notes, to which notation gives no time; chord
@@ -27,14 +27,15 @@ LARGEST_TUNE = 2**18  # Characters.
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """A Score, and the account of what of the tune is not in it.
+    """A Score, and counts of what of the tune is not in it.
 
     Attributes:
       score: the piece; `score.abc` is the tune's text.
-      left_out: what the tune uses that a Score does not hold, or that is not followed here,
-        and how often.
-      doubtful: what seems wrong in the tune, how often, and was taken as it seems meant.
-      faults: what cannot be read and was passed over; only by `read_tune(lenient=True)`.
+      left_out: {element: how often}, what the tune has that a Score cannot hold, or that is not
+        supported here.
+      doubtful: {fault: how often}, what seems wrong in the tune, and was read as it seems meant.
+      faults: how often something could not be parsed and was skipped; only by
+        `read_tune(lenient=True)`.
     """
 
     score: Score
@@ -47,7 +48,7 @@ def read(path: str | os.PathLike[str], number: int | None = None) -> Reading:
     """Reads a tune of a file.
 
     Args:
-      number: which one, as `tunes` numbers them; None where there is only one.
+      number: of the tune, as `abc_files.tunes` numbers them; None if there is only one.
 
     Raises:
       AbcError: there is no such tune, or it cannot be read.
@@ -72,9 +73,9 @@ def read_tune(text: str, plays_repeats: bool = True, lenient: bool = False) -> R
     """Reads the text of one tune.
 
     Args:
-      plays_repeats: whether repeats, endings and parts are played out, or all music is
-        played once as it stands.
-      lenient: whether to pass over and count what cannot be read, in place of an error.
+      plays_repeats: whether repeats, endings and parts are expanded; else all music is played
+        once as it is written.
+      lenient: whether to skip and count what cannot be parsed, in place of an error.
 
     Raises:
       AbcError: something cannot be read, or the tune is too long.

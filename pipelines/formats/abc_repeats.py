@@ -1,7 +1,7 @@
-"""The order in which the items of an ABC voice are played: parts, repeats and endings.
+"""Expands parts, repeats and endings of an ABC voice: the order in which items are played.
 
-A section that is repeated begins at `|:`, or where that is missing at the end of the repeat
-before, at the bar line that ends the last ending before, or where the part begins.
+A repeated section begins at `|:`; where that is missing, at the end of the repeat before, at
+the bar line that ends the last ending before, or where the part begins.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parsed ABC tunes -> Scores: repeats played out, lengths in ticks, a track a voice."""
+"""Scores of parsed ABC tunes: repeats expanded, lengths in ticks, one track per voice."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PARTS = 2**20  # Of a tick, in sums of lengths that no tick holds.
 
 
 def score_of(parsed: Tune, text: str, plays_repeats: bool, lenient: bool) -> tuple[Score, int]:
-    """Gives the Score of a tune, and how often something could not be read.
+    """Gives the Score of a tune, and how often something could not be parsed.
 
     Args:
       parsed: the tune; what is doubtful in it is counted in `parsed.doubtful`.
-      text: it was parsed from.
+      text: that it was parsed from.
       plays_repeats, lenient: as for `abc_notation.read_tune`.
 
     Raises:

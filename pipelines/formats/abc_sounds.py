@@ -1,4 +1,4 @@
-"""The tokens of ABC music -> the sounds, bar lines and endings of a voice.
+"""Sounds, bar lines and endings of an ABC voice, from the tokens of its music.
 
 ABC 2.1, section 4. Accidentals last to the end of the bar, in all octaves unless
 %%propagate-accidentals says otherwise (section 11.3); a note that another is tied to keeps
@@ -39,7 +39,7 @@ _CLOSING = {"[": "notes and ]", "{": "notes and }", '"': 'text and "'}
 
 
 class Sounds:
-    """Adds what tokens say to voices of a tune.
+    """Adds tokens to the voices of a tune.
 
     Attributes:
       spread: one of `abc_tokens.SPREADS`.
@@ -145,7 +145,7 @@ class Sounds:
     def _note(self, voice: Voice, token: re.Match[str]) -> None:
         sign, letter, octaves, length_text, tie = token.group(2, 3, 4, 5, 6)
         note = self._pitched(voice, sign, letter, octaves)
-        self._strike(voice, (note,), self._length(voice, length_text))
+        self._add_sound(voice, (note,), self._length(voice, length_text))
         if tie:
             self._tie(voice, token)
 
@@ -176,14 +176,14 @@ class Sounds:
         if not notes:
             raise AbcError(f"chord [{content[:20]}]: expected notes in it")
         length = abc_fields.length(first_length) * abc_fields.length(length_text)
-        self._strike(voice, tuple(notes), self._length(voice, str(length)))
+        self._add_sound(voice, tuple(notes), self._length(voice, str(length)))
         if tie:
             self._tie(voice, inside)
         elif tied and voice.last is not None:
             voice.tied = {note.steps: note.half_tones for note in tied}
             voice.last.tied = tuple(note.pitch for note in tied)
 
-    def _strike(self, voice: Voice, notes: tuple[Pitched, ...], length: int) -> None:
+    def _add_sound(self, voice: Voice, notes: tuple[Pitched, ...], length: int) -> None:
         if voice.tied:
             voice.tied = {}
         if voice.is_overlay:

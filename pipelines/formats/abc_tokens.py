@@ -1,6 +1,6 @@
-"""The tokens of a line of ABC music, and what a tune holds once they are read.
+"""Tokens of a line of ABC music, and the parsed tune that they become.
 
-ABC 2.1, section 4; and chords as before ABC 2, +CEG+.
+ABC 2.1, section 4; also chords as before ABC 2, +CEG+.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SPREADS = ("not", "octave", "pitch")  # Of accidentals, section 11.3.
 
 
 def lines_outside_blocks(text: str) -> Iterator[tuple[int, str]]:
-    """Gives the lines of a tune, and their numbers from 1, without what blocks of text hold.
+    """Gives the lines of a tune, and their numbers from 1, without blocks of text.
 
     A block goes from %%beginNAME, which is given, to %%endNAME or the end, which are not.
     """
@@ -63,13 +63,13 @@ def lines_outside_blocks(text: str) -> Iterator[tuple[int, str]]:
 
 
 def spread_said(directive: str) -> str:
-    """Gives how far a directive, without its %% or I:, spreads accidentals; "" of all others."""
+    """Gives the scope of accidentals that a directive, without %% or I:, sets; "" of others."""
     name, spread, *_ = [*directive.split(), "", ""]
     return spread if name == "propagate-accidentals" and spread in SPREADS else ""
 
 
 class State(NamedTuple):
-    """What is in force where a sound stands; the tempo in microseconds a quarter note."""
+    """What is in force at a sound; the tempo in microseconds per quarter note."""
 
     key: Key
     meter: Meter | None
@@ -78,12 +78,12 @@ class State(NamedTuple):
 
 
 class Sound:
-    """Notes struck together, or a rest.
+    """Notes with the same onset, or a rest.
 
     Attributes:
       pitches: MIDI key numbers; none is a rest.
       length: index in `Tune.lengths`.
-      tied: those of the pitches that go on in the next sound.
+      tied: those of the pitches that are tied to the next sound.
       state: what is in force.
     """
 
@@ -111,13 +111,13 @@ class Bar(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """Where music begins that is played in some passes only, counted from 1."""
+    """An ending: the beginning of music that is played in some passes only, counted from 1."""
 
     passes: frozenset[int]
 
 
 class Part(NamedTuple):
-    """Where a part begins."""
+    """The beginning of a part."""
 
     label: str
 
@@ -126,7 +126,7 @@ Item = Sound | Bar | Ending | Part
 
 
 class Pitched(NamedTuple):
-    """A note as written, in steps from C, how far it is altered, and its MIDI key number."""
+    """A note as written: steps from C, accidental in semitones, MIDI key number."""
 
     steps: int
     half_tones: int
@@ -134,7 +134,7 @@ class Pitched(NamedTuple):
 
 
 class Voice:
-    """A voice while it is read: its items, and what is in force at its end."""
+    """A voice while it is parsed: its items, and what is in force at its end."""
 
     def __init__(self, key: Key, meter: Meter | None, unit: Fraction, tempo: int | None) -> None:
         self.items: list[Item] = []
@@ -153,15 +153,15 @@ class Voice:
 
 @dataclasses.dataclass
 class Tune:
-    """What a tune says, and the account of what was passed over.
+    """A parsed tune, and counts of what was skipped.
 
     Attributes:
       voices: by name, in their order.
       lengths: each length that occurs, quarter notes.
       order: labels of the parts to play; empty where the tune gives none.
-      left_out: what the tune has and a Score cannot hold, or no reader of ours follows.
-      doubtful: what is wrong in the tune, and was taken in the way that seems meant.
-      faults: what cannot be read and was skipped, where that was wanted.
+      left_out: {element: how often}, what a Score cannot hold, or is not supported here.
+      doubtful: {fault: how often}, what seems wrong, and was read as it seems meant.
+      faults: how often something could not be parsed and was skipped, if lenient.
     """
 
     voices: dict[str, Voice] = dataclasses.field(default_factory=dict)

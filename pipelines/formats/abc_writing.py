@@ -1,4 +1,4 @@
-"""Score -> the text of an ABC tune, where its voices can be written plainly.
+"""Writes Scores as ABC tunes, where their voices can be notated plainly.
 
 A voice is a track whose notes that sound together begin and end together: a line of notes
 or of chords. Lengths are fractions of a quarter note, such as c2/3 in a triplet; notes are
@@ -23,7 +23,7 @@ from pipelines.score import Score
 GRID = 24  # Parts of a quarter note: 32nds and their triplets.
 MOST_VOICES = 64
 MOST_NOTES, MOST_QUARTERS = 20_000, 10_000  # So that the tune can be read again.
-BARS_A_LINE = 4
+BARS_PER_LINE = 4
 
 _SIGNS = {half_tones: sign for sign, half_tones in ALTERATIONS.items()}
 _NATURALS = (0, 2, 4, 5, 7, 9, 11)  # Half tones of LETTERS above C.
@@ -32,10 +32,10 @@ _MINOR_TONICS = ("Ab", "Eb", "Bb", *"FCGDAEB", "F#", "C#", "G#", "D#", "A#")
 
 
 def to_abc(score: Score) -> str:
-    """Gives the text of a tune, or "" where a Score has no voices to write, see above.
+    """Gives the text of a tune, or "" where the voices of a Score cannot be written, see above.
 
-    Read again, it gives the same notes but for velocities and programs, and the tempi,
-    meters and keys in force. Titles keep their first line.
+    Read again, it gives the same notes except for velocities and programs, and the same tempi,
+    meters and keys. Titles keep their first line.
     """
     tracks = np.unique(score.notes["track"])
     is_small = 0 < len(score.notes) <= MOST_NOTES and len(tracks) <= MOST_VOICES
@@ -156,7 +156,7 @@ class _Writer:
     def _write_stop(self, tick: int) -> None:
         if tick in self.bars:
             self.bars_written += 1
-            self.words.append("|" if self.bars_written % BARS_A_LINE else "|\n")
+            self.words.append("|" if self.bars_written % BARS_PER_LINE else "|\n")
             self.signed.clear()
         for field in self.changes.get(tick, []):
             self.words.append(f"[{field}]")

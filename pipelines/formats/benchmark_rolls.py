@@ -1,12 +1,12 @@
-"""Piano rolls of the benchmark sets, from MATLAB, JSON and NumPy files, and their Scores.
+"""Reads piano rolls of the benchmark sets, from MATLAB, JSON and NumPy files, as Scores.
 
 A roll is bool [frame, 88], A0 (MIDI 21) first: which keys sound in each frame. Voices are
-int [frame, voice]: the pitch that each voice sings, `REST` where it is silent.
+int [frame, voice]: the pitch of each voice, `REST` where it rests.
 
-Neither tells a held note from one struck again. The rule here: frames of the same pitch
-(in voices: of the same voice) that follow each other are one note. So a Score says of
-which frames each pitch sounds what the roll said, and no more. Every note has velocity
-`VELOCITY`. A Score ends with its last note, so silent frames after it are lost.
+Neither distinguishes a held note from a repeated one. The rule here: consecutive frames of the
+same pitch (in voices: of the same voice) are one note. So a Score has the frames of each pitch
+as the roll has them, and no more. Every note has velocity `VELOCITY`. A Score ends with its
+last note, so empty frames after it are lost.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def read_packed(path: str | os.PathLike[str], name: str) -> Sequences:
 
 
 def read_json_rolls(path: str | os.PathLike[str]) -> Sequences:
-    """Reads rolls from JSON: {"train", "valid", "test"}, a list of pitches each frame.
+    """Reads rolls from JSON: {"train", "valid", "test"}, a list of pitches per frame.
 
     Returns:
       {"train", "validation", "test"}: bool [frame, 88] each.
@@ -99,7 +99,7 @@ def read_json_rolls(path: str | os.PathLike[str]) -> Sequences:
 
 
 def read_json_voices(path: str | os.PathLike[str]) -> Sequences:
-    """Reads voices from JSON: {"train", "valid", "test"}, a pitch or -1 a voice each frame.
+    """Reads voices from JSON: {"train", "valid", "test"}, a pitch or -1 per voice and frame.
 
     Returns:
       {"train", "validation", "test"}: int64 [frame, voice] each.

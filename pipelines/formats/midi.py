@@ -1,8 +1,7 @@
-"""Standard MIDI Files <-> Score.
+"""Reads Standard MIDI Files as Scores.
 
-Parsing is the work of symusic and, where symusic refuses a track, of mido. Before them
-stands a check of the file's chunks, after them a check of every value
-(docs/decisions/0001-symusic-behind-validation.md).
+Tracks are parsed by symusic and, where symusic refuses one, by mido. The chunks of the file are
+checked before, every value after (docs/decisions/0001-symusic-behind-validation.md).
 
 Lost: lyrics, markers, other controllers, pitch bends, aftertouch, system exclusive
 messages, release velocities, and the channel that a note or a pedal was on.
@@ -34,14 +33,14 @@ Reader = Literal["symusic", "mido"]
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """A Score, and how it was read: by whom, and what had to be mended or left out.
+    """A Score, and how it was read: by which parser, and what was repaired or left out.
 
     Attributes:
       score: the piece.
       reader: "mido" if symusic refused a track. Then data bytes above 127, which a data byte
         cannot be, were read as 127, and what follows them may be out of step.
-      notes_closed: notes that nothing ended; they end with their track.
-      notes_lengthened: notes of no length; they last one tick.
+      notes_closed: notes without a note-off; they end with their track.
+      notes_lengthened: notes of no duration; they last one tick.
       events_dropped: tempi, meters and keys that have no meaning, such as a tempo of 0; by
         mido, also what follows the end of a track.
       tracks_missing: tracks that the header declares and the file does not have.
@@ -60,7 +59,7 @@ class Reading:
 
 
 def read_score(source: str | os.PathLike[str] | bytes) -> Score:
-    """Reads a MIDI file, as `read` does, without the account of how it was read."""
+    """Reads a MIDI file as a Score. See `read`."""
     return read(source).score
 
 
@@ -68,7 +67,7 @@ def read(source: str | os.PathLike[str] | bytes) -> Reading:
     """Reads a Standard MIDI File, bare or in a RIFF container.
 
     A track of the Score is the notes of one program on one channel of one track of the
-    file, in their order there. Of SMPTE time 1 second is one quarter. The sequences of a
+    file, in their order there. With SMPTE time, one second is a quarter note. The sequences of a
     file of format 2, each with its own tempo, meter and pedal, follow one another in time:
     a sequence begins where the last note or other event of the one before it ends.
 

@@ -1,4 +1,4 @@
-"""The outer form of a MIDI file: containers, chunks, header and the unit of its time.
+"""Chunks of a MIDI file: container, header, tracks and the unit of time.
 
 Standard MIDI Files 1.0 (RP-001). Everything here is checked before any event is read.
 """
@@ -15,7 +15,7 @@ _FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}
 
 
 class MidiError(ValueError):
-    """A file that is no MIDI, or one that cannot be read whole.
+    """A file that is no MIDI file, or cannot be read whole.
 
     Attributes:
       reason: what is wrong with it, without the file's name.
@@ -27,7 +27,7 @@ class MidiError(ValueError):
 
 
 class DamagedTrackError(MidiError):
-    """A track whose events one parser does not understand; another may."""
+    """A track whose events one parser does not understand; another parser may."""
 
 
 class Chunks(NamedTuple):
@@ -49,11 +49,11 @@ class Chunks(NamedTuple):
 
 
 class TimeBase(NamedTuple):
-    """What a tick is.
+    """The unit of time: a tick.
 
     Attributes:
       ticks_per_quarter: 1..32767.
-      tempo: microseconds a quarter where ticks count frames (SMPTE), else None.
+      tempo: microseconds per quarter note where ticks count frames (SMPTE), else None.
     """
 
     ticks_per_quarter: int
@@ -61,7 +61,7 @@ class TimeBase(NamedTuple):
 
 
 def split(data: bytes) -> Chunks:
-    """Takes a MIDI file apart, bare or in a RIFF container (RMID).
+    """Splits a MIDI file into chunks, bare or in a RIFF container (RMID).
 
     Raises:
       MidiError: it is cut off, has no track or too many, or is no MIDI.
@@ -101,7 +101,7 @@ def _tracks(data: bytes, position: int) -> tuple[list[bytes], int]:
 
 
 def time_base(division: int) -> TimeBase:
-    """Gives the unit of time. One second of SMPTE time becomes about one quarter.
+    """Gives the unit of time. One second of SMPTE time becomes about one quarter note.
 
     Raises:
       MidiError: a quarter has 0 ticks, or frames are none of 24, 25, 29 (29.97) and 30.

@@ -1,4 +1,4 @@
-"""What a parser finds in the tracks of a MIDI file, on its way to a Score."""
+"""Events of the tracks of a MIDI file, between parser and Score."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ TOO_MANY_OPEN = f"leaves more than {MOST_OPEN_NOTES} notes of one pitch open"
 
 
 class Events(NamedTuple):
-    """The events of all tracks that a Score can hold, and what had to be mended to read them.
+    """Events of all tracks that a Score can hold, and counts of what was repaired.
 
     Attributes:
       notes: [note] of `NOTE` in any order, a voice for each program on each channel of each
         track; a note that ends when it begins has a duration of 0.
       pedal, tempi, meters, keys: [event] of `PEDAL`, `TEMPO`, `METER`, `KEY`, sorted by tick,
         of the values that stand in the file.
-      notes_closed: notes that nothing ended; they end with their track.
+      notes_closed: notes without a note-off; they end with their track.
       events_dropped: events of tracks that have ended.
       bytes_skipped: bytes of tracks that have ended.
     """
@@ -46,7 +46,7 @@ def check_voices(count: int) -> None:
 
 
 def merged_pedals(pedals: list[np.ndarray]) -> np.ndarray:
-    """Makes one pedal of those of all voices; equal ones, as writers copy it, count once.
+    """Merges the pedals of all voices; equal ones, as writers copy them, count once.
 
     Args:
       pedals: [event] of `PEDAL` each, sorted by tick.
@@ -59,11 +59,11 @@ def merged_pedals(pedals: list[np.ndarray]) -> np.ndarray:
 
 
 def one_after_another(sequences: Sequence[Events]) -> Events:
-    """Joins pieces in time: each begins where the last note or event before it ends.
+    """Concatenates pieces in time: each begins where the last note or event before it ends.
 
     Nothing that a piece sets lasts into the next. Where any of several has a tempo, a meter or
     a key, and one does not begin with its own, what a MIDI file begins with is written there:
-    120 quarters a minute, 4/4, C major. Pedals that a piece leaves down go up at its end.
+    120 quarter notes per minute, 4/4, C major. Pedals that a piece leaves down go up at its end.
 
     Raises:
       MidiError: together they have too many voices.

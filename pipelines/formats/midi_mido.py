@@ -1,4 +1,4 @@
-"""The tracks of a MIDI file, parsed by mido: slowly, but some that symusic refuses.
+"""Parses the tracks of a MIDI file by mido: slowly, but also some that symusic refuses.
 
 mido takes data bytes above 127, which a data byte cannot be, as 127, and reads on where
 symusic stops. So a damaged pitch becomes 127, the highest.

@@ -1,9 +1,9 @@
-"""The tracks of a MIDI file, parsed by symusic, fast.
+"""Parses the tracks of a MIDI file by symusic, fast.
 
 symusic silently drops notes that are never ended and pedals of channels without notes.
 So that they are kept, each track is read with a tail behind it: a tempo event `MARK` ticks
 after its end, which shows that symusic came to the track's end; a note-off for every pitch,
-which closes what is open and tells it apart by its length; and a note-on, which keeps the
+which closes what is open and is recognised by its length; and a note-on, which keeps the
 pedal (docs/decisions/0001-symusic-behind-validation.md).
 """
 
@@ -74,7 +74,7 @@ def _all_notes(ticks_per_quarter: int, tracks: list[bytes], count: int) -> np.nd
     """Gives what `_notes` does, of tracks in which a pitch may be open more than once.
 
     Args:
-      count: how many notes one note-off a pitch finds.
+      count: how many notes one note-off per pitch finds.
     """
     repeats = 1
     while repeats < MOST_OPEN_NOTES:

@@ -1,4 +1,4 @@
-"""Score -> Standard MIDI File, in NumPy."""
+"""Writes Scores as Standard MIDI Files, in NumPy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write(score: Score, path: str | os.PathLike[str]) -> None:
 
 
 def to_bytes(score: Score) -> bytes:
-    """Gives a Standard MIDI File of format 1: one track of tempi, meters and keys, one a voice.
+    """Gives a Standard MIDI File of format 1: a track of tempi, meters, keys, and one per voice.
 
     The notes of one (track, program, drum or not) are a voice. Voices that are no drums
     have channels of their own as long as the fifteen suffice, and each the whole pedal.
@@ -90,7 +90,7 @@ def _map_track(score: Score) -> bytes:
     for tick, tempo in score.tempi.tolist():
         events.append((tick, _meta(0x51, tempo.to_bytes(3, "big"))))
     for tick, numerator, denominator in score.meters.tolist():
-        # 24 MIDI clocks a metronome click, 8 32nd notes a quarter: the usual values.
+        # 24 MIDI clocks per metronome click, 8 32nds per quarter note: the usual values.
         power = denominator.bit_length() - 1
         events.append((tick, _meta(0x58, bytes([numerator, power, 24, 8]))))
     for tick, sharps, is_minor in score.keys.tolist():

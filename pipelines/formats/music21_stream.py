@@ -1,7 +1,7 @@
-"""Whatever music21 reads -> Score: MusicXML, kern, and its own streams.
+"""Reads MusicXML, kern and streams of music21 as Scores.
 
-What a Score gets: sounding pitches (transposing instruments are transposed), notes tied
-together as one, one track a part, meters, keys and metronome marks as printed; velocities
+A Score gets: sounding pitches (transposing instruments are transposed), tied notes as one,
+one track per part, meters, keys and metronome marks as printed; velocities
 from the dynamics of each part (pp, p, ... ff; the level before the first is mf; accents
 and hairpins are not followed).
 Left out: grace notes, to which notation gives no time; chord symbols; unpitched notes.
@@ -26,7 +26,7 @@ import numpy as np
 from pipelines.score import Score
 from pipelines.score_arrays import KEY, METER, NOTE, TEMPO, allowed
 
-# Ticks a quarter note. 480 holds 128ths, triplets and quintuplets of 16ths; 10,080 septuplets.
+# Ticks per quarter note. 480 holds 128ths, triplets and quintuplets of 16ths; 10,080 septuplets.
 TICKS, MOST_TICKS, FALLBACK_TICKS = 480, 32767, 10_080
 # Velocities of the dynamics that last until the next one; sf, fp and the like do not.
 LEVELS = {"ppp": 16, "pp": 30, "p": 44, "mp": 58, "mf": 72, "f": 86, "ff": 100, "fff": 114}
@@ -142,7 +142,7 @@ def _sounding(part: Any) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def ticks_holding(quarters: Iterable[fractions.Fraction]) -> int:
-    """Gives the least multiple of TICKS that holds all times exactly, or FALLBACK_TICKS."""
+    """Gives the least multiple of TICKS in which all times are integers, or FALLBACK_TICKS."""
     exact = TICKS
     for denominator in {time.denominator for time in quarters}:
         exact = math.lcm(exact, denominator)

@@ -1,4 +1,4 @@
-"""Files of music -> Scores: which reader takes a file is told by its suffix."""
+"""Reads files of music as Scores; the suffix chooses the reader."""
 
 from __future__ import annotations
 

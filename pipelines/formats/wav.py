@@ -1,4 +1,4 @@
-"""WAV files <-> samples: 16-bit PCM is written, PCM of 8 to 32 bits is read."""
+"""WAV files: 16-bit PCM is written, PCM of 8 to 32 bits is read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ FULL_SCALE = 2**15  # Of 16 bits: a sample of 1.
 
 
 def pcm(sound: np.ndarray) -> np.ndarray:
-    """Gives float32 [sample] in [-1, 1] as int16 [sample]: times 2**15, halves away from zero.
+    """Quantises float32 [sample] in [-1, 1] to int16: times 2**15, halves away from zero.
 
-    What `tf.audio.encode_wav` does, so that files of a graph and of Python are the same.
+    As `tf.audio.encode_wav` does, so that files of a graph and of Python are equal.
     """
     scaled = sound.astype(np.float64) * FULL_SCALE
     rounded = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled)
@@ -36,10 +36,10 @@ def to_bytes(samples: np.ndarray, sample_rate: int) -> bytes:
 
 
 def parse(content: bytes) -> tuple[np.ndarray, int]:
-    """Reads a WAV file.
+    """Parses a WAV file.
 
     Returns:
-      float32 [sample] in [-1, 1], the mean of its channels; and the samples a second.
+      float32 [sample] in [-1, 1], the mean of its channels; and the sample rate.
 
     Raises:
       ValueError: it is no WAV file of PCM.
@@ -64,13 +64,13 @@ def parse(content: bytes) -> tuple[np.ndarray, int]:
 
 
 def read(path: str | os.PathLike[str], sample_rate: int) -> np.ndarray:
-    """Reads a WAV file at a rate, whatever its own; as loud as it is.
+    """Reads a WAV file, resampled to a rate, not normalised.
 
     Args:
-      sample_rate: samples a second of what is given.
+      sample_rate: of the result, samples per second.
 
     Returns:
-      float32 [sample], the mean of its channels; what that rate cannot hold is filtered out.
+      float32 [sample], the mean of its channels, low-pass filtered for that rate.
 
     Raises:
       ValueError: it is no WAV file of PCM, is empty or too large. OSError: it is not there.
