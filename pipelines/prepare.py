@@ -110,7 +110,7 @@ def prepare(
     fractions = Fractions(flags.train_fraction, flags.validation_fraction).check()
     if flags.beam_options and flags.runner != "beam":
         raise ValueError(
-            "beam_options is for Apache Beam; add --runner=beam or leave the options out"
+            "--beam_options is for Apache Beam; add --runner=beam or leave the options out"
         )
     data_dir = Path(flags.data_dir).expanduser()
     if data_dir.exists() and not data_dir.is_dir():

@@ -34,8 +34,8 @@ class Fractions(NamedTuple):
         test = 1 - self.train - self.validation
         if not (0 < self.train <= 1 and 0 <= self.validation <= 1 and test > -1e-9):
             raise ValueError(
-                f"train_fraction {self.train} and validation_fraction {self.validation} leave "
-                f"{test:.3g} for test; give a train_fraction above 0 and a sum of at most 1"
+                f"--train_fraction {self.train} and --validation_fraction {self.validation} leave "
+                f"{test:.3g} for test; give a sum of at most 1, and a --train_fraction above 0"
             )
         return self
 

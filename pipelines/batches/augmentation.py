@@ -37,11 +37,12 @@ class Augmentation:
     def __post_init__(self) -> None:
         if not 0 <= self.transpose_semitones <= LARGEST_SEMITONES:
             raise ValueError(
-                f"transpose_semitones is {self.transpose_semitones}; give 0 to {LARGEST_SEMITONES}"
+                f"--transpose_semitones is {self.transpose_semitones}; give 0 to "
+                f"{LARGEST_SEMITONES}"
             )
         if not 0 <= self.stretch_percent <= LARGEST_PERCENT:
             raise ValueError(
-                f"stretch_percent is {self.stretch_percent}; give 0 to {LARGEST_PERCENT}"
+                f"--stretch_percent is {self.stretch_percent}; give 0 to {LARGEST_PERCENT}"
             )
         middle = tf.fill([1], tf.constant(0.5, tf.float64))
         shape = [1, 1, *self.codec.spec.shape[1:]]

@@ -259,11 +259,11 @@ def _choose(
         raise ValueError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
     if unknown:
         raise ValueError(
-            f"{data_dir} holds no music of {', '.join(unknown)}; composer takes some of "
+            f"{data_dir} holds no music of {', '.join(unknown)}; --composer takes some of "
             f"{', '.join(there)}"
         )
     if works_per_composer is not None and works_per_composer < 1:
-        raise ValueError(f"works_per_composer is {works_per_composer}; give 1 or more")
+        raise ValueError(f"--works_per_composer is {works_per_composer}; give 1 or more")
     wanted = set(composer or there)
     files = tuple(manifest.splits[split]["shards"])
     number_of = {shard["file"]: number for number, shard in enumerate(files)}

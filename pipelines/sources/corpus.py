@@ -177,8 +177,8 @@ class Source(source.Source):
             listed += [found[key] for key in chosen]
         if not listed:
             raise ValueError(
-                f"no score of {', '.join(composers)} is as small as largest_megabytes "
-                f"{self.largest_megabytes}; give more"
+                f"no score of {', '.join(composers)} is as small as "
+                f"--largest_megabytes={self.largest_megabytes}; give a larger number"
             )
         return sorted(listed, key=lambda piece: piece.key)
 

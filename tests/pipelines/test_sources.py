@@ -200,7 +200,7 @@ def test_largest_megabytes_leaves_out_long_scores():
         composer=("beethoven",), works_per_composer=None, largest_megabytes=20
     ).pieces()
     assert {p.key for p in whole} - {p.key for p in small} >= {"beethoven/opus132.mxl"}
-    with pytest.raises(ValueError, match=r"largest_megabytes 0\.001; give more"):
+    with pytest.raises(ValueError, match=r"largest_megabytes=0\.001; give a larger number"):
         corpus.Source(composer=("haydn",), largest_megabytes=0.001).pieces()
 
 
