@@ -87,6 +87,6 @@ def test_the_training_loss_is_the_same_mean(model):
     }
     loss, _ = model.mean_negative_log_likelihood(batch)
     of_rows = np.asarray(model.negative_log_likelihood({"music": batch["music"]}))
-    # Of the second row, which is from the middle of its piece, the first step is heard only.
+    # Of the second row, which is from the middle of its piece, the first step is input only.
     counted = np.append(of_rows[0], of_rows[1, 1])
     assert float(loss) == pytest.approx(counted.mean(), rel=1e-5)

@@ -61,7 +61,7 @@ def test_logits_are_what_is_worked_out_by_hand():
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"layers": 2}, {"span": 0, "reach": 0}, {"span": 9}])
-def test_a_key_hears_the_keys_below_it_and_no_other(kwargs):
+def test_a_key_depends_on_the_keys_below_it_and_on_no_other(kwargs):
     layer = nade(**kwargs)
     context, previous = random(1, CONTEXT), frames(1, KEYS, CHANNELS)
     frame = frames(1, KEYS)

@@ -63,13 +63,13 @@ def test_a_flow_says_nothing_of_a_number_by_itself_or_by_those_after_and_can_be_
 def test_flows_together_are_what_they_are_one_after_another_sample_by_sample():
     model, z = built(flows=3), noise(time=10)
     states = [flow.stack.initial_state(2) for flow in model.flows]
-    heard = [np.zeros((2, 1), "float32") for _ in model.flows]
+    before = [np.zeros((2, 1), "float32") for _ in model.flows]
     expected = []
     for t in range(10):
         x = z[:, t : t + 1]
         for k, flow in enumerate(model.flows):
-            states[k], mean, log_deviation = flow.step(states[k], heard[k])
-            heard[k] = x
+            states[k], mean, log_deviation = flow.step(states[k], before[k])
+            before[k] = x
             x = np.asarray(mean) + np.asarray(ops.exp(log_deviation)) * x
         expected.append(x)
     sound, mean, log_deviation = numbers(*model.apply_flows(z))

@@ -32,7 +32,7 @@ def model(spec=SPEC, jit=JIT, **settings):
 
 
 def without_network(**settings):
-    """A model whose head says 0 of every cell, whatever it hears: each note is as likely as not."""
+    """A model whose logits are 0 whatever its input: each note is as probable as not."""
     made = model(**settings)
     made.output_distribution.head.kernel.assign(
         np.zeros(made.output_distribution.head.kernel.shape)
@@ -218,7 +218,7 @@ def test_precision_and_recall_are_shares_and_0_where_there_is_nothing():
     assert {float(value) for value in nothing.values()} == {0.0}
 
 
-# What the decoder hears.
+# The decoder's inputs.
 
 
 def stepped(made, state, inputs):
@@ -234,7 +234,7 @@ def after_silence(music):
     return np.concatenate([np.zeros_like(music[:, :1]), music[:, :-1]], 1)
 
 
-def test_teacher_forcing_1_hears_the_true_frame_before():
+def test_teacher_forcing_1_has_the_true_frame_before_as_input():
     made, truth = model(teacher_forcing=1.0), frames(2, LENGTH)
     state = made.encode(frames(2, LENGTH, seed=1))
     expected = stepped(made, state, after_silence(truth))
@@ -244,7 +244,7 @@ def test_teacher_forcing_1_hears_the_true_frame_before():
 
 
 @pytest.mark.parametrize("criterion", ["bce", "focal"])
-def test_teacher_forcing_0_hears_the_probabilities_and_never_the_truth(criterion):
+def test_teacher_forcing_0_feeds_the_probabilities_back_and_never_the_truth(criterion):
     made = model(teacher_forcing=0.0, feedback="probabilities", criterion=criterion)
     state = made.encode(frames(2, LENGTH, seed=1))
     answers = [
@@ -263,10 +263,10 @@ def test_bits_that_are_fed_back_are_drawn():
     state = made.encode(np.repeat(frames(1, LENGTH, seed=1), 8, 0))
     answers = np.asarray(made.decode_block(state, ops.convert_to_tensor(frames(8, LENGTH))))
     np.testing.assert_allclose(answers[:, 0], answers[:1, 0].repeat(8, 0), atol=1e-6)
-    # One of the 8 frames of 3 bits was heard; 16 rows that draw alike would be chance.
+    # One of the 8 frames of 3 bits was the input; 8 rows that sample alike would be chance.
     first = [[(n >> k) & 1 for k in range(CELLS)] for n in range(8)]
-    heard = np.stack([np.zeros((8, CELLS)), np.array(first)], 1).astype(np.float32)
-    possible = stepped(made, state, heard)[:, 1]
+    inputs = np.stack([np.zeros((8, CELLS)), np.array(first)], 1).astype(np.float32)
+    possible = stepped(made, state, inputs)[:, 1]
     nearest = np.abs(answers[:, None, 1] - possible[None]).max(-1)
     assert nearest.min(1).max() < 1e-5
     assert len(set(nearest.argmin(1))) > 1
@@ -277,7 +277,7 @@ def test_each_row_has_a_coin_of_its_own():
     state = made.encode(np.repeat(frames(1, LENGTH, seed=1), 16, 0))
     truth = np.repeat(frames(1, LENGTH), 16, 0)
     answers = np.asarray(made.decode_block(state, ops.convert_to_tensor(truth)))[:, 1]
-    # The second frame hears the true first one or its probabilities: two answers among the rows.
+    # The second frame's input is the true first one or its probabilities: two kinds of rows.
     assert len(np.unique(answers.round(4), axis=0)) == 2
 
 
@@ -348,23 +348,23 @@ def test_probabilities_that_are_fed_back_give_one_piece_but_from_random_states()
         np.testing.assert_array_equal(pieces[0], pieces[1])
     pieces = compose(made, start=RANDOM, **cut)
     assert not np.array_equal(pieces[0], pieces[1])
-    # As there: the decoder hears its probabilities, for a block from zeros.
-    state, heard = [np.zeros((1, 5), np.float32)] * 2, np.zeros((1, CELLS), np.float32)
+    # As there: the probabilities are fed back, for a block from zeros.
+    state, inputs = [np.zeros((1, 5), np.float32)] * 2, np.zeros((1, CELLS), np.float32)
     for frame in compose(made, start=ZERO, **cut)[0, :LENGTH]:
-        state, hidden = made.decode(state, heard)
-        heard = ops.sigmoid(made.output_distribution.head(hidden))
-        np.testing.assert_array_equal(np.asarray(heard)[0] > 0.5, frame)
+        state, hidden = made.decode(state, inputs)
+        inputs = ops.sigmoid(made.output_distribution.head(hidden))
+        np.testing.assert_array_equal(np.asarray(inputs)[0] > 0.5, frame)
 
 
 @pytest.mark.parametrize("steps", [3, LENGTH, LENGTH + 1])
-def test_a_primer_is_heard_and_its_whole_blocks_are_read(steps):
+def test_a_primer_is_input_and_its_whole_blocks_are_encoded(steps):
     made, music = model(), frames(1, steps)
     primer = ops.convert_to_tensor(music[0][..., None].astype(np.int32))
     [frame] = compose(made, 1, 1, primer=primer, sampled=0)[0]
     whole = steps // LENGTH * LENGTH
     read = music[:, :whole] if whole else np.zeros((1, LENGTH, CELLS), np.float32)
-    heard = np.concatenate([np.zeros((1, 1, CELLS)), music[:, whole:]], 1).astype(np.float32)
-    expected = stepped(made, made.encode(read), heard)[0, -1] > 0
+    inputs = np.concatenate([np.zeros((1, 1, CELLS)), music[:, whole:]], 1).astype(np.float32)
+    expected = stepped(made, made.encode(read), inputs)[0, -1] > 0
     np.testing.assert_array_equal(frame, expected)
 
 
