@@ -3,7 +3,8 @@
 Its C++ side writes to file descriptor 2 before a program can set a log level, and marks one line
 as an error on every machine without a GPU. `install` makes the first import of TensorFlow pass
 what is written there through a filter, which drops the lines of `START_UP_LINES` and lets all
-others through. TF_CPP_MIN_LOG_LEVEL=0 (or 1) shows everything.
+others through. TF_CPP_MIN_LOG_LEVEL=0 shows everything. Other levels do not: TensorFlow itself sets
+1 when it is imported, which its child processes inherit.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def install() -> None:
     """
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", ERRORS_AND_FATAL)
     is_late = "tensorflow" in sys.modules or _FINDER in sys.meta_path
-    if level not in ("0", "1") and sys.stderr and not is_late:
+    if level != "0" and sys.stderr and not is_late:
         sys.meta_path.insert(0, _FINDER)
 
 
