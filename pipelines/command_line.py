@@ -187,7 +187,7 @@ def _help(
         for field in dataclasses.fields(cls):
             item = values[field.name]
             shown = ",".join(map(str, item.value)) if isinstance(item.value, list) else item.value
-            default = "" if item.value is None else f"default: {shown}"
+            default = "" if shown in (None, "") else f"default: {shown}"
             if item.using_default_value and field.default is dataclasses.MISSING:
                 default = "must be given"
             bounds = field.metadata.get("bounds", Bounds())
@@ -196,7 +196,8 @@ def _help(
             said = "; ".join(filter(None, notes))
             choices = getattr(item.parser, "enum_values", None)
             one_of = f" [{'|'.join(choices)}]" if choices else ""
-            lines.append(f"  --{field.name}{one_of}: {item.help}{f' ({said})' if said else ''}")
+            text = field.metadata.get("help", "")
+            lines.append(f"  --{field.name}{one_of}: {text}{f' ({said})' if said else ''}")
         lines.append("")
     return "\n".join(lines)
 

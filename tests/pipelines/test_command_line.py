@@ -76,6 +76,8 @@ def test_help_lists_flags_with_text_and_default(capsys):
     assert said.startswith("Does a thing.")
     assert "--count: how many (default: 3)" in said
     assert "--path: where (must be given)" in said
+    assert "--mode [slow|fast]: how (default: slow)\n" in said
+    assert "--most: at most\n" in said
 
 
 def test_two_classes_may_not_share_a_flag():
