@@ -54,7 +54,7 @@ class Augmentation:
 
         Args:
           music: [row, time, ...] as the codec's spec says.
-          transposition, stretch: float64 [row] in [0, 1), uniform draws.
+          transposition, stretch: float64 [row] in [0, 1), uniform random numbers.
 
         Returns:
           Tensor of the same shape and dtype.

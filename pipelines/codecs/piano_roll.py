@@ -37,7 +37,7 @@ from pipelines.settings import flag
 from pipelines.spec import Spec
 
 VELOCITY = 64  # Of the notes of a roll without that plane.
-LONGEST_STEPS = 2**20  # 36 hours of 16ths at 120 quarters a minute, 3 hours of 10 ms.
+LONGEST_STEPS = 2**20  # 36 hours of 16ths at 120 quarter notes per minute, 3 hours of 10 ms.
 
 
 class Runs(NamedTuple):

@@ -47,7 +47,7 @@ FRAMES_PER_QUARTER = 4
 VELOCITY = 96
 REST, SPACE, STRIKE = 0, 1, 2  # `strike`: onsets; the holds follow them.
 MOST_VOICES = 128
-LONGEST_FRAMES = 2**20  # 36 hours at 120 quarters a minute.
+LONGEST_FRAMES = 2**20  # 36 hours at 120 quarter notes per minute.
 REST_CHARACTER, FIRST_CHARACTER = 34, 34  # The text's '"', and what is added to a pitch.
 
 

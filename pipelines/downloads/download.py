@@ -215,7 +215,7 @@ class _Fetch:
         return Interrupted(f"{reason}; from the first byte again", 0.0)
 
     def _check_header(self, url: str, response: requests.Response) -> None:
-        """Refuses an answer that cannot be the file, or could not be told from a wrong one."""
+        """Refuses an answer that cannot be the file, or cannot be told from a wrong one."""
         if self.known.sha256:
             return
         encoding = response.headers.get("Content-Encoding", "identity")

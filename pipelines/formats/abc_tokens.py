@@ -142,8 +142,8 @@ class Voice:
         self.velocity, self.semitones, self.part = LEVELS[DEFAULT_LEVEL], 0, ""
         self.state: State | None = None  # None after a change of what it holds.
         self.lengths: dict[str, int] = {}  # Text behind a note: index in `Tune.lengths`.
-        self.in_bar: dict[int, int] = {}  # Steps from C, or those in the octave: half tones.
-        self.tied: dict[int, int] = {}  # Steps from C of notes that go on: half tones.
+        self.in_bar: dict[int, int] = {}  # Steps from C, or those in the octave: semitones.
+        self.tied: dict[int, int] = {}  # Steps from C of notes that go on: semitones.
         self.last: Sound | None = None
         self.last_notes: tuple[Pitched, ...] = ()
         self.broken: Fraction | None = None  # What the next length is multiplied by.

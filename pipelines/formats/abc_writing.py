@@ -128,7 +128,7 @@ class _Writer:
         self.stops = sorted({*changes, *bars})
         self.words: list[str] = []
         self.bars_written = 0
-        self.tied: set[tuple[int, int]] = set()  # (letter, half tones) of notes that go on.
+        self.tied: set[tuple[int, int]] = set()  # (letter, semitones) of notes that go on.
         self._set_key(key)
 
     def lines(self, moments: list[_Moment], end: int) -> list[str]:

@@ -219,7 +219,7 @@ def corpus_root() -> Path:
 
 
 def _pieces_of(root: Path, composer: str) -> Iterator[Piece]:
-    """Lists the pieces of a composer's folder: one a file, or one a tune of an ABC file."""
+    """Lists the pieces of a composer's folder: one per file, or one per tune of an ABC file."""
     version = f"music21-{importlib.metadata.version('music21')}-reader-{READER_VERSION}"
     for path in _one_encoding_each(root, composer):
         place = path.relative_to(root).as_posix()

@@ -133,7 +133,7 @@ def _read_pieces(path: Path) -> dict[str, dict[str, str]]:
 def _pieces_of(root: Path, place: str, said: Mapping[str, str]) -> Iterator[Piece]:
     """Describes the pieces in the file at `place` below the root; `said` is its row of pieces.tsv.
 
-    A file that is not there or whose tunes cannot be told apart is one piece; `read` says why.
+    A file that is not there or whose tunes cannot be separated is one piece; `read` says why.
     """
     path = f"{root}/{place}"
     *folders, name = place.split("/")
