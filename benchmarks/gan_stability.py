@@ -26,8 +26,8 @@ from crnn_gan.runs.collapse import DEFINITION, collapse_of_last
 from crnn_gan.runs.tables import GENERATED, STATISTICS_FILE, Row, read_rows
 from crnn_gan.sweeping.flags import Sweep
 from crnn_gan.sweeping.processes import TrainerProcesses
-from crnn_gan.sweeping.runs import COLLAPSED, DIVERGED, DONE, SweepRun
 from crnn_gan.sweeping.search import words_parted
+from crnn_gan.sweeping.sweep_runs import COLLAPSED, DIVERGED, DONE, SweepRun
 from pipelines.command_line import parse, run_command
 from pipelines.settings import UsageError, flag
 

@@ -103,14 +103,10 @@ def packages(file: str) -> set[str]:
     return {module.split(".")[0] for module in imports(file)}
 
 
-# Modules of crnn_gan whose names are there twice; empty once they are renamed.
-KNOWN_TWINS: set[str] = {"measures", "piano_roll", "rows"}
-
-
 def test_module_names_are_unique_but_for_a_package_s_main_module():
     modules = [Path(file) for file in FILES if not file.endswith("__init__.py")]
     names = [module.stem for module in modules]
-    assert {name for name in names if names.count(name) > 1} <= KNOWN_TWINS
+    assert {name for name in names if names.count(name) > 1} == set()
     for package in {Path(file).parent for file in FILES}:
         twins = [module for module in modules if module.stem == package.name]
         assert all(module.parent == package for module in twins), package
@@ -163,12 +159,6 @@ def test_no_module_imports_one_that_imports_it():
     while leaves := {module for module, names in graph.items() if not names}:
         graph = {module: names - leaves for module, names in graph.items() if module not in leaves}
     assert graph == {}
-
-
-def test_a_module_has_a_name_of_its_own():
-    stems = [Path(file).stem for file in FILES if not file.endswith("__init__.py")]
-    # A package and its main module may share a name, and a codec or model has that of its registry.
-    assert sorted({stem for stem in stems if stems.count(stem) > 1}) == []
 
 
 def test_files_are_short():

@@ -8,9 +8,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-from crnn_gan.sweeping import runs
+from crnn_gan.sweeping import sweep_runs
 from crnn_gan.sweeping.flags import Sweep
-from crnn_gan.sweeping.runs import SweepRun
+from crnn_gan.sweeping.sweep_runs import SweepRun
 
 LOOK_SECONDS = 0.5  # Between two looks at the runs.
 CHILD = ("-m", "crnn_gan.sweeping.child")
@@ -68,9 +68,9 @@ class TrainerProcesses:
                 return False
             why = f"at epoch {run.epoch}, waits"
         elif not how and status == 0:
-            how = runs.DONE
-        elif not how and runs.NOT_FINITE in run.last_words():
-            how, why = runs.DIVERGED, run.last_words()
+            how = sweep_runs.DONE
+        elif not how and sweep_runs.NOT_FINITE in run.last_words():
+            how, why = sweep_runs.DIVERGED, run.last_words()
         elif not how:
             why = f"failed, exit status {status}: {run.last_words()}"
         _stop(process)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from crnn_gan.metrics.bands import in_words
 from crnn_gan.runs.best import BAND_DISTANCE, HELD_OUT_NATS
-from crnn_gan.sweeping.runs import COLLAPSED, DIVERGED, DONE, DROPPED, SweepRun
+from crnn_gan.sweeping.sweep_runs import COLLAPSED, DIVERGED, DONE, DROPPED, SweepRun
 from pipelines.atomic_file import write_atomically
 
 COLOURS = {DONE: "#2f6f4f", COLLAPSED: "#b3423a", DIVERGED: "#b3423a", DROPPED: "#9aa0a8"}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crnn_gan.runs.trainer_flags import resolved
-from crnn_gan.sweeping import results, runs, space
+from crnn_gan.sweeping import results, space, sweep_runs
 from crnn_gan.sweeping.flags import Sweep
 from crnn_gan.sweeping.processes import TrainerProcesses
 from pipelines import records
@@ -124,31 +124,31 @@ def sweep(
       ValueError: no run came to its end.
     """
     every = [
-        runs.SweepRun(number, values, Path(settings.sweep_dir))
+        sweep_runs.SweepRun(number, values, Path(settings.sweep_dir))
         for number, values in enumerate(tried)
     ]
     by = best_by(flags)
     factor = settings.halving_factor
     levels = [max_epoch]
     if settings.search == "halving":
-        levels = runs.rungs(max_epoch, len(every), factor)
+        levels = sweep_runs.rungs(max_epoch, len(every), factor)
     print(f"sweep: {len(every)} runs, {settings.processes} at a time, in {settings.sweep_dir}")
     began, left = time.monotonic(), list(every)
     for level in levels:
         TrainerProcesses(settings, fixed, max_epoch).train(left, level)
         if level < max_epoch:
             alive = [run for run in left if not run.ended[0] and run.epoch >= level]
-            nearest = [run for _, run in runs.best_of(alive, by, level)]
+            nearest = [run for _, run in sweep_runs.best_of(alive, by, level)]
             left = nearest[: max(1, len(left) // factor)]
             for run in nearest[len(left) :]:
-                run.end(runs.DROPPED, f"others were nearer after epoch {level}")
+                run.end(sweep_runs.DROPPED, f"others were nearer after epoch {level}")
     table = results.table(every, by)
     results.write(Path(settings.sweep_dir), every, table, by)
     print(f"\n{results.in_columns(table)}\n")
     took = duration(time.monotonic() - began)
     print(f"swept in {took}: {settings.sweep_dir}/sweep.tsv and sweep.png")
-    finished = [run for run in every if run.ended[0] == runs.DONE]
-    ranked = runs.best_of(finished, by)
+    finished = [run for run in every if run.ended[0] == sweep_runs.DONE]
+    ranked = sweep_runs.best_of(finished, by)
     if not ranked:
         raise ValueError(
             "no run came to its end, so none has won: the table says how each ended. Give another "

@@ -10,7 +10,7 @@ from PIL import Image
 
 from crnn_gan import sweep
 from crnn_gan.sweeping import processes, search
-from crnn_gan.sweeping.runs import SweepRun, rungs
+from crnn_gan.sweeping.sweep_runs import SweepRun, rungs
 from pipelines.settings import UsageError
 
 FAKE = Path(__file__).with_name("fake_trainer.py")
