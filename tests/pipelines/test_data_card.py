@@ -173,7 +173,7 @@ def test_the_card_says_what_is_there(tmp_path):
         "| 3 | copy of another piece |",
         "| 1 | it has no notes |",
         "4 pieces; `skipped.jsonl` names each.",
-        "note_tuples: a piece as a sequence of notes, each a handful of real numbers.",
+        "note_tuples: a piece as a sequence of notes, each a vector of real-valued features.",
         "| time | 0 | 1 |",
         "| ticks_per_quarter | 12 |",
         "Read with numpy 2.4.6; configuration",
