@@ -283,7 +283,10 @@ def test_presets_name_fields_of_the_config():
         ({"balance_above": 0.8} | WASSERSTEIN, "--balance_above is a setting of --adversarial_lo"),
         ({"label_smoothing": 0.1} | WASSERSTEIN, "--label_smoothing is a setting of --adversaria"),
         ({"r1": 0.1} | WASSERSTEIN, "--r1 is a setting of --adversarial_loss=non_saturating or s"),
-        ({"critic_steps": 2}, "--critic_steps is a setting of --adversarial_loss=wasserstein, but"),
+        (
+            {"critic_steps": 2, "adversarial_loss": "saturating"},
+            "--critic_steps is a setting of --adversarial_loss=wasserstein, but",
+        ),
         (
             {"balance_above": 0.8, "freezing": "paper", "adversarial_loss": "saturating"},
             "both balance the networks; give one",
