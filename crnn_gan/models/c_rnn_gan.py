@@ -344,7 +344,7 @@ class Model(MusicModel):
         masks = None
         if "dropout" in controls:
             rate, layers = controls["dropout"][:, None, None], range(self.config.num_layers_g)
-            kept = [ops.cast(noise[f"dropout_{layer}"] >= rate, "float32") for layer in layers]
-            masks = [mask / (1 - rate) for mask in kept]
+            masks = [ops.cast(noise[f"dropout_{layer}"] >= rate, "float32") for layer in layers]
+            masks = [mask / (1 - rate) for mask in masks]
         generated = self.generator(inputs, noise["first"], dropout_masks=masks)
         return ops.cast(generated, "float32")
