@@ -179,8 +179,8 @@ def run_keras(system: str, settings: Settings, clock: Clock) -> None:
         window_steps=settings.length, batch_size=settings.batch, hidden_size_g=settings.hidden,
         hidden_size_d=settings.hidden, num_layers_g=LAYERS, num_layers_d=LAYERS,
         adversarial_loss="non_saturating", keep_prob=KEEP_PROB, max_grad_norm=CLIP_NORM,
-        learning_rate=LEARNING_RATE, random_input_scale=1.0, noise="uniform", output="linear",
-        average=0.0, dequantize=False, piece_noise=0,
+        learning_rate=LEARNING_RATE, d_learning_rate=2 * LEARNING_RATE, random_input_scale=1.0,
+        noise="uniform", output="linear", average=0.0, dequantize=False, piece_noise=0,
     )  # fmt: skip
     model = cls(config, Codec(pitch_features="number").spec, seed=0)
     model.compile(jit_compile=wants_jit())
