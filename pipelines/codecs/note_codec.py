@@ -134,10 +134,7 @@ class NoteCodec(ScoreCodec):
 
     def _decode_together(self, arrays: Sequence[np.ndarray]) -> Iterator[Decoded]:
         """Decodes arrays as one batch, the shorter ones filled up with zeros."""
-        lengths = np.array([len(array) for array in arrays], np.int32)
-        batch = np.zeros((len(arrays), lengths.max(), *arrays[0].shape[1:]), arrays[0].dtype)
-        for row, array in zip(batch, arrays, strict=True):
-            row[: len(array)] = array
+        batch, lengths = padded(arrays)
         notes, counts, dropped = map(np.asarray, self.notes(batch, lengths))
         events, numbers = np.zeros((len(arrays), 0, 3)), np.zeros(len(arrays), np.int32)
         if self.has_pedal:
@@ -148,6 +145,15 @@ class NoteCodec(ScoreCodec):
             pedal = sorted_by_tick(_records(events[row, : numbers[row]], PEDAL, PEDAL_COLUMNS))
             score = Score(self.ticks_per_quarter, played, pedal=pedal, tempi=tempi)
             yield Decoded(score, int(dropped[row]))
+
+
+def padded(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Gives arrays [time, ...] as [batch, time, ...], filled up with zeros, and int32 lengths."""
+    lengths = np.array([len(array) for array in arrays], np.int32)
+    batch = np.zeros((len(arrays), lengths.max(), *arrays[0].shape[1:]), arrays[0].dtype)
+    for row, array in zip(batch, arrays, strict=True):
+        row[: len(array)] = array
+    return batch, lengths
 
 
 def _records(rows: np.ndarray, dtype: np.dtype, fields: tuple[str, ...]) -> np.ndarray:

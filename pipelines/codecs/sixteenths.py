@@ -35,7 +35,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from pipelines.codecs.codec import Decoded, Onsets
-from pipelines.codecs.note_codec import NoteCodec
+from pipelines.codecs.note_codec import NoteCodec, padded
 from pipelines.grid import one_note_per_key, round_ratio, steps_of
 from pipelines.note_tensors import in_rows, one_note_per_pitch
 from pipelines.score import Score
@@ -203,20 +203,20 @@ class Codec(NoteCodec):
         return notes, count, dropped + meant - count
 
     def _decode_together(self, arrays: Sequence[np.ndarray]) -> Iterator[Decoded]:
-        """Decodes arrays [character] one by one, with voices as tracks. Total.
+        """Decodes arrays [character] as one batch, with voices as tracks. Total.
 
         So a unison of two voices, one note in `notes`, is two here.
         """
-        return map(self._with_voices, arrays)
-
-    def _with_voices(self, array: np.ndarray) -> Decoded:
-        found, dropped = self._find(array[None], np.array([len(array)], np.int32))
-        notes = np.zeros(len(found.row), NOTE)
-        notes["onset"], notes["duration"] = found.onset, found.length
-        notes["pitch"], notes["velocity"], notes["track"] = found.pitch, VELOCITY, found.voice
+        found, dropped = self._find(*padded(arrays))
+        columns = [np.asarray(column) for column in found]
         tempi = np.array([(0, self.microseconds_per_quarter)], TEMPO)
-        score = Score.from_unsorted(self.ticks_per_quarter, notes, tempi=tempi)
-        return Decoded(score, int(dropped[0]))
+        for row in range(len(arrays)):
+            own = Found(*(column[columns[0] == row] for column in columns))
+            notes = np.zeros(len(own.row), NOTE)
+            notes["onset"], notes["duration"] = own.onset, own.length
+            notes["pitch"], notes["velocity"], notes["track"] = own.pitch, VELOCITY, own.voice
+            score = Score.from_unsorted(self.ticks_per_quarter, notes, tempi=tempi)
+            yield Decoded(score, int(dropped[row]))
 
     def _find(self, arrays: Any, lengths: Any) -> tuple[Found, Any]:
         """Finds the notes of tokens [batch, character], and int32 [batch] how many were dropped."""
