@@ -112,14 +112,13 @@ class ToneFeatures:
         Args:
           name: of the feature.
           features: float32 [..., feature] as `encode` gives them.
-          uniform: float32, the same shape, in [-0.5, 0.5).
+          uniform: float32, the same shape, in [-0.5, 0.5) times `spread`.
 
         Returns:
           float32 tensor of the same shape, which rounds to the same values.
         """
         import tensorflow as tf
 
-        uniform = uniform * self._spread
         if name == "presence":
             return features + uniform * PRESENCE
         if name == "velocity":
@@ -137,7 +136,7 @@ class ToneFeatures:
         return 2 * tf.math.log(ticks) / np.log(self.longest_ticks) - 1
 
     @property
-    def _spread(self) -> float:
+    def spread(self) -> float:
         """The share of the rounding interval that noise may fill.
 
         float32 keeps a logarithmic time to about 1e-6 of itself; noise stays clear of the

@@ -237,7 +237,9 @@ class Codec(NoteCodec):
         import tensorflow as tf
 
         arrays = tf.convert_to_tensor(arrays, tf.float32)
-        uniform = tf.convert_to_tensor(uniform, tf.float32)
+        # Before it is cut into columns: beside another constant TensorFlow would multiply the two
+        # first, which rounds in another way.
+        uniform = tf.convert_to_tensor(uniform, tf.float32) * self._features.spread
         columns = []
         for name, first, size in self.blocks:
             column = slice(first, first + size)
