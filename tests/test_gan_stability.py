@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crnn_gan import sweep
+from crnn_gan.sweeping import processes
 from pipelines.settings import UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -18,8 +18,8 @@ SPEC.loader.exec_module(gan_stability)
 
 
 def test_seeds_that_collapse_or_diverge_are_counted(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sweep, "CHILD", (str(FAKE),))
-    monkeypatch.setattr(sweep, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(processes, "CHILD", (str(FAKE),))
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 0.02)
     settings = "fine: --learning_rate=0.02; flat: --learning_rate=0.9; lost: --learning_rate=0.4"
     words = [f"--out_dir={tmp_path}", "--seeds=2", "--max_epoch=4", f"--settings={settings}"]
     gan_stability.main(words)

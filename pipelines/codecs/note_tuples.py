@@ -242,11 +242,8 @@ class Codec(NoteCodec):
         uniform = tf.convert_to_tensor(uniform, tf.float32) * self._features.spread
         columns = []
         for name, first, size in self.blocks:
-            column = slice(first, first + size)
-            kind = name.partition(" ")[0]
-            columns.append(
-                self._features.dequantize(kind, arrays[..., column], uniform[..., column])
-            )
+            kind, place = name.partition(" ")[0], slice(first, first + size)
+            columns.append(self._features.dequantize(kind, arrays[..., place], uniform[..., place]))
         return tf.concat(columns, axis=-1)
 
     # Augmentation and conditions, in TensorFlow ops.

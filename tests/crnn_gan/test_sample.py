@@ -294,5 +294,6 @@ def test_originality_and_its_reference_belong_together(exported, flags, words):
 
 
 def test_a_run_whose_data_is_elsewhere_asks_where(run_dir, tmp_path):
-    with pytest.raises(UsageError, match="not there, seen from here; say where with --reference"):
+    words = "not found from here; give its place with --reference=DIR"
+    with pytest.raises(UsageError, match=words):
         sample.main([f"--run_dir={run_dir}", f"--out_dir={tmp_path}", "--originality=warn"])

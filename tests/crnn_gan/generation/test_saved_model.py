@@ -13,6 +13,7 @@ from crnn_gan.generation import saved_model
 from crnn_gan.generation.interface import Interface
 from crnn_gan.generation.noise import draw, draw_numpy
 
+pytestmark = pytest.mark.tensorflow_only
 REFUSED = tf.errors.InvalidArgumentError
 
 

@@ -125,7 +125,6 @@ import numpy as np
 from crnn_gan.rendering import piano_roll_plot
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE
-from pipelines.score import NOTE, Score
 
 def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
