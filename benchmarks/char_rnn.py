@@ -38,8 +38,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from machine import machine
+
 from pipelines.command_line import parse, run_command
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, UsageError, flag
 
 UNITS, LAYERS, EMBEDDING = 512, 3, 128
 WINDOWS, WINDOW_LENGTH = 32, 128
@@ -54,21 +56,19 @@ PARTS = ("sampling", "latency", "training")
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What is measured."""
 
-    tokens: int = flag(388, "tokens of a piece")
-    rounds: int = flag(7, "turns of each system")
+    tokens: int = flag(388, "tokens of a piece", at_least=1)
+    rounds: int = flag(7, "turns of each system", at_least=1)
     seed: int = flag(0, "of weights, tokens and pieces")
     threads: int | None = flag(None, "PyTorch's threads; by default what a short trial finds best")
     parts: tuple[str, ...] = flag(PARTS, f"some of {', '.join(PARTS)}")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if unknown := [part for part in self.parts if part not in PARTS]:
             raise UsageError(f"--parts has {', '.join(unknown)}; give some of {', '.join(PARTS)}")
-        for name in ("tokens", "rounds"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
 
 
 def char_rnn(codec: Any, seed: int, policy: str = "float32") -> Any:
@@ -283,7 +283,7 @@ def exported(model: Any, codec: Any, tokens: int) -> Any:
         return saved_model.load(path)
 
 
-def measure_sampling(model: Any, codec: Any, network: Any, settings: Settings) -> None:
+def measure_sampling(model: Any, codec: Any, network: Any, settings: Flags) -> None:
     """Prints tokens a second and ratios."""
     import torch
 
@@ -311,7 +311,7 @@ def measure_sampling(model: Any, codec: Any, network: Any, settings: Settings) -
         print(f"{name:12} {pieces:2} {rate:9,.0f}{compared(taken, rivals)}")
 
 
-def measure_latency(model: Any, network: Any, settings: Settings) -> None:
+def measure_latency(model: Any, network: Any, settings: Flags) -> None:
     """Prints the milliseconds of a token of one piece that is written token by token."""
     import numpy as np
     import tensorflow as tf
@@ -361,7 +361,7 @@ def measure_latency(model: Any, network: Any, settings: Settings) -> None:
         print(f"{name:8} latency of a token: median {median:.2f} ms, 95 of 100 below {late:.2f} ms")
 
 
-def measure_training(codec: Any, network: Any, settings: Settings) -> None:
+def measure_training(codec: Any, network: Any, settings: Flags) -> None:
     """Prints seconds of a training step and ratios."""
     import numpy as np
     import tensorflow as tf
@@ -420,18 +420,17 @@ def measure_training(codec: Any, network: Any, settings: Settings) -> None:
 
 def main(argv: list[str]) -> None:
     """Runs the comparison and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    (settings,) = parse(argv, __doc__ or "", Flags)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     from pipelines.codecs.events import Codec
 
+    print(machine())
     codec = Codec()
     model = char_rnn(codec, settings.seed)
     network = pytorch_network(model)
     versions = ", ".join(f"{n} {metadata.version(n)}" for n in ("keras", "tensorflow", "torch"))
     print(f"{LAYERS} x LSTM({UNITS}), embedding {EMBEDDING}, {codec.spec.size} tokens; ", end="")
-    print(f"seed {settings.seed}; {versions}; {os.cpu_count()} cores, ", end="")
-    print(f"load {os.getloadavg()[0]:.1f} before this")
+    print(f"seed {settings.seed}; {versions}")
     check(model, network, settings.seed)
     if "sampling" in settings.parts:
         measure_sampling(model, codec, network, settings)

@@ -29,23 +29,18 @@ from crnn_gan.sweeping.processes import TrainerProcesses
 from crnn_gan.sweeping.search import words_parted
 from crnn_gan.sweeping.sweep_runs import COLLAPSED, DIVERGED, DONE, SweepRun
 from pipelines.command_line import parse, run_command
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, UsageError, flag
 
 
 @dataclasses.dataclass(frozen=True)
-class Flags:
+class Flags(Settings):
     """What is compared, and how often."""
 
     out_dir: str = flag(help="directory of the runs; made if it is missing")
     settings: str = flag("ours:", "'NAME: flags; NAME: flags', of the trainer")
-    seeds: int = flag(20, "runs of each")
-    processes: int = flag(2, "runs that are trained at once")
-    last: int = flag(3, "epochs that have to be collapsed")
-
-    def __post_init__(self) -> None:
-        for name in ("seeds", "processes", "last"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
+    seeds: int = flag(20, "runs of each", at_least=1)
+    processes: int = flag(2, "runs that are trained at once", at_least=1)
+    last: int = flag(3, "epochs that have to be collapsed", at_least=1)
 
 
 def main(argv: list[str]) -> None:

@@ -30,30 +30,26 @@ from importlib import metadata
 from typing import Any
 
 from char_rnn import compared, in_turns, with_best_threads
+from machine import machine
 
 from pipelines.command_line import parse, run_command
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, flag
 
 STEPS, PITCHES, PLANES = 250, 78, 2
 CELLS = STEPS * PITCHES * PLANES
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What is measured."""
 
-    batch: int = flag(32, "windows in a batch")
-    rounds: int = flag(7, "turns of each system")
+    batch: int = flag(32, "windows in a batch", at_least=2)
+    rounds: int = flag(7, "turns of each system", at_least=1)
     seed: int = flag(0, "of weights and windows")
     threads: int | None = flag(None, "PyTorch's threads; by default what a short trial finds best")
 
-    def __post_init__(self) -> None:
-        for name, low in {"batch": 2, "rounds": 1}.items():
-            if getattr(self, name) < low:
-                raise UsageError(f"--{name} is {getattr(self, name)}; give {low} or more")
 
-
-def ours(windows: Any, settings: Settings, **options: Any) -> Callable[[], Any]:
+def ours(windows: Any, settings: Flags, **options: Any) -> Callable[[], Any]:
     """Gives a function that trains our model by a step."""
     import keras
     import tensorflow as tf
@@ -73,7 +69,7 @@ def ours(windows: Any, settings: Settings, **options: Any) -> Callable[[], Any]:
     return lambda: [float(value) for value in model.train_function(batches).values()]
 
 
-def theirs(windows: Any, settings: Settings) -> Callable[[int], Any]:
+def theirs(windows: Any, settings: Flags) -> Callable[[int], Any]:
     """Gives a function that trains the same networks in PyTorch by so many steps."""
     import numpy as np
     import torch
@@ -115,18 +111,15 @@ def theirs(windows: Any, settings: Settings) -> Callable[[int], Any]:
 
 def main(argv: list[str]) -> None:
     """Runs the comparison and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    (settings,) = parse(argv, __doc__ or "", Flags)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import numpy as np
 
     chance = np.random.default_rng(settings.seed)
     windows = (chance.random((settings.batch, STEPS, PITCHES, PLANES)) < 0.03).astype(np.uint8)
     versions = ", ".join(f"{n} {metadata.version(n)}" for n in ("keras", "tensorflow", "torch"))
-    print(
-        f"{settings.batch} windows of {CELLS:,} cells; {versions}; {os.cpu_count()} cores, ", end=""
-    )
-    print(f"load {os.getloadavg()[0]:.1f} before this")
+    print(machine())
+    print(f"{settings.batch} windows of {CELLS:,} cells; {versions}")
     step, threads = with_best_threads(theirs(windows, settings), 1, settings.threads)
     print(f"{threads} of PyTorch's threads are best")
     systems = {

@@ -33,30 +33,34 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from machine import machine
+
 from pipelines.command_line import parse, run_command
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 
 STUDENTS = ("student", "student, XLA")
 
 
 @dataclasses.dataclass(frozen=True)
-class Flags:
+class Flags(Settings):
     """What is measured."""
 
     run_dir: str = flag("", "a run of parallel_wavenet; by default random weights, speed alone")
     checkpoint: str = flag("newest", "newest, best, or an epoch")
-    samples: int = flag(16_000, "of a piece of the student, and of each row that is compared")
-    teacher_samples: int = flag(4_000, "of a piece of the teacher, where it is timed")
+    samples: int = flag(
+        16_000, "of a piece of the student, and of each row that is compared", at_least=1
+    )
+    teacher_samples: int = flag(4_000, "of a piece of the teacher, where it is timed", at_least=1)
     rows: int = flag(16, "pieces at once, where many are timed; and of each kind, compared")
-    rounds: int = flag(5, "turns of each system")
+    rounds: int = flag(5, "turns of each system", at_least=1)
     seed: int = flag(0, "of weights, noise and windows")
 
 
 def main(argv: list[str]) -> None:
     """Measures and prints."""
     (flags,) = parse(argv, __doc__ or "", Flags)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    print(machine())
     student, run = loaded(flags)
     versions = ", ".join(f"{n} {metadata.version(n)}" for n in ("keras", "tensorflow"))
     config = student.config
@@ -64,7 +68,7 @@ def main(argv: list[str]) -> None:
         f"{flags.run_dir or 'random weights'}{f', epoch {run.epoch}' if run else ''}; teacher of "
         f"{config.blocks} x {config.layers_per_block} layers, student of {config.flows} flows of "
         f"{config.layers_per_block}, {config.residual_channels} channels; seed {flags.seed}; "
-        f"{versions}; {os.cpu_count()} cores"
+        f"{versions}"
     )
     for name, networks in (("teacher", [student.teacher]), ("student", student.flows)):
         print(f"{name}: {multiplications(networks):,} multiplications a sample")

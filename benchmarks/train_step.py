@@ -44,8 +44,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TextIO
 
+from machine import machine
+
 from pipelines.command_line import parse, run_command
-from pipelines.settings import UsageError, flag
+from pipelines.settings import Settings, UsageError, flag
 
 FEATURES, LAYERS = 4, 2
 KEEP_PROB, CLIP_NORM, LEARNING_RATE = 0.4, 5.0, 2e-4
@@ -62,29 +64,29 @@ SYSTEMS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What is measured."""
 
     systems: tuple[str, ...] = flag(
         ("tensorflow", "tensorflow_bfloat16", "jax", *RIVALS), f"some of {', '.join(SYSTEMS)}"
     )
-    rounds: int = flag(7, "turns of each system")
-    hidden: int = flag(256, "units of every LSTM")
-    batch: int = flag(16, "windows in a batch")
-    length: int = flag(256, "steps of a window")
-    cores: int | None = flag(None, "processor cores that each system may use; all by default")
+    rounds: int = flag(7, "turns of each system", at_least=1)
+    hidden: int = flag(256, "units of every LSTM", at_least=1)
+    batch: int = flag(16, "windows in a batch", at_least=1)
+    length: int = flag(256, "steps of a window", at_least=1)
+    cores: int | None = flag(
+        None, "processor cores that each system may use; all by default", at_least=1
+    )
     deterministic: bool = flag(True, "our steps as the trainer makes them unless told otherwise")
     worker: str = flag("", "the system of a worker process; the benchmark sets it itself")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         unknown = [name for name in self.systems if name not in SYSTEMS]
         if unknown or not self.systems:
             raise UsageError(
                 f"--systems has {', '.join(unknown) or 'none'}; give some of {', '.join(SYSTEMS)}"
             )
-        for name in ("rounds", "hidden", "batch", "length", "cores"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise UsageError(f"--{name} is {getattr(self, name)}; give 1 or more")
 
 
 class Turn(NamedTuple):
@@ -100,7 +102,7 @@ class Turn(NamedTuple):
     matmul_seconds: float
 
 
-def operations(system: str, settings: Settings) -> float:
+def operations(system: str, settings: Flags) -> float:
     """Gives the floating-point operations of the recurrent layers in a step; a + b * c are 2.
 
     A backward pass makes two products for each of the forward pass, by inputs and by weights.
@@ -121,7 +123,7 @@ def operations(system: str, settings: Settings) -> float:
 # Workers.
 
 
-def worker(system: str, settings: Settings) -> None:
+def worker(system: str, settings: Flags) -> None:
     """Takes a turn for each line on stdin, and answers with a line of JSON; ends with stdin."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # Whatever libraries print is no answer.
@@ -159,7 +161,7 @@ class Clock:
         self.warm_ups = max(self.warm_ups - 1, 0)
 
 
-def run_keras(system: str, settings: Settings, clock: Clock) -> None:
+def run_keras(system: str, settings: Flags, clock: Clock) -> None:
     """Trains our Model inside fit(), a step a turn."""
     import keras
     import numpy as np
@@ -216,7 +218,7 @@ def keras_product(dtype: str) -> Callable[[], Any]:
     return lambda: tf.matmul(a, a)[0, 0].numpy()
 
 
-def run_pytorch(system: str, settings: Settings, clock: Clock) -> None:
+def run_pytorch(system: str, settings: Flags, clock: Clock) -> None:
     """Trains the PyTorch networks, a step a turn."""
     import torch
     from pytorch_c_rnn_gan import Discriminator, Generator
@@ -260,7 +262,7 @@ def run_pytorch(system: str, settings: Settings, clock: Clock) -> None:
 # The benchmark.
 
 
-def start(system: str, settings: Settings) -> subprocess.Popen:
+def start(system: str, settings: Flags) -> subprocess.Popen:
     """Starts the worker of a system, and waits until it is warm.
 
     Raises:
@@ -296,7 +298,7 @@ def ratio(rival: Sequence[Turn], ours: Sequence[Turn]) -> float:
     return statistics.median(a.seconds / b.seconds for a, b in zip(rival, ours, strict=True))
 
 
-def table(turns: dict[str, list[Turn]], settings: Settings) -> str:
+def table(turns: dict[str, list[Turn]], settings: Flags) -> str:
     """Writes what was measured."""
     rivals = [name for name in RIVALS if name in turns]
     head = f"{'':24}seconds (fastest, slowest)  cpu s  GFLOP  GFLOP/s  of matmul"
@@ -320,10 +322,11 @@ def table(turns: dict[str, list[Turn]], settings: Settings) -> str:
 
 def main(argv: list[str]) -> None:
     """Runs the comparison and prints it, or is one of its workers."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
+    (settings,) = parse(argv, __doc__ or "", Flags)
     if settings.worker:
         worker(settings.worker, settings)
         return
+    print(machine())
     systems = list(dict.fromkeys(settings.systems))
     for module, extra in (("torch", "compare"), ("jax", "jax")):  # Parts of the systems' names.
         if not importlib.util.find_spec(module):

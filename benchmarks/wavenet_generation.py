@@ -37,8 +37,10 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
+from machine import machine
+
 from pipelines.command_line import parse, run_command
-from pipelines.settings import flag
+from pipelines.settings import Settings, flag
 
 LAYERS, BLOCKS = 10, 3
 RESIDUAL, DILATION, SKIP, END, CLASSES = 32, 32, 1024, 512, 256
@@ -53,13 +55,15 @@ GAP_SECONDS = 0.3  # The threads of the system before fall asleep.
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Flags(Settings):
     """What is measured."""
 
-    samples: int = flag(2048, "steps that compiled is timed over")
-    baseline_samples: int = flag(256, "steps that scan, pytorch and modules are timed over")
-    naive_samples: int = flag(3, "steps that naive is timed over")
-    rounds: int = flag(5, "turns of each system")
+    samples: int = flag(2048, "steps that compiled is timed over", at_least=1)
+    baseline_samples: int = flag(
+        256, "steps that scan, pytorch and modules are timed over", at_least=1
+    )
+    naive_samples: int = flag(3, "steps that naive is timed over", at_least=1)
+    rounds: int = flag(5, "turns of each system", at_least=1)
     seed: int = flag(0, "of weights and noise")
 
 
@@ -323,16 +327,16 @@ def with_best_threads(network: Queues, noise: Any) -> tuple[Callable[[Any], Any]
 
 def main(argv: list[str]) -> None:
     """Runs the comparison and prints it."""
-    (settings,) = parse(argv, __doc__ or "", Settings)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    (settings,) = parse(argv, __doc__ or "", Flags)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import numpy as np
 
+    print(machine())
     drawn = {blocks: weights(blocks, settings.seed) for blocks in range(1, BLOCKS + 1)}
     receptive_field = drawn[BLOCKS]["stack"].receptive_field
     versions = ", ".join(f"{n} {metadata.version(n)}" for n in ("keras", "tensorflow", "torch"))
     print(f"{BLOCKS} blocks of {LAYERS} layers, receptive field {receptive_field}, seed ", end="")
-    print(f"{settings.seed}; {versions}; {os.cpu_count()} cores")
+    print(f"{settings.seed}; {versions}")
 
     networks = {"pytorch": Queues(drawn[BLOCKS]), "modules": Modules(drawn[BLOCKS])}
     check(ours(drawn[BLOCKS]), networks)

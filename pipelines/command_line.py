@@ -49,7 +49,6 @@ def parse(
     argv: Sequence[str],
     usage: str,
     *classes: type,
-    presets: Mapping[str, Any] | None = None,
     retired: Mapping[str, str] | None = None,
     aliases: Mapping[str, str] | None = None,
 ) -> list[Any]:
@@ -59,7 +58,6 @@ def parse(
       argv: the command line without the program's name.
       usage: what the command does, for --help.
       classes: frozen dataclasses whose fields were made by `flag`; no two share a name.
-      presets: {field: value}, in place of the fields' defaults.
       retired: {flag: remark}, flags of older programs, which are accepted and have no effect.
       aliases: {flag: field}, other names of flags; of a flag given by both names the last value
         counts.
@@ -75,8 +73,7 @@ def parse(
             if field.name in owner:
                 raise ValueError(f"{cls} and {owner[field.name]} both have {field.name!r}")
             owner[field.name] = cls
-            default = (presets or {}).get(field.name, field.default)
-            _define(values, field, hints[cls][field.name], default)
+            _define(values, field, hints[cls][field.name], field.default)
     for alias, name in (aliases or {}).items():
         flags.DEFINE_alias(alias, name, flag_values=values)
     for name, _ in (retired or {}).items():

@@ -46,7 +46,6 @@ run_dir="$(absolute "${RUN_DIR:-}")"
 data_dir="$(absolute "${DATA_DIR:-}")"
 export_dir="$(absolute "${EXPORT_DIR:-}")"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}" # Warnings and errors only.
 
 model=c_rnn_gan
 codec=note_tuples

@@ -16,6 +16,9 @@ from pathlib import Path
 import keras
 import pytest
 
+from crnn_gan.models.registry import config_class
+from crnn_gan.runs.trainer_flags import TrainerFlags
+from pipelines.command_line import parse
 from pipelines.quiet_start import START_UP_LINES
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +29,7 @@ SMOKE_WEIGHTS = 100_000
 # What scripts read from the environment: a test gives its own.
 SETTINGS = {
     *("DATA", "DATA_DIR", "RUN_DIR", "EXPORT_DIR", "PREPARE_FLAGS", "SAMPLE_FLAGS"),
-    *("EVALUATE_FLAGS", "SMOKE"),
+    *("EVALUATE_FLAGS", "SMOKE", "SET"),
     *("KERAS_BACKEND", "PYTHON"),
 }
 every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -338,6 +341,40 @@ def test_a_job_calls_its_stages_in_order_and_passes_each_its_flags(dry):
         "--count=100",
         "--nooriginality",
     ]
+
+
+WAVENET = ROOT / "run/wavenet_piano_roll.sh"
+SETS = re.findall(
+    r"^    (\w+)\)$", WAVENET.read_text().partition('case "$set_name"')[2], re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_settings_of_each_set_of_the_benchmark_are_settings_of_wavenet(name, dry):
+    prepare, train, *_ = asked(call(dry / WAVENET.relative_to(ROOT), SET=name))
+    assert prepare[1] == "--source=polyphonic_benchmark"
+    assert f"--dataset={name.removesuffix('_independent')}" in prepare
+    _, config = parse(train[1:], "", TrainerFlags, config_class("wavenet"))
+    # A frame of a chorale is a quarter, one of the other sets an eighth.
+    frames = 1 if name.startswith("jsb_chorales") else 2
+    assert f"--steps_per_quarter={frames}" in prepare
+    assert (config.notes == "one_by_one") == (name in ("jsb_chorales", "nottingham"))
+
+
+def test_own_music_with_the_settings_of_a_set(dry, tmp_path):
+    words = {"SET": "muse_data", "DATA": f"folder:{tmp_path}"}
+    prepare, train, *_ = asked(call(dry / WAVENET.relative_to(ROOT), **words))
+    assert "--source=folder" in prepare and f"--path={tmp_path}" in prepare
+    assert not [word for word in prepare if word.startswith("--dataset")]
+    assert "--max_epoch=8" in train
+
+
+def test_a_set_that_is_none_is_refused_with_the_names_of_all(dry):
+    result = run(dry / WAVENET.relative_to(ROOT), SET="jsb")
+    assert result.returncode == 2
+    assert len(SETS) == 6
+    assert all(name in result.stdout.replace("\n", " ") for name in SETS)
+    assert not asked(result.stdout)
 
 
 def test_the_latest_export_has_the_name_of_the_model_and_a_smoke_run_takes_it_from_none(dry):

@@ -281,10 +281,5 @@ def codec_from_json(values: dict[str, Any]) -> Codec:
     return codec_class(values.pop("name"))(**values)
 
 
-def score_codec(codec: Codec) -> ScoreCodec:
-    """See `Codec.require_scores`."""
-    return codec.require_scores()
-
-
 def _names_of_score_codecs() -> list[str]:
     return [name for name in codec_names() if codec_class(name).gives_scores]

@@ -34,10 +34,8 @@ def test_each_type_is_read_from_the_command_line():
     assert parse(words.split(), "", Flags) == [read]
 
 
-def test_what_is_not_given_has_its_default_and_presets_take_the_defaults_place():
+def test_what_is_not_given_has_its_default():
     assert parse(["--path=p"], "", Flags) == [Flags(path="p")]
-    [settings] = parse(["--path=p", "--share=2"], "", Flags, presets={"count": 9, "share": 3.0})
-    assert (settings.count, settings.share) == (9, 2.0)
 
 
 @pytest.mark.parametrize(
