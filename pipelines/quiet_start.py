@@ -24,6 +24,7 @@ START_UP_LINES = (
     "All log messages before absl::InitializeLog() is called are written to STDERR",
     "Could not find cuda drivers on your machine, GPU will not be used",
     "failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)",
+    "oneDNN custom operations are on. You may see slightly different numerical results",
 )
 # A process of its own: a thread could not run while a library loads, and what is written before
 # a crash would be lost with it.
