@@ -106,7 +106,7 @@ def multiplications(networks: Any) -> int:
 
 
 def composers(model: Any) -> dict[str, Callable[[Any], Any]]:
-    """Gives functions from noise [batch, time] to levels, by who composes."""
+    """Gives functions from noise [batch, time] to levels, by network."""
     import tensorflow as tf
 
     from crnn_gan.models.parallel_wavenet import to_levels

@@ -23,8 +23,9 @@ def main(argv: list[str]) -> None:
     name = peek(argv, "model", "c_rnn_gan")
     cls = model_class(name)
     argv = presets.expanded(argv, cls.presets)
+    usage = f"{USAGE}\n\nPresets of {name}: {', '.join(cls.presets)}."
     flags, config = parse(
-        argv, USAGE, TrainerFlags, config_class(name), aliases=cls.aliases, retired=cls.retired
+        argv, usage, TrainerFlags, config_class(name), aliases=cls.aliases, retired=cls.retired
     )
     from crnn_gan.runs.trainer import train
 

@@ -11,10 +11,10 @@ all at once: it gives all samples in one pass. It is trained by probability dens
 at each sample its own Gaussian is to equal the teacher's, given the student's samples before.
 
 In: both networks as WaveNets; the Kullback-Leibler divergence in closed form, regularised; a loss
-of spectra beside it; temperature; sampling from the teacher, cached (`composes`). Mu-law levels
-are expanded to sound and dequantised in training, spread evenly over the width of each level, so
-that there is a density to learn. The teacher's likelihood is that of levels, the integral of the
-Gaussian over each, so that its nats per sample stand beside those of `wavenet`.
+of spectra beside it; temperature; sampling from the teacher, cached (`sampled_network`). Mu-law
+levels are expanded to sound and dequantised in training, spread evenly over the width of each
+level, so that there is a density to learn. The teacher's likelihood is that of levels, the integral
+of the Gaussian over each, so that its nats per sample stand beside those of `wavenet`.
 
 Left out: conditions, and with them the perceptual and contrastive losses, which need a text or a
 class; the mixture of logistics, whose divergence has no closed form; primers: noise would have to
@@ -101,17 +101,17 @@ class Config(LikelihoodConfig):
     spectral_frame: int = flag(
         512, "frame length of the spectra, samples; at most that of a window", at_least=2
     )
-    composes: Literal["student", "teacher"] = flag(
+    sampled_network: Literal["student", "teacher"] = flag(
         "student",
         "network that generates; student: all samples in parallel; teacher: sample by sample",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.composes == "student" and self.teacher_epochs >= self.max_epoch:
+        if self.sampled_network == "student" and self.teacher_epochs >= self.max_epoch:
             raise UsageError(
                 f"--teacher_epochs is {self.teacher_epochs} of --max_epoch={self.max_epoch}, so no "
-                "student would be trained: give fewer, or --composes=teacher"
+                "student would be trained: give fewer, or --sampled_network=teacher"
             )
 
 
@@ -269,7 +269,7 @@ class Model(MusicModel):
     def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
         """Gives levels, int32 [batch, time]; see `controls`."""
         scaled = noise["noise"] * controls["temperature"][:, None]
-        if self.config.composes == "student":
+        if self.config.sampled_network == "student":
             return to_levels(self.apply_flows(scaled)[0])
         return to_levels(self.sample_teacher(scaled))
 

@@ -77,6 +77,12 @@ def run_of_two_stages(data_dir, tmp_path_factory):
     return run_dir, trained(data_dir, run_dir, "--max_epoch=2", *STAGES)
 
 
+def test_help_names_the_presets_of_the_model(capsys):
+    with pytest.raises(SystemExit):
+        train.main(["--model=mlp_gan", "--help"])
+    assert "\nPresets of mlp_gan: original, tiny.\n" in capsys.readouterr().out
+
+
 def test_a_run_directory_holds_everything_under_its_name(run):
     run_dir, _ = run
     assert {path.name for path in run_dir.iterdir()} == {

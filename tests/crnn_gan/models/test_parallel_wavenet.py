@@ -78,7 +78,7 @@ def test_flows_together_are_what_they_are_one_after_another_sample_by_sample():
 
 
 def test_the_teacher_samples_from_its_gaussians_given_its_own_samples():
-    model, z = built(composes="teacher"), noise()
+    model, z = built(sampled_network="teacher"), noise()
     sound = np.asarray(model.sample_teacher(ops.convert_to_tensor(z)))
     assert model.teacher.stack.receptive_field < 40
     mean, log_deviation = numbers(*model.teacher(sound))
@@ -88,9 +88,9 @@ def test_the_teacher_samples_from_its_gaussians_given_its_own_samples():
     np.testing.assert_array_equal(levels, audio.to_levels(sound.ravel()).reshape(2, 40))
 
 
-@pytest.mark.parametrize("composes", ["student", "teacher"])
-def test_a_longer_piece_begins_with_the_shorter_and_at_temperature_0_all_are_one(composes):
-    model, z = built(composes=composes), ops.convert_to_tensor(noise(time=600))
+@pytest.mark.parametrize("sampled_network", ["student", "teacher"])
+def test_a_longer_piece_begins_with_the_shorter_and_at_temperature_0_all_are_one(sampled_network):
+    model, z = built(sampled_network=sampled_network), ops.convert_to_tensor(noise(time=600))
     long = np.asarray(model.generate({"noise": z}, **WARM))
     short = np.asarray(model.generate({"noise": z[:, :300]}, **WARM))
     np.testing.assert_array_equal(long[:, :300], short)
@@ -164,6 +164,6 @@ def test_what_it_cannot_do_is_refused_in_words(spec, settings, words):
         Model(Config(**(SMALL | settings)), spec)
 
 
-def test_a_teacher_alone_may_be_trained_and_composes():
-    settings = {"composes": "teacher", "teacher_epochs": 2}
+def test_a_teacher_alone_may_be_trained_and_sampled():
+    settings = {"sampled_network": "teacher", "teacher_epochs": 2}
     assert [stage.name for stage in built(**settings).stages] == ["teacher"]
