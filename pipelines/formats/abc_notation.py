@@ -12,39 +12,31 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 
 from pipelines.formats import abc_music, abc_scores
 from pipelines.formats.abc_fields import AbcError
 from pipelines.formats.abc_files import tunes_by_number
 from pipelines.formats.abc_sounds import MEANINGLESS
-from pipelines.score import Score
+from pipelines.reading_result import Reading
 
-__all__ = ["MEANINGLESS", "AbcError", "Reading", "read", "read_tune"]
+__all__ = ["MEANINGLESS", "AbcError", "TuneReading", "read", "read_tune"]
 
 LARGEST_TUNE = 2**18  # Characters.
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
-    """A Score, and counts of what of the tune is not in it.
+class TuneReading(Reading):
+    """A Score, whose `abc` is the tune's text, and counts of what of the tune is not in it.
 
     Attributes:
-      score: the piece; `score.abc` is the tune's text.
-      left_out: {element: how often}, what the tune has that a Score cannot hold, or that is not
-        supported here.
-      doubtful: {fault: how often}, what seems wrong in the tune, and was read as it seems meant.
       faults: how often something could not be parsed and was skipped; only by
         `read_tune(lenient=True)`.
     """
 
-    score: Score
-    left_out: Mapping[str, int]
-    doubtful: Mapping[str, int]
     faults: int = 0
 
 
-def read(path: str | os.PathLike[str], number: int | None = None) -> Reading:
+def read(path: str | os.PathLike[str], number: int | None = None) -> TuneReading:
     """Reads a tune of a file.
 
     Args:
@@ -69,7 +61,7 @@ def read(path: str | os.PathLike[str], number: int | None = None) -> Reading:
         raise AbcError(error.text, error.line, error.column, path=name) from error
 
 
-def read_tune(text: str, plays_repeats: bool = True, lenient: bool = False) -> Reading:
+def read_tune(text: str, plays_repeats: bool = True, lenient: bool = False) -> TuneReading:
     """Reads the text of one tune.
 
     Args:
@@ -88,4 +80,4 @@ def read_tune(text: str, plays_repeats: bool = True, lenient: bool = False) -> R
         cut = 0
     parsed = abc_music.parse(text, lenient)
     score, faults = abc_scores.score_of(parsed, text, plays_repeats, lenient)
-    return Reading(score, dict(+parsed.left_out), dict(+parsed.doubtful), faults + cut)
+    return TuneReading(score, dict(+parsed.left_out), dict(+parsed.doubtful), faults + cut)
