@@ -104,7 +104,7 @@ CODE = PAPER | dict(
 )  # fmt: skip
 TINY = dict(
     window_steps=8, batch_size=4, max_epoch=2, pretraining_epochs=1, hidden_size_g=8,
-    hidden_size_d=8, meta_layer_size=8, critic_steps=1,
+    hidden_size_d=8, num_layers_g=1, num_layers_d=1, meta_layer_size=8, critic_steps=1,
 )  # fmt: skip
 
 

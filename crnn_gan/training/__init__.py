@@ -1,1 +1,1 @@
-"""Phases, checkpoints and callbacks: how every model trains."""
+"""How every model trains: phases, and the training step of each backend."""

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "../shared/data"
-SECONDS_A_FILE = 5
+SECONDS_A_FILE = 20  # After that it hangs, and its process ends.
 MEGABYTES = 500
 MUTANTS = 2000
 
@@ -151,13 +151,13 @@ def accepted_of(sources: str, folder: Path, seconds: int) -> int:
 def test_every_nasty_file_is_read_or_refused():
     if not DATA.is_dir():
         pytest.skip("needs the malformed files of ../shared/data")
-    assert accepted_of(FILES, DATA / "nasty_midi", 60) >= 150
+    assert accepted_of(FILES, DATA / "nasty_midi", 240) >= 150
 
 
 def test_two_thousand_damaged_files_are_read_or_refused():
     if not DATA.is_dir():
         pytest.skip("needs real music in ../shared/data")
-    assert 200 <= accepted_of(MUTANTS_OF_FILES, DATA, 120) <= MUTANTS - 200
+    assert 200 <= accepted_of(MUTANTS_OF_FILES, DATA, 480) <= MUTANTS - 200
 
 
 BOMBS = """
@@ -196,4 +196,4 @@ def sources():
 
 @pytest.mark.slow
 def test_large_bombs_are_read_or_refused(tmp_path):
-    assert accepted_of(BOMBS, tmp_path, 60) >= 7
+    assert accepted_of(BOMBS, tmp_path, 240) >= 7
