@@ -337,8 +337,8 @@ def test_tempi(tempo, microseconds):
 
 def test_what_a_score_does_not_hold_is_counted():
     body = (
-        '{/abc}A "Am7"B "^slow"c .d ~e !trill!f (AB) vA !D.C.! | [1 "G"A & C4 | !ff! a\n'
-        'w: la la\ns: * *\n%%MIDI program 3\nI:stretch\nm:x=y\nU:T=!x!\nQ:"fast"\n'
+        '{/abc}A "Am7"B "^slow"c .d ~e !trill!f (AB) vA !D.C.! | [1 "G"A | !ff! a\n'
+        'w: la la\ns: * *\n%%MIDI gchord fzz\nI:stretch\nm:x=y\nU:T=!x!\nQ:"fast"\n'
         "P:segno\nC,,,,,,,,\n"
     )
     assert read_tune(tune(body)).left_out == {
@@ -348,7 +348,6 @@ def test_what_a_score_does_not_hold_is_counted():
         "decorations": 4,
         "slurs": 1,
         "jumps (D.C., D.S., fine, segno, coda)": 1,
-        "notes of overlays (&)": 1,
         "lines of lyrics": 1,
         "symbol lines": 1,
         "directives": 2,
