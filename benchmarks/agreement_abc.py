@@ -44,7 +44,7 @@ from pipelines.settings import Settings, flag
 GRID = 48  # Parts of a quarter note.
 TICKS = 480  # Of abc2midi, whose notes begin and end a tick late and early.
 COMMAND = "abc2midi"
-OPTIONS = ("-NGRA", "-NGUI", "-NCOM", "-NFER", "-NFNP", "-silent")
+OPTIONS = ("-NGRA", "-NGUI", "-NCOM", "-NFER", "-NFNP", "-OCC", "-silent")
 
 Note = tuple[int, int, int]  # Onset, pitch, duration, in parts of a quarter note.
 
@@ -85,7 +85,8 @@ def compare(paths: Iterable[Path]) -> list[Row]:
 def notes_of_abc2midi(text: str, folder: Path) -> list[Note]:
     """Gives the notes of a tune as abc2midi plays them; none where it writes no MIDI file."""
     source, target = folder / "tune.abc", folder / "tune.mid"
-    text = re.sub(r"^(X:.*\n)?", "X:1\n", text, count=1)
+    # Chords would be broken a little.
+    text = re.sub(r"^(X:.*\n)?", "X:1\n%%MIDI chordattack 0\n", text, count=1)
     text = re.sub(r"(?m)^R:.*\n", "", _without_decorations(text))  # It swings hornpipes.
     source.write_text(f"{text}\n", encoding="utf-8")
     target.unlink(missing_ok=True)

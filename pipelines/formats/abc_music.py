@@ -180,9 +180,9 @@ class _Reader:
             raise self.meter_error
 
     def _first_voice(self) -> Voice:
-        """Takes the first voice that the header names, or else one without a name."""
+        """Takes the first voice that the header names, or else the one that others call 1."""
         if not self.tune.voices:
-            self._add_voice("")
+            self._add_voice("1")
         self.voice = next(iter(self.tune.voices.values()))
         return self.voice
 

@@ -66,7 +66,9 @@ def _spans(parsed: Tune, voice: Voice, plays_repeats: bool, lenient: bool) -> li
     spans = [(0, len(voice.items))]
     if plays_repeats:
         try:
-            spans = abc_repeats.in_order(voice.items, parsed.order, parsed.doubtful, MOST_NOTES)
+            spans = abc_repeats.in_order(
+                voice.items, parsed.lengths, parsed.order, parsed.doubtful, MOST_NOTES
+            )
         except AbcError:
             if not lenient:
                 raise
