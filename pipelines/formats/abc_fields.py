@@ -99,6 +99,12 @@ def unit(text: str) -> Fraction:
     raise AbcError(f"unit length {text[:20]!r}: expected one such as 1/8, down to 1/512")
 
 
+def unit_in(text: str) -> Fraction | None:
+    """Gives the unit length that a text begins with, such as "1/8 (quavers)"."""
+    found = re.match(r"\s*\d+\s*/\s*\d+(?!\s*[\d/])", text)
+    return unit(found[0]) if found is not None else None
+
+
 def default_unit(of: Meter | None) -> Fraction:
     """The unit length of a tune without an L: field: a 16th where bars are below 3/4."""
     return Fraction(1, 4) if of is not None and of.quarters < 3 else Fraction(1, 2)

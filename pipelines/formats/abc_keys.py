@@ -37,10 +37,9 @@ _KEY_ACCIDENTAL = re.compile(r"(\^\^?|__?|=)([A-Ga-g])")
 _PROPERTY = re.compile(r'(?<![\w^_=])([A-Za-z][\w:-]+|[mt])\s*=\s*("[^"]*"?|[^\s"]+)')
 _CLEF = re.compile(
     r"(?<![^\s])(?:treble|alto|tenor|bass|soprano|mezzosoprano|baritone|perc|none)"
-    r"[1-5]?(?:[+-](?:8|15)|[\^_]8)?(?![^\s])",
+    r"\d*(?:[+-](?:8|15)|[\^_]8)?(?![^\s])",
     re.IGNORECASE,
 )
-_NAMES_NO_KEY = re.compile(r"[a-z][\w:-]*\s*=")
 _PITCH = re.compile(r"([_^=]*)([A-Ga-g])([,']*)")
 _HALF_TONES = dict(zip(LETTERS, (0, 2, 4, 5, 7, 9, 11), strict=True))  # Above C.
 _NAMES = {"t": "transpose"}  # Abbreviations.
@@ -97,8 +96,10 @@ def names_no_key(text: str) -> bool:
 
     "none" is a key: that without a signature.
     """
-    is_clef = _CLEF.match(text) is not None and not text.lower().startswith("none")
-    return is_clef or _NAMES_NO_KEY.match(text) is not None
+    text = text.strip()
+    if _KEY.match(text) or text.lower().startswith("none"):
+        return False
+    return _CLEF.match(text) is not None or _PROPERTY.match(text) is not None
 
 
 def _signature(sharps: int) -> tuple[int, ...]:

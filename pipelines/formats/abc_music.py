@@ -260,7 +260,14 @@ class _Reader:
             voice.meter, voice.state = meter, None
 
     def _set_unit(self, text: str) -> None:
-        unit = abc_fields.unit(text)
+        try:
+            unit = abc_fields.unit(text)
+        except AbcError:
+            words = abc_fields.unit_in(text)
+            if words is None:
+                raise
+            unit = words
+            self.tune.doubtful["unit lengths that are not clear"] += 1
         if self._is_for_all():
             self.unit = unit
         for voice in self._voices_meant():

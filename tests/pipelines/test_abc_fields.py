@@ -46,6 +46,9 @@ def quarters_of(text):
         "score=CD",
         "mozart:noteC=snare-drum",
         "clef=treble^8",
+        "treble8",
+        "Clef=bass",
+        'name="Tenor treble-8"',
     ],
 )
 def test_a_k_field_that_names_no_key_keeps_the_key_and_the_accidentals_of_the_bar(field):
@@ -131,6 +134,11 @@ def test_a_field_of_the_body_is_for_the_voice_in_force_or_all_before_there_is_on
     assert notes["pitch"].tolist() == [66] and notes["duration"].tolist() == [240]
 
 
+def test_music_before_the_first_voice_of_the_body_is_of_voice_1():
+    notes = read("K:C", "C4|", "V:2", "E4|", "V:1", "D4|").score.notes
+    assert notes[["onset", "pitch", "track"]].tolist() == [(0, 60, 0), (0, 64, 1), (1920, 62, 0)]
+
+
 # M: and L:, sections 3.1.6 and 3.1.7
 
 
@@ -175,6 +183,15 @@ def test_a_tune_is_refused_where_no_meter_says_how_long_its_notes_are():
         read_tune("X:1\nM:fast\nK:C\nC")
     assert quarters_of("X:1\nM:fast\nM:2/4\nK:C\nC") == [0.25]
     assert len(read_tune("X:1\nM:fast\nK:C\nC", lenient=True).score.notes) == 1
+
+
+def test_a_unit_length_is_read_before_words():
+    reading = read_tune("X:1\nL:1/4 (crotchets)\nK:C\nC")
+    assert reading.score.notes["duration"].tolist() == [reading.score.ticks_per_quarter]
+    assert reading.doubtful == {"unit lengths that are not clear": 1}
+    for text in ("crotchet", "1/4/4", "1/7", "1/8 3/8"):
+        with pytest.raises(AbcError, match="line 2: unit length"):
+            read_tune(f"X:1\nL:{text}\nK:C\nC")
 
 
 # Q:, section 3.1.8
