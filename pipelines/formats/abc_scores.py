@@ -202,8 +202,8 @@ class _Rows:
         line.tied, line.now = tied, now
 
     def _add_tempo(self, now: int, before: State | None, state: State) -> None:
-        """Notes a tempo that another voice than the first changes."""
-        if before is not None and before.tempo != state.tempo and state.tempo is not None:
+        """Notes a tempo of another voice than the first, which has none there."""
+        if state.tempo is not None and (before is None or before.tempo != state.tempo):
             self.tempi.setdefault(self._ticks(now), (state.tempo,))
 
     def _add_first_state(self, now: int, before: State | None, state: State) -> None:

@@ -233,6 +233,8 @@ def test_words_do_not_undo_a_speed():
 def test_a_tempo_changes_where_it_stands_whichever_voice_has_it():
     reading = read("Q:1/4=60", "K:C", "V:1", "C4|D4|", "V:2", "C4|[Q:1/4=120]D4|", "V:3", "C4|D4|")
     assert reading.score.tempi.tolist() == [(0, 1_000_000), (1920, 500_000)]
+    reading = read("K:C", "V:1", "C4|D4|", "V:2", "Q:1/4=120", "C4|D4|")
+    assert reading.score.tempi.tolist() == [(0, 500_000)]
 
 
 # Lengths of 0
