@@ -1,11 +1,12 @@
 """Reads ABC notation (ABC 2.1) as Scores, one per tune, without music21.
 
-Repeats, endings and the order of parts are expanded. Each voice (V:) is a track.
-Velocities follow !p! to !ff!; before the first they are mf.
+Repeats, endings and the order of parts are expanded. Each voice (V:) is a track, and so is each
+level of its overlays (&), behind them. Velocities follow !pppp! to !ffff!; before the first they
+are mf. Programs, channels and transposition follow %%MIDI; channel 10 is of drums.
 
 Lost, and counted in `Reading.left_out`: grace notes, to which notation gives no time; chord
-symbols, annotations, decorations, slurs; overlays (&); lyrics; jumps such as D.C.; directives
-(%%). Modes other than minor keep their signature alone.
+symbols, annotations, decorations, slurs; lyrics, symbol lines (s:), macros (m:); jumps such as
+D.C.; other directives (%%). Modes other than minor keep their signature alone.
 """
 
 from __future__ import annotations

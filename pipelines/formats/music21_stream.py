@@ -29,7 +29,8 @@ from pipelines.score_arrays import KEY, METER, NOTE, TEMPO, allowed
 # Ticks per quarter note. 480 holds 128ths, triplets and quintuplets of 16ths; 10,080 septuplets.
 TICKS, MOST_TICKS, FALLBACK_TICKS = 480, 32767, 10_080
 # Velocities of the dynamics that last until the next one; sf, fp and the like do not.
-LEVELS = {"ppp": 16, "pp": 30, "p": 44, "mp": 58, "mf": 72, "f": 86, "ff": 100, "fff": 114}
+LEVELS = {"pppp": 8, "ppp": 16, "pp": 30, "p": 44, "mp": 58, "mf": 72}
+LEVELS |= {"f": 86, "ff": 100, "fff": 114, "ffff": 127}
 DEFAULT_LEVEL = "mf"
 LARGEST_BYTES = 32 * 2**20  # Of a file, unpacked. music21 takes a minute for some of these.
 # What music21 calls the formats of files, by their suffixes; it knows others by itself.
