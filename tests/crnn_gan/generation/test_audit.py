@@ -8,6 +8,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from crnn_gan.generation.audit import audit, refuse_unsafe
 
+pytestmark = pytest.mark.tensorflow_only
+
 
 def read_a_file(seed):
     return {"stolen": tf.io.read_file("/etc/hostname")}
