@@ -20,7 +20,7 @@ from pipelines.formats.midi_messages import (
     PROGRAM,
     RESET_CONTROLLERS,
 )
-from pipelines.score_arrays import CHANNELS, SOFT, SOSTENUTO, SUSTAIN
+from pipelines.score_arrays import CHANNELS, LAST_TICK, SOFT, SOSTENUTO, SUSTAIN
 
 MOST_MODES = 64  # Messages that are looked at; with more the answer is yes.
 ANY_PROGRAM = -1
@@ -163,7 +163,11 @@ def _end(match: re.Match[bytes] | None) -> int:
 
 
 def modes_act(
-    modes: list[np.ndarray], pedal: np.ndarray, notes: np.ndarray, channels: np.ndarray
+    modes: list[np.ndarray],
+    pedal: np.ndarray,
+    notes: np.ndarray,
+    is_open: np.ndarray,
+    channels: np.ndarray,
 ) -> bool:
     """Tells whether a channel mode message may end a note or lift a pedal.
 
@@ -171,13 +175,15 @@ def modes_act(
       modes: [event] of `PEDAL` each, whose controllers are `IS_MODE`.
       pedal: [event] of `PEDAL`.
       notes: [note] of `NOTE`.
+      is_open: bool [note], whether nothing ends it.
       channels: uint8 [voice].
     """
     if not modes:
         return False
     if sum(map(len, modes)) > MOST_MODES:
         return True
-    note_channels, ends = channels[notes["track"]], notes["onset"] + notes["duration"]
+    note_channels = channels[notes["track"]]
+    ends = np.where(is_open, LAST_TICK + 1, notes["onset"] + notes["duration"])
     for tick, controller, _, channel in np.concatenate(modes).tolist():
         sounds = (note_channels == channel) & (notes["onset"] <= tick) & (tick < ends)
         if controller != RESET_CONTROLLERS and sounds.any():

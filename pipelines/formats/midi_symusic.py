@@ -147,7 +147,7 @@ def parse(ticks_per_quarter: int, tracks: list[bytes], are_channels_needed: bool
     if (
         is_unclear
         or _programs_cross(looked_at, parsed)
-        or midi_crossings.modes_act(controls.modes, pedal, notes, known)
+        or midi_crossings.modes_act(controls.modes, pedal, notes, is_open, known)
     ):
         played = midi_playing.play([*map(midi_messages.messages_of, range(len(tracks)), tracks)])
         notes, pedal, known, notes_closed = played
