@@ -177,14 +177,14 @@ class _Pedals:
     """
 
     def __init__(self) -> None:
-        self._events: list[tuple[int, int, int, int]] = []
+        self._events = array.array("q")  # Tick, controller, value and channel.
         self._values: dict[tuple[int, int], int] = {}  # Of (channel, controller).
         self._silenced: dict[int, tuple[int, bool]] = {}  # By channel: tick, whether notes follow.
 
     def move(self, tick: int, channel: int, controller: int, value: int) -> None:
         if controller == SUSTAIN:
             self._press_again(channel, before=tick)
-        self._events.append((tick, controller, value, channel))
+        self._record(tick, controller, value, channel)
         self._values[channel, controller] = value
 
     def reset(self, tick: int, channel: int) -> None:
@@ -198,8 +198,10 @@ class _Pedals:
         if self._values.get((channel, SOSTENUTO), 0) >= PEDAL_DOWN:
             self.move(tick, channel, SOSTENUTO, 0)
         if self._values.get((channel, SUSTAIN), 0) >= PEDAL_DOWN:
+            if not self._silenced.get(channel, (0, True))[1]:
+                return  # It has let go, and no note came since.
             self._press_again(channel, before=tick)
-            self._events.append((tick, SUSTAIN, 0, channel))
+            self._record(tick, SUSTAIN, 0, channel)
             self._silenced[channel] = (tick, False)
 
     def begin_note(self, channel: int) -> None:
@@ -211,13 +213,20 @@ class _Pedals:
         """Gives [event] of `PEDAL`, sorted by tick."""
         for channel in list(self._silenced):
             self._press_again(channel, before=None)
-        return sorted_by_tick(np.array(self._events, PEDAL))
+        packed = np.array(self._events, np.int64)
+        events = np.empty(len(packed), PEDAL)
+        events["tick"], events["controller"] = packed >> 24, packed >> 16 & 0xFF
+        events["value"], events["channel"] = packed >> 8 & 0xFF, packed & 0xFF
+        return sorted_by_tick(events)
 
     def _press_again(self, channel: int, before: int | None) -> None:
         """Presses a pedal that was silenced, unless it moves at that tick (`before`) anyway."""
         tick, notes_follow = self._silenced.pop(channel, (0, False))
         if notes_follow and (before is None or before > tick):
-            self._events.append((tick + 1, SUSTAIN, self._values[channel, SUSTAIN], channel))
+            self._record(tick + 1, SUSTAIN, self._values[channel, SUSTAIN], channel)
+
+    def _record(self, tick: int, controller: int, value: int, channel: int) -> None:
+        self._events.append(((tick << 8 | controller) << 8 | value) << 8 | channel)
 
 
 def _without_copied_pedals(tracks: list[np.ndarray]) -> list[np.ndarray]:
