@@ -215,3 +215,44 @@ def test_copies_of_a_piece_share_a_digest_and_transpositions_do_not():
     assert SCALE.notes_digest() != SCALE.transpose(1).notes_digest()
     assert SCALE.notes_digest() != SCALE.crop(0, 8).notes_digest()
     assert len(SCALE.notes_digest()) == 64
+
+
+def two_channels() -> Score:
+    """C4 and E4 from tick 0 to 2 on channels 3 and 5, the sustain pedal of 5 down from 0 to 8."""
+    notes = notes_of((0, 2, 60), (0, 2, 64))
+    notes["track"] = [0, 1]
+    pedal = np.array([(0, 64, 127, 5), (4, 67, 90, 3), (8, 64, 0, 5)], PEDAL)
+    return Score(4, notes, pedal=pedal, channels=np.array([3, 5], np.uint8))
+
+
+def test_a_pedal_acts_on_the_notes_of_its_channel():
+    rung = two_channels().with_sustain_applied()
+    assert rows_of(rung) == [(0, 2, 60), (0, 8, 64)]
+    assert rung.pedal.tolist() == [(4, 67, 90, 3)]
+    assert rung.note_channels.tolist() == [3, 5]
+    # Without channels all tracks are on channel 0, where there is no pedal.
+    alone = dataclasses.replace(two_channels(), channels=np.zeros(0, np.uint8))
+    assert rows_of(alone.with_sustain_applied()) == [(0, 2, 60), (0, 2, 64)]
+
+
+def test_a_crop_keeps_the_pedals_of_each_channel_that_are_down_where_it_begins():
+    pedal = np.array([(0, 64, 127, 0), (1, 64, 0, 5), (2, 64, 90, 5), (3, 67, 1, 0)], PEDAL)
+    score = dataclasses.replace(two_channels(), pedal=pedal)
+    window = score.crop(5, 9)
+    assert window.pedal.tolist() == [(0, 64, 127, 0), (0, 64, 90, 5), (0, 67, 1, 0)]
+    assert window.channels.tolist() == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [
+        ([3, 16], "a channel is above 15"),
+        ([3], "a track has no channel"),
+        ([3, 9], "channel 9 is that of drums"),
+    ],
+)
+def test_channels_that_do_not_suit_the_notes_are_refused(channels, words):
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(two_channels(), channels=np.array(channels, np.uint8))
+    with pytest.raises(ValueError, match="a channel is above 15"):
+        Score(4, notes_of((0, 2, 60)), pedal=np.array([(0, 64, 0, 16)], PEDAL))
