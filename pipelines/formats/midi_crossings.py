@@ -7,6 +7,7 @@ where something would.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection
 from typing import NamedTuple
@@ -120,7 +121,7 @@ def programs_cross(tracks: Tracks, programs: Collection[tuple[int | None, int]])
       tracks: all of them.
       programs: (channel, program) of the notes as read; None is an unknown channel.
     """
-    walked: dict[int, set[tuple[int | None, int]]] = {}
+    walked: dict[int, list[tuple[int | None, int]]] = {}
     for channel in tracks.shared:
         found = {program for its_channel, program in programs if its_channel in (channel, None)}
         for index, track in enumerate(tracks.tracks if found else []):
@@ -135,16 +136,33 @@ def programs_cross(tracks: Tracks, programs: Collection[tuple[int | None, int]])
     return False
 
 
-def _programs(track: bytes) -> set[tuple[int | None, int]]:
-    """Gives the (channel, program) that a track sets; -1 is any program, None any channel."""
-    found: set[tuple[int | None, int]] = set()
+def programs_return(tracks: Tracks) -> bool:
+    """Tells whether a channel with controllers may change back to a program that it had.
+
+    symusic loses the controllers under a program without notes, if no new program follows it.
+    """
+    for track in tracks.tracks:
+        # Few programs look like several: then it is worth a walk.
+        several = [c for c in track.controls if len(_LOOKS[c].findall(track.body)) > 1]
+        changes = _programs(track.body) if several else []
+        for channel in several:
+            programs = [0, *(program for c, program in changes if c in (channel, None))]
+            runs = [program for program, _ in itertools.groupby(programs)]
+            if len(runs) > len(set(runs)) or ANY_PROGRAM in runs:
+                return True
+    return False
+
+
+def _programs(track: bytes) -> list[tuple[int | None, int]]:
+    """Gives each (channel, program) that a track sets; -1 is any program, None any channel."""
+    found: list[tuple[int | None, int]] = []
     position = 0
     while not _END.match(track, position := _end(_OTHERS.match(track, position))):
         if change := _PROGRAM.match(track, position):
             channel = change[1][0] & 0xF
-            found.add((channel, change[2][0]))
+            found.append((channel, change[2][0]))
             if change[3]:  # More of them by running status.
-                found.add((channel, ANY_PROGRAM))
+                found.append((channel, ANY_PROGRAM))
             position = change.end()
         elif event := _LONG.match(track, position):
             length = 0
@@ -152,7 +170,7 @@ def _programs(track: bytes) -> set[tuple[int | None, int]]:
                 length = length << 7 | digit & 0x7F
             position = event.end() + length
         else:
-            return {(None, ANY_PROGRAM)}
+            return [(None, ANY_PROGRAM)]
     return found
 
 

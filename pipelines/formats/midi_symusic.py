@@ -146,6 +146,7 @@ def parse(ticks_per_quarter: int, tracks: list[bytes], are_channels_needed: bool
     known = np.array([channel or 0 for channel in channels], np.uint8)
     if (
         is_unclear
+        or midi_crossings.programs_return(looked_at)
         or _programs_cross(looked_at, parsed)
         or midi_crossings.modes_act(controls.modes, pedal, notes, is_open, known)
     ):
