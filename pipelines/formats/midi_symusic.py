@@ -158,8 +158,8 @@ def parse(ticks_per_quarter: int, tracks: list[bytes], are_channels_needed: bool
         notes,
         pedal,
         _tempi(parsed.tempi),
-        _events(METER, parsed.score.time_signatures.numpy(), "time", "numerator", "denominator"),
-        _keys(parsed.score.key_signatures.numpy()),
+        _meters(parsed.score.time_signatures),
+        _keys(parsed.score.key_signatures),
         known,
         left_out=_left_out(parsed, controls.others),
         doubtful={OPEN_NOTES: notes_closed, SKIPPED_BYTES: skipped},
@@ -314,8 +314,17 @@ def _tempi(columns: Columns) -> np.ndarray:
     return tempi[tempi["tick"] < MARK]
 
 
-def _keys(columns: Columns) -> np.ndarray:
+def _meters(signatures: Any) -> np.ndarray:
+    if not signatures:
+        return np.zeros(0, METER)
+    return _events(METER, signatures.numpy(), "time", "numerator", "denominator")
+
+
+def _keys(signatures: Any) -> np.ndarray:
     """Gives [event] of `KEY`; a mode that is neither 0 nor 1 becomes 127 sharps."""
+    if not signatures:
+        return np.zeros(0, KEY)
+    columns = signatures.numpy()
     keys = _events(KEY, columns, "time", "key", "tonality")
     keys["sharps"][columns["tonality"] > 1] = 127
     return keys
