@@ -14,7 +14,7 @@ from pipelines.records import seal, unseal
 from pipelines.score import Score
 from pipelines.sources.source import SourceError
 
-_ARRAYS = ("notes", "pedal", "tempi", "meters", "keys")
+_ARRAYS = ("notes", "pedal", "tempi", "meters", "keys", "channels")
 
 
 def write(path: Path, reading: Reading) -> None:
@@ -55,6 +55,8 @@ def _from_bytes(sealed: bytes) -> Reading | None:
     if content is None:
         return None
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        if set(file.files) != {"facts", *_ARRAYS}:
+            return None  # Written before Scores had channels.
         arrays = {name: file[name] for name in _ARRAYS}
         facts = json.loads(file["facts"].tobytes())
     left_out, doubtful = facts.pop("left_out"), facts.pop("doubtful")

@@ -47,7 +47,7 @@ CHORD = score_of(
     (4, 8, 60, 64, False),
     (4, 4, 64, 80, False),
     (32, 8, 36, 100, True),
-    pedal=np.array([(0, 64, 127)], PEDAL),
+    pedal=np.array([(0, 64, 127, 0)], PEDAL),
 )
 
 

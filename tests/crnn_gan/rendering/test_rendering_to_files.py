@@ -109,7 +109,7 @@ def test_sound_lasts_as_long_as_the_piece_and_its_loudest_sample_is_near_full_sc
 
 def short_note_under_pedal(is_down: bool) -> Score:
     """A quarter of a second, then pedal for two, then a soft note at three."""
-    pedal = np.array([(0, 64, 127), (4 * QUARTER, 64, 0)] if is_down else [], PEDAL)
+    pedal = np.array([(0, 64, 127, 0), (4 * QUARTER, 64, 0, 0)] if is_down else [], PEDAL)
     notes = np.array([(0, 240, 57, 100, 0, 0, False), (2880, 240, 57, 1, 0, 0, False)], NOTE)
     return Score(QUARTER, notes, pedal=pedal)
 
