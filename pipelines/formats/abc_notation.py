@@ -36,11 +36,14 @@ class TuneReading(Reading):
     faults: int = 0
 
 
-def read(path: str | os.PathLike[str], number: int | None = None) -> TuneReading:
+def read(
+    path: str | os.PathLike[str], number: int | None = None, plays_repeats: bool = True
+) -> TuneReading:
     """Reads a tune of a file.
 
     Args:
       number: of the tune, as `abc_files.tunes` numbers them; None if there is only one.
+      plays_repeats: as for `read_tune`.
 
     Raises:
       AbcError: there is no such tune, or it cannot be read.
@@ -55,7 +58,7 @@ def read(path: str | os.PathLike[str], number: int | None = None) -> TuneReading
         wanted = "one tune" if number is None else f"tune {number}"
         raise AbcError(f"has {there}; expected {wanted}", path=path)
     try:
-        return read_tune(found[number].text)
+        return read_tune(found[number].text, plays_repeats)
     except AbcError as error:
         name = f"{path}, tune {number}"
         raise AbcError(error.text, error.line, error.column, path=name) from error

@@ -1,10 +1,7 @@
 """corpus: the scores that are installed with music21. Nothing is downloaded.
 
-music21 takes 0.03 to 5 seconds per score, so each is parsed once and cached. The collections of
-folk songs in ABC notation are read by our own reader, without a cache.
-
-What of a score is kept and what is not: `pipelines/formats/music21_stream.py`. Repeats are played
-once; in the folk songs as they are written.
+Each score is parsed once and cached; the folk songs in ABC notation are not. What of a score is
+kept and what is not: docs/data.md.
 """
 
 from __future__ import annotations
@@ -20,14 +17,14 @@ from typing import Any, ClassVar, Literal
 
 from pipelines import score_cache
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
-from pipelines.formats import abc_files, abc_notation, music21_stream
+from pipelines.formats import abc_files, abc_notation, notation
 from pipelines.score import Score
 from pipelines.settings import flag
 from pipelines.sources import source
 from pipelines.sources.source import Piece, with_notes
 from pipelines.split import spread_sample
 
-READER_VERSION = 1  # Raise it when `music21_stream` gives other Scores: the cache follows.
+READER_VERSION = 2  # Raise it when `notation` gives other Scores: the cache follows.
 
 # Composers as the corpus names its folders, with the genre we give them.
 GENRES = {
@@ -286,6 +283,6 @@ def _read_abc(piece: Piece) -> Score:
 
 
 def parse(piece: Piece) -> Score:
-    """Parses a piece with music21. ValueError where music21 gives no score with notes."""
-    score = with_notes(music21_stream.read(piece.path, piece.number))
+    """Parses a piece. ValueError where it cannot be read or has no notes."""
+    score = with_notes(notation.read(piece.path, piece.number).score)
     return dataclasses.replace(score, title=score.title or piece.title, composer=piece.composer)
