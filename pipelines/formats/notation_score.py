@@ -70,7 +70,10 @@ def reading_of(music: WrittenMusic, plays_repeats: bool) -> Reading:
 def _order(music: WrittenMusic, plays_repeats: bool) -> list[int]:
     """Gives the sections to play, and counts what of it is not played."""
     once = list(range(len(music.sections)))
-    signs = max(notation_repeats.count_signs(music.sections), int(music.order is not None))
+    if music.order is None:
+        signs = notation_repeats.count_signs(music.sections)
+    else:
+        signs = int(music.order != once)
     if not signs:
         return once
     if not plays_repeats:
@@ -80,6 +83,8 @@ def _order(music: WrittenMusic, plays_repeats: bool) -> list[int]:
         order = music.order
         if order is None:
             order = notation_repeats.play_order(music.sections)
+        if not order:
+            raise RepeatError("the order names what is not there")
         _check_length(music, order)
     except RepeatError:
         music.doubtful["repeats not played"] += signs

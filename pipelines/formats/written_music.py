@@ -83,7 +83,8 @@ class WrittenMusic:
       tempi: (time, quarters per minute).
       meters: (time, numerator, denominator).
       keys: (time, sharps, is_minor).
-      order: the sections to play by their index, where the file says it; else None.
+      order: the sections to play by their index, where the file says it, else None; empty where
+        what it says makes no sense.
       left_out, doubtful: as of a Reading.
     """
 
