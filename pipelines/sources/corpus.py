@@ -1,6 +1,6 @@
 """corpus: the scores that are installed with music21. Nothing is downloaded.
 
-Each score is parsed once and cached; the folk songs in ABC notation are not. What of a score is
+Each score is parsed once and cached; tunes in ABC notation are not. What of a score is
 kept and what is not: docs/data.md.
 """
 
@@ -193,7 +193,7 @@ class Source(source.Source):
 
     def read(self, piece: Piece) -> Score:
         """Reads a piece from the cache, or from the corpus into the cache."""
-        if piece.composer in ABC_FOLDERS:
+        if piece.path.endswith(".abc"):
             return _read_abc(piece)
         path = self.cached(piece)
         score = score_cache.read(path)
@@ -284,5 +284,5 @@ def _read_abc(piece: Piece) -> Score:
 
 def parse(piece: Piece) -> Score:
     """Parses a piece. ValueError where it cannot be read or has no notes."""
-    score = with_notes(notation.read(piece.path, piece.number).score)
+    score = with_notes(notation.read(piece.path).score)
     return dataclasses.replace(score, title=score.title or piece.title, composer=piece.composer)
