@@ -3,7 +3,7 @@
 On files of the music21 corpus, drawn at random, as many of each kind. Every file is read without
 repeats by ours and by another reader: music21, verovio (run/setup.sh score), or partitura
 (pip install partitura). Notes are compared as (onset, length, pitch) in quarters, from the first
-onset, to 1/100 quarter; of a file that differs, the row says which notes only one of the two has.
+onset, to 1/48 quarter; of a file that differs, the row says which notes only one of the two has.
 
     python benchmarks/agreement_notation.py --readers=music21,verovio --files=200
 
@@ -13,9 +13,9 @@ onsets and pitches; with --show each file that differs.
 
 from __future__ import annotations
 
+import base64
 import collections
 import dataclasses
-import json
 import random
 import sys
 import warnings
@@ -27,12 +27,13 @@ from typing import Any
 from machine import machine
 
 from pipelines.command_line import parse, run_command
-from pipelines.formats import notation
+from pipelines.formats import midi, notation
+from pipelines.score import Score
 from pipelines.settings import Settings, flag
 from pipelines.sources.corpus import corpus_root
 
 KINDS = {"MusicXML": notation.MUSICXML_SUFFIXES, "kern": notation.KERN_SUFFIXES}
-GRID = 100  # Steps per quarter in which notes are compared.
+GRID = 48  # Steps per quarter in which notes are compared.
 
 Note = tuple[float, float, int]  # Onset and length in quarters, MIDI key number.
 
@@ -74,7 +75,10 @@ class Comparison:
 
 def read_ours(path: Path) -> Iterator[Note]:
     """The notes of our reader."""
-    score = notation.read(path, plays_repeats=False).score
+    yield from _notes(notation.read(path, plays_repeats=False).score)
+
+
+def _notes(score: Score) -> Iterator[Note]:
     for onset, length, pitch in score.notes[["onset", "duration", "pitch"]].tolist():
         yield onset / score.ticks_per_quarter, length / score.ticks_per_quarter, pitch
 
@@ -94,7 +98,7 @@ def read_music21(path: Path) -> Iterator[Note]:
 
 
 def read_verovio(path: Path) -> Iterator[Note]:
-    """The notes of verovio's map of times, from where they are on to where they are off."""
+    """The notes of the MIDI file that verovio makes, which has grace notes and ornaments too."""
     import verovio
 
     verovio.enableLog(verovio.LOG_OFF)
@@ -102,22 +106,15 @@ def read_verovio(path: Path) -> Iterator[Note]:
     toolkit.setOptions({"expandNever": True})
     if not toolkit.loadFile(str(path)):
         raise ValueError("verovio cannot read it")
-    times = toolkit.renderToTimemap({})
-    begun: dict[str, float] = {}
-    for event in times if isinstance(times, list) else json.loads(times):
-        for name in event.get("off", []):
-            onset = begun.pop(name, None)
-            if onset is not None:
-                pitch = toolkit.getMIDIValuesForElement(name)["pitch"]
-                yield onset, event["qstamp"] - onset, pitch
-        begun |= dict.fromkeys(event.get("on", []), event["qstamp"])
+    score = midi.read_score(base64.b64decode(toolkit.renderToMIDI()))
+    yield from _notes(score)
 
 
 def read_partitura(path: Path) -> Iterator[Note]:
     """The notes of partitura, whose times begin with the part."""
     import partitura
 
-    for part in partitura.load_score(path).parts:
+    for part in partitura.load_score(str(path)).parts:
         start = float(part.quarter_map(part.first_point.t))
         for row in part.note_array():
             if row["duration_div"]:

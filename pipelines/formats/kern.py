@@ -7,19 +7,21 @@ to mean cue notes, are silent, and take their time.
 
 from __future__ import annotations
 
+import io
 import re
 from collections import defaultdict
 from fractions import Fraction
 
 from pipelines.formats import kern_tokens
 from pipelines.formats.dynamics import DynamicsInForce, velocity_of_level
-from pipelines.formats.kern_spines import PATHS, Spine, changed
+from pipelines.formats.kern_spines import MOST_SPINES, PATHS, Spine, changed
 from pipelines.formats.kern_tokens import PROGRAMS, parse_note
 from pipelines.formats.written_music import (
-    MOST_TRACKS,
+    MOST_NOTES,
     Section,
     WrittenMusic,
     WrittenNote,
+    check_count,
     check_time,
 )
 
@@ -37,17 +39,22 @@ def read(content: bytes) -> WrittenMusic:
     Raises:
       ValueError: it is no Humdrum file, or has no **kern spine; the text names the line.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
     reader = _Reader()
-    for number, line in enumerate(re.split("\r\n|\r|\n", text), start=1):
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding=_encoding(content))
+    for number, line in enumerate(lines, start=1):
         try:
-            reader.read_line(line)
+            reader.read_line(line.rstrip("\n"))
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
     return reader.finish()
+
+
+def _encoding(content: bytes) -> str:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8-sig"
 
 
 class _Reader:
@@ -82,6 +89,7 @@ class _Reader:
             self._read_record(line)
             return
         tokens = line.split("\t")
+        check_count(tokens, MOST_SPINES, "spines")
         if not self.spines:
             self._begin(tokens)
             return
@@ -122,8 +130,6 @@ class _Reader:
         if spine.kind == "kern":
             spine.part = self.parts
             self.parts += 1
-            if self.parts > MOST_TRACKS:
-                raise ValueError(f"it has more than {MOST_TRACKS} spines")
         else:
             left = [other.part for other in self.spines[: self.spines.index(spine)]]
             spine.part = max((part for part in left if part >= 0), default=0)
@@ -256,6 +262,7 @@ class _Reader:
 
     def _add_note(self, spine: Spine, note: kern_tokens.KernNote, length: Fraction) -> None:
         assert note.pitch is not None
+        check_count(self.music.notes, MOST_NOTES - 1, "notes")
         self.music.notes.append(
             WrittenNote(
                 self.now,

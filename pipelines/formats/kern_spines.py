@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from fractions import Fraction
 
 PATHS = ("*^", "*v", "*-", "*+", "*x")  # Interpretations that change the spines.
+MOST_SPINES = 2**9  # At a time.
 
 
 @dataclasses.dataclass(eq=False)
@@ -34,13 +36,17 @@ def changed(spines: list[Spine], tokens: list[str], now: Fraction) -> list[Spine
       tokens: one a spine.
       now: where new spines begin, quarters.
     """
+    voices: defaultdict[int, set[int]] = defaultdict(set)
+    for spine in spines:
+        voices[spine.part].add(spine.voice)
     after: list[Spine] = []
     exchanged: list[int] = []
     before = ""
     for spine, token in zip(spines, tokens, strict=True):
         if token == "*^":
-            used = {s.voice for s in (*spines, *after) if s.part == spine.part}
+            used = voices[spine.part]
             free = next(voice for voice in range(len(used) + 1) if voice not in used)
+            used.add(free)
             after += [spine, dataclasses.replace(spine, voice=free)]
         elif token == "*v" and before == "*v" and after[-1].part == spine.part:
             after[-1].end = max(after[-1].end, spine.end)

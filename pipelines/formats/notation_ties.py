@@ -56,8 +56,9 @@ def join_ties(played: list[PlayedNote]) -> tuple[list[PlayedNote], int]:
                 tie.sounding.end = max(tie.sounding.end, one.end)
                 unended[id(tie.last.note)] = False
             if one.note.ties_on:
-                key = (one.note.part, one.note.pitch)
-                waiting[key].append(_Tie(tie.sounding if tie else one, one))
+                ties = waiting[one.note.part, one.note.pitch]
+                ties[:] = [other for other in ties if _is_near(other, one)]
+                ties.append(_Tie(tie.sounding if tie else one, one))
                 unended.setdefault(id(one.note), True)
     return kept, sum(unended.values())
 
@@ -79,7 +80,7 @@ def _ends(
         for place, one in enumerate(together)
         if one.note.is_tied
         for tie in waiting.get((one.note.part, one.note.pitch), ())
-        if tie.last.end <= one.onset and one.place - tie.last.place <= LONGEST_GAP
+        if tie.last.end <= one.onset and _is_near(tie, one)
     ]
     found: dict[int, _Tie] = {}
     used: set[int] = set()
@@ -89,6 +90,10 @@ def _ends(
             used.add(id(tie))
             waiting[one.note.part, one.note.pitch].remove(tie)
     return found
+
+
+def _is_near(tie: _Tie, one: PlayedNote) -> bool:
+    return one.place - tie.last.place <= LONGEST_GAP
 
 
 def _distance(tie: _Tie, one: PlayedNote) -> tuple[bool, bool, bool, int]:

@@ -6,6 +6,7 @@ What an archive says of its sizes is not believed: bytes are counted as they are
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 import zipfile
 from pathlib import Path
@@ -65,5 +66,5 @@ def _first_root_file(content: bytes) -> str:
     for root in container.iter("rootfile"):
         path = root.get("full-path")
         if path and "musicxml" in root.get("media-type", "musicxml").lower():
-            return path
+            return posixpath.normpath(path).lstrip("/")
     raise ValueError(f"{CONTAINER} names no MusicXML file")
