@@ -60,7 +60,7 @@ class PartReader:
 
     def _read_measure(self, index: int, measure: ET.Element) -> None:
         self.index, self.now, self.furthest = index, Fraction(0), Fraction(0)
-        self.chord_onset = Fraction(0)
+        self.chord_onset = self.chord_length = Fraction(0)
         self.note_end: Fraction | None = None
         self.rests_here = 0
         self.full_rest: Fraction | None = None
@@ -124,8 +124,11 @@ class PartReader:
         is_chord = note.find("chord") is not None
         onset = self.chord_onset if is_chord else self.now
         if not is_chord:
-            self.chord_onset = self.now
+            self.chord_onset, self.chord_length = self.now, duration
             self._move(duration)
+        elif duration > self.chord_length:
+            self.doubtful["notes longer than their chord"] += 1
+            duration = self.chord_length
         rest = note.find("rest")
         if rest is not None:
             self.rests_here += 1

@@ -35,6 +35,13 @@ def test_notes_chords_rests_and_voices_have_their_places(tmp_path):
     assert read.left_out == read.doubtful == {}
 
 
+def test_notes_of_a_chord_end_with_it_or_before(tmp_path):
+    text = note("C4", 2) + note("E4", 1, "<chord/>") + note("G4", 3, "<chord/>") + note("C5", 2)
+    read = reading(tmp_path, score(measures(text)))
+    assert sounding(read) == ["60:0-2", "64:0-1", "67:0-2", "72:2-4"]
+    assert read.doubtful == {"notes longer than their chord": 1}
+
+
 def test_parts_and_staves_are_tracks_and_instruments_programs(tmp_path):
     piano = attributes(FOUR_FOUR, "<staves>2</staves>") + note("C5", 4, "<staff>1</staff>")
     piano += backup(4) + note("C3", 4, "<staff>2</staff>", voice="5")
