@@ -7,8 +7,7 @@ onset, to 1/48 quarter; of a file that differs, the row says which notes only on
 
     python benchmarks/agreement_notation.py --readers=music21,verovio --files=200
 
-Prints for each reader and kind how many files have the same notes, and how many have the same
-onsets and pitches; with --show each file that differs.
+Prints per reader and kind how many files have the same notes, and the same onsets and pitches.
 """
 
 from __future__ import annotations
