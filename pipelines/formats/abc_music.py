@@ -22,7 +22,7 @@ from pipelines.formats.abc_tokens import (
     lines_outside_blocks,
     spread_said,
 )
-from pipelines.formats.music21_stream import LEVELS
+from pipelines.formats.dynamics import LEVELS
 
 MOST_VOICES = 256
 

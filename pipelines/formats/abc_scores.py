@@ -15,7 +15,7 @@ from pipelines.formats.abc_fields import AbcError
 from pipelines.formats.abc_overlays import Chunk
 from pipelines.formats.abc_repeats import Span
 from pipelines.formats.abc_tokens import Bar, Sound, State, Tune, Voice
-from pipelines.formats.music21_stream import ticks_holding
+from pipelines.formats.notation_score import ticks_holding
 from pipelines.score import Score
 from pipelines.score_arrays import KEY, LAST_TICK, METER, NOTE, TEMPO
 

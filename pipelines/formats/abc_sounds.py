@@ -25,7 +25,7 @@ from pipelines.formats.abc_tokens import (
     Tune,
     Voice,
 )
-from pipelines.formats.music21_stream import LEVELS
+from pipelines.formats.dynamics import LEVELS
 
 MEANINGLESS = "characters without a meaning"
 NOTHING = "notes of length 0"

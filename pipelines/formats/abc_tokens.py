@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pipelines.formats.abc_fields import Meter
 from pipelines.formats.abc_keys import Key
-from pipelines.formats.music21_stream import DEFAULT_LEVEL, LEVELS
+from pipelines.formats.dynamics import DEFAULT_LEVEL, LEVELS
 
 # The first that fits is taken. The parts of a token are the groups behind its own.
 TOKEN = re.compile(

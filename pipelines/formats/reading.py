@@ -1,18 +1,17 @@
-"""Reads files of music as Scores; the suffix chooses the reader."""
+"""Reads files of music as Scores, with or without counts; the suffix chooses the reader."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from pipelines.formats import abc_notation, midi, music21_stream
+from pipelines.formats import abc_notation, midi, notation
 from pipelines.reading_result import Reading
 from pipelines.score import Score
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 ABC_SUFFIXES = (".abc",)
-MUSIC21_SUFFIXES = tuple(music21_stream.FORMATS)
-SUFFIXES = MIDI_SUFFIXES + ABC_SUFFIXES + MUSIC21_SUFFIXES
+SUFFIXES = MIDI_SUFFIXES + ABC_SUFFIXES + notation.SUFFIXES
 
 
 def read(
@@ -48,8 +47,8 @@ def read_counted(
         raise ValueError(f"only ABC files have numbers; asked for {number}")
     if suffix in MIDI_SUFFIXES:
         return midi.read(path)
-    if suffix in MUSIC21_SUFFIXES:
-        return music21_stream.read(path, None, plays_repeats)
+    if suffix in notation.SUFFIXES:
+        return notation.read(path, plays_repeats=plays_repeats)
     raise ValueError(
         f"{suffix or 'no suffix'} is not read; give a file that ends in {', '.join(SUFFIXES)}"
     )

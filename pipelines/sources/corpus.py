@@ -1,9 +1,7 @@
 """corpus: the scores that are installed with music21. Nothing is downloaded.
 
-music21 takes 0.03 to 5 seconds per score, so each is parsed once and cached. The collections of
-folk songs in ABC notation are read by our own reader, without a cache.
-
-What of a score is kept and what is not: `pipelines/formats/music21_stream.py`.
+Each score is parsed once and cached; tunes in ABC notation are not. What of a score is
+kept and what is not: docs/data.md.
 """
 
 from __future__ import annotations
@@ -19,14 +17,14 @@ from typing import Any, ClassVar, Literal
 
 from pipelines import score_cache
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
-from pipelines.formats import abc_files, abc_notation, music21_stream
+from pipelines.formats import abc_files, abc_notation, notation
 from pipelines.reading_result import Reading
 from pipelines.settings import flag
 from pipelines.sources import source
 from pipelines.sources.source import Piece, with_notes
 from pipelines.split import spread_sample
 
-READER_VERSION = 1  # Raise it when `music21_stream` gives other Scores: the cache follows.
+READER_VERSION = 2  # Raise it when `notation` gives other Scores: the cache follows.
 
 # Composers as the corpus names its folders, with the genre we give them.
 GENRES = {
@@ -195,7 +193,7 @@ class Source(source.Notation, source.Source):
 
     def read_counted(self, piece: Piece) -> Reading:
         """Reads a piece from the cache, or from the corpus into the cache."""
-        if piece.composer in ABC_FOLDERS:
+        if piece.path.endswith(".abc"):
             return _named(abc_notation.read(piece.path, piece.number, self.plays_repeats), piece)
         path = self.cached(piece)
         reading = score_cache.read(path)
@@ -281,8 +279,8 @@ def _tunes(path: Path) -> list[int | None]:
 
 
 def parse(piece: Piece, plays_repeats: bool = True) -> Reading:
-    """Parses a piece with music21. ValueError where music21 gives no score with notes."""
-    return _named(music21_stream.read(piece.path, piece.number, plays_repeats), piece)
+    """Parses a piece. ValueError where it cannot be read or has no notes."""
+    return _named(notation.read(piece.path, plays_repeats=plays_repeats), piece)
 
 
 def _named(reading: Reading, piece: Piece) -> Reading:

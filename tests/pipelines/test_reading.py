@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.codecs import abc_text
-from pipelines.formats import music21_stream, reading
+from pipelines.formats import reading, score_files
 from pipelines.preparation.parts import Skipped
 from pipelines.preparation.tasks import Recipe, encode_piece
 from pipelines.shaping import Shaping
@@ -105,8 +105,8 @@ def test_other_files_are_refused_with_those_that_are_read(tmp_path):
 def test_scores_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "large.mxl"
     shutil.copy(corpus.corpus_root() / "bach" / "bwv66.6.mxl", path)
-    monkeypatch.setattr(music21_stream, "LARGEST_BYTES", 2 * path.stat().st_size)
-    with pytest.raises(ValueError, match="it is larger than"):
+    monkeypatch.setattr(score_files, "LARGEST_BYTES", 2 * path.stat().st_size)
+    with pytest.raises(ValueError, match="is larger than"):
         reading.read(path)
 
 
