@@ -245,11 +245,11 @@ def summary(manifest: Manifest, data_dir: str) -> str:
         lines.append(f"  skipped: {reasons.total()} pieces, named in {records.SKIPPED}.jsonl")
         lines += [f"    {count} x {reason}" for reason, count in reasons.most_common(5)]
     for name, label in (("left_out", "left out of pieces"), ("doubtful", "doubtful in pieces")):
-        counted = collections.Counter(manifest.reading[name])
-        if counted:
+        found = collections.Counter(manifest.reading[name])
+        if found:
             lines.append(f"  {label}, each named in {records.PIECES}.jsonl:")
-            lines += [f"    {count} {what}" for what, count in counted.most_common(8)]
-            lines += [f"    {len(counted) - 8} kinds more"] if len(counted) > 8 else []
+            lines += [f"    {count} {what}" for what, count in found.most_common(8)]
+            lines += [f"    {len(found) - 8} kinds more"] if len(found) > 8 else []
     return "\n".join([*lines, f"in {data_dir}"])
 
 

@@ -204,7 +204,7 @@ def _left_out(reasons: Mapping[str, int]) -> list[str]:
 
 def _reading(counted: Mapping[str, Mapping[str, int]]) -> list[str]:
     """What the readers left out of the pieces or doubt in them."""
-    lines = []
+    lines: list[str] = []
     for name, said in (("left_out", "left out of the pieces"), ("doubtful", "doubtful in them")):
         if counted[name]:
             rows = [row[::-1] for row in _most(counted[name], "kinds")]
