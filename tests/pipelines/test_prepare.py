@@ -177,7 +177,7 @@ def test_a_folder_that_was_moved_is_the_same_collection_and_its_path_stands_nowh
     (tmp_path / "midi" / "text.mid").write_text("this is no MIDI")
     everything = flags(tmp_path / "data", card=True, train_fraction=1.0, validation_fraction=0.0)
     manifest = prepare.prepare(everything, source, Codec())
-    assert manifest.source["flags"] == {}
+    assert manifest.source["flags"] == {"repeats": "played"}
     assert str(tmp_path).encode() not in b"".join(everything_in(tmp_path / "data").values())
     (tmp_path / "midi").rename(tmp_path / "moved")
     capsys.readouterr()
