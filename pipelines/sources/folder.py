@@ -1,8 +1,8 @@
 """folder: any directory of music files, with all directories below it.
 
 Read are MIDI (.mid .midi .kar .rmi), ABC (.abc), MusicXML (.musicxml .xml .mxl) and kern
-(.krn), in any case of letters; hidden files are passed over. Of an ABC file of several tunes
-each is a piece: x.abc#12 is tune 12. MusicXML and kern are slow, about a second a piece.
+(.krn), in any case of letters; hidden files are passed over, and links to folders followed. Of an
+ABC file of several tunes each is a piece: x.abc#12 is tune 12.
 
 Composer and genre come from the directories: genre/composer/.../x.mid, composer/x.mid, or
 x.mid alone (unknown).
