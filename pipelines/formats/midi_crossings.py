@@ -142,8 +142,13 @@ def programs_return(tracks: Tracks) -> bool:
     symusic loses the controllers under a program without notes, if no new program follows it.
     """
     for track in tracks.tracks:
-        # Few programs look like several: then it is worth a walk.
-        several = [c for c in track.controls if len(_LOOKS[c].findall(track.body)) > 1]
+        # Few programs look like several: then it is worth a walk. Counting bytes is quickest.
+        several = [
+            channel
+            for channel in track.controls
+            if track.body.count(PROGRAM << 4 | channel) > 1
+            and len(_LOOKS[channel].findall(track.body)) > 1
+        ]
         changes = _programs(track.body) if several else []
         for channel in several:
             programs = [0, *(program for c, program in changes if c in (channel, None))]
