@@ -142,13 +142,8 @@ def programs_return(tracks: Tracks) -> bool:
     symusic loses the controllers under a program without notes, if no new program follows it.
     """
     for track in tracks.tracks:
-        # Few programs look like several: then it is worth a walk. Counting bytes is quickest.
-        several = [
-            channel
-            for channel in track.controls
-            if track.body.count(PROGRAM << 4 | channel) > 1
-            and len(_LOOKS[channel].findall(track.body)) > 1
-        ]
+        # Few programs look like several, and not all like one: then it is worth a walk.
+        several = [channel for channel in track.controls if _looks_various(track.body, channel)]
         changes = _programs(track.body) if several else []
         for channel in several:
             programs = [0, *(program for c, program in changes if c in (channel, None))]
@@ -156,6 +151,14 @@ def programs_return(tracks: Tracks) -> bool:
             if len(runs) > len(set(runs)) or ANY_PROGRAM in runs:
                 return True
     return False
+
+
+def _looks_various(body: bytes, channel: int) -> bool:
+    """Tells whether a track seems to set several programs of a channel. Counting is quickest."""
+    if body.count(PROGRAM << 4 | channel) < 2:
+        return False
+    looks = _LOOKS[channel].findall(body)
+    return len({program for program, _ in looks}) > 1 or any(more for _, more in looks)
 
 
 def _programs(track: bytes) -> list[tuple[int | None, int]]:

@@ -223,9 +223,11 @@ def _parse(ticks_per_quarter: int, tracks: Tracks, is_marked: bool, repeats: int
         parsed = ScoreTick.from_midi(data)
     except (RuntimeError, ValueError, OverflowError) as error:
         raise DamagedTrackError(str(error)) from error
-    voices, only = list(parsed.tracks), next(iter(used), None)
-    channels = [only if len(used) == 1 else _marked_channel(voice) for voice in voices]
-    marks = len(voices) - channels.count(None) if len(used) > 1 else 0
+    voices, marks = list(parsed.tracks), 0
+    channels: list[int | None] = [next(iter(used)) if len(used) == 1 else None] * len(voices)
+    if is_marked and len(used) > 1:
+        channels = [_marked_channel(voice) for voice in voices]
+        marks = len(voices) - channels.count(None)
     return _Parsed(parsed, voices, channels, marks, parsed.tempos.numpy())
 
 
