@@ -108,7 +108,7 @@ def store(folder: Path, codec: Codec, megabytes: int) -> float:
         for row in rows:
             table.add(row)
     tables = {records.PIECES: table.facts()}
-    manifest = Manifest("", {}, codec.to_json(), {}, spec, {}, {}, splits, tables, {})
+    manifest = Manifest("", {}, codec.to_json(), {}, spec, {}, {}, splits, tables, {}, {})
     (folder / records.MANIFEST).write_bytes(manifest.to_bytes())
     return float(sizes.sum() / 2**20)
 

@@ -18,7 +18,7 @@ from pipelines.downloads import download, unpacking
 from pipelines.formats import midi, reading
 from pipelines.music_archives import UNPACKED_HERE, Archive, Place, is_packed, root_of, stem
 from pipelines.music_files import file_sha256, files_below, printable
-from pipelines.score import Score
+from pipelines.reading_result import Reading
 from pipelines.settings import flag
 from pipelines.sources import source
 from pipelines.sources.source import UNKNOWN, Piece, with_notes
@@ -102,9 +102,9 @@ class Collection(source.Source):
         self._say_what_differs(len(listed))
         return listed
 
-    def read(self, piece: Piece) -> Score:
-        """Reads a MIDI file. See `source.Source.read`."""
-        return with_notes(midi.read_score(piece.path))
+    def read_counted(self, piece: Piece) -> Reading:
+        """Reads a MIDI file. See `source.Source.read_counted`."""
+        return with_notes(midi.read(piece.path))
 
     def flags(self) -> dict[str, Any]:
         """See `source.Source.flags`; paths do not change which music comes out."""

@@ -244,6 +244,12 @@ def summary(manifest: Manifest, data_dir: str) -> str:
     if reasons:
         lines.append(f"  skipped: {reasons.total()} pieces, named in {records.SKIPPED}.jsonl")
         lines += [f"    {count} x {reason}" for reason, count in reasons.most_common(5)]
+    for name, label in (("left_out", "left out of pieces"), ("doubtful", "doubtful in pieces")):
+        found = collections.Counter(manifest.reading[name])
+        if found:
+            lines.append(f"  {label}, each named in {records.PIECES}.jsonl:")
+            lines += [f"    {count} {what}" for what, count in found.most_common(8)]
+            lines += [f"    {len(found) - 8} kinds more"] if len(found) > 8 else []
     return "\n".join([*lines, f"in {data_dir}"])
 
 

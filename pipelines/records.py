@@ -33,7 +33,7 @@ from pipelines.spec import Spec
 from pipelines.split import SPLITS
 from pipelines.tfrecord import example, frames
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 PIECES, SKIPPED, COUNTS = "pieces", "skipped", "counts"  # The tables.
 SHARD_BYTES = 2**23  # Of arrays, in a shard.
@@ -174,6 +174,8 @@ class Manifest:
         sha256 and records.
       tables: of "pieces", "skipped" and "counts" file, bytes, sha256 and rows; `read_pieces`,
         `read_skipped` and `read_counts` give the rows.
+      reading: {"left_out": {element: how often}, "doubtful": {fault: how often}}, the sums of
+        those of the pieces.
       versions: of the libraries that read the music.
     """
 
@@ -186,6 +188,7 @@ class Manifest:
     split_rules: dict[str, int]
     splits: dict[str, dict[str, Any]]
     tables: dict[str, dict[str, Any]]
+    reading: dict[str, dict[str, int]]
     versions: dict[str, str]
 
     def build_codec(self) -> Codec:
@@ -232,7 +235,8 @@ def read_pieces(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str, 
     """Gives the row of each piece in turn, sorted by key.
 
     A row has key, title, composer, genre, group, split, licence, steps (of the array),
-    notes, seconds, shard (the name of its file) and index (of its record in there).
+    notes, seconds, left_out and doubtful (see `reading_result.Reading`), shard (the name of its
+    file) and index (of its record in there).
 
     Raises:
       ValueError: the file of rows is missing, or not as it was written.

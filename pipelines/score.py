@@ -18,6 +18,7 @@ from pipelines.score_arrays import (
     SOSTENUTO,
     SUSTAIN,
     TEMPO,
+    check_channels,
     check_events,
     check_notes,
     sorted_by_tick,
@@ -38,12 +39,14 @@ class Score:
     Attributes:
       ticks_per_quarter: ticks in a quarter note, 1..32767.
       notes: [note] of `NOTE`.
-      pedal: [event] of `PEDAL`; controller 64 (sustain), 66 (sostenuto) or 67 (soft).
+      pedal: [event] of `PEDAL`; controller 64 (sustain), 66 (sostenuto) or 67 (soft), of a channel.
       tempi: [event] of `TEMPO`. Before the first: 120 quarter notes per minute.
       meters: [event] of `METER`.
       keys: [event] of `KEY`; `sharps` is negative for flats.
       title, composer: as the source names them, "" where it does not.
       abc: the ABC text it was read from, if any.
+      channels: uint8 [track], the MIDI channel of each track, 9 for drums; empty where all tracks
+        are on channel 0. A pedal acts on the tracks of its channel.
 
     Raises:
       ValueError: a field breaks what is said here, or a tick is above `LAST_TICK`.
@@ -58,6 +61,7 @@ class Score:
     title: str = ""
     composer: str = ""
     abc: str = ""
+    channels: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.uint8))
 
     def __post_init__(self) -> None:
         if not 1 <= self.ticks_per_quarter <= 32767:
@@ -65,7 +69,8 @@ class Score:
         check_notes(self.notes)
         for name in ("pedal", "tempi", "meters", "keys"):
             check_events(name, getattr(self, name))
-        for name in ("notes", "pedal", "tempi", "meters", "keys"):
+        check_channels(self.channels, self.notes)
+        for name in ("notes", "pedal", "tempi", "meters", "keys", "channels"):
             object.__setattr__(self, name, _read_only(getattr(self, name)))
 
     @classmethod
@@ -98,6 +103,13 @@ class Score:
     def end_ticks(self) -> np.ndarray:
         """int64 [note], where each note ends, ticks."""
         return self.notes["onset"] + self.notes["duration"]
+
+    @property
+    def note_channels(self) -> np.ndarray:
+        """uint8 [note], the channel of each note, whose pedals act on it."""
+        if len(self.channels) == 0:
+            return np.zeros(len(self.notes), np.uint8)
+        return self.channels[self.notes["track"]]
 
     @property
     def onset_quarters(self) -> np.ndarray:
@@ -159,26 +171,25 @@ class Score:
         return dataclasses.replace(self, notes=sorted_notes(notes), keys=keys, abc="")
 
     def with_sustain_applied(self) -> Score:
-        """Prolongs notes while the sustain pedal is down, and removes that pedal.
+        """Prolongs notes while the sustain pedal of their channel is down, and removes that pedal.
 
-        A note whose end finds the pedal down ends when it goes up, when its key (pitch
-        and program) has its next onset, or, if neither comes, at the end of the last note or
-        pedal event. No note gets shorter; drums stay.
+        A note whose end finds the pedal down ends when it goes up, when its key (pitch,
+        program and channel) has its next onset, or, if neither comes, at the end of the last note
+        or pedal event. No note gets shorter; drums stay.
         """
         is_sustain = self.pedal["controller"] == SUSTAIN
         sustain, ends = self.pedal[is_sustain], self.end_ticks
         if len(sustain) == 0:
             return self
-        is_down = sustain["value"] >= PEDAL_DOWN
-        latest = np.searchsorted(sustain["tick"], ends, side="right") - 1
-        held = (latest >= 0) & is_down[latest] & ~self.notes["is_drum"]
         last = max(self.length_ticks, int(sustain["tick"][-1]))
-        lifts = np.append(sustain["tick"][~is_down], last)
-        # Past the last lift, searchsorted gives the index of `last`, which was put at the end.
-        lifted = lifts[np.minimum(np.searchsorted(lifts[:-1], ends, "right"), len(lifts) - 1)]
-        rung = np.maximum(ends, np.minimum(lifted, _next_onset_of_key(self.notes)))
+        channel = self.note_channels
+        limits = _next_onset_of_key(self.notes, channel)
         notes = self.notes.copy()
-        notes["duration"] = np.where(held, rung, ends) - notes["onset"]
+        for index in np.unique(sustain["channel"]):
+            lifted = _lift_of_notes(sustain[sustain["channel"] == index], ends, last)
+            is_held = (channel == index) & ~notes["is_drum"]
+            rung = np.maximum(ends, np.minimum(lifted, limits)) - notes["onset"]
+            notes["duration"] = np.where(is_held, rung, notes["duration"])
         return dataclasses.replace(self, notes=notes, pedal=self.pedal[~is_sustain], abc="")
 
     def quantized(self, ticks_per_quarter: int) -> Score:
@@ -220,12 +231,17 @@ class Score:
         notes = self.notes[(onset >= first_tick) & (onset < last_tick)]
         notes["duration"] = np.minimum(notes["duration"], last_tick - notes["onset"])
         notes["onset"] -= first_tick
-        pedals = [self.pedal[self.pedal["controller"] == c] for c in (SUSTAIN, SOSTENUTO, SOFT)]
-        cropped = [_crop_events(events, first_tick, last_tick) for events in pedals]
+        pedal = self.pedal
+        one_by_one = [
+            pedal[(pedal["controller"] == controller) & (pedal["channel"] == channel)]
+            for controller in (SUSTAIN, SOSTENUTO, SOFT)
+            for channel in np.unique(pedal["channel"])
+        ]
+        cropped = [_crop_events(events, first_tick, last_tick) for events in one_by_one]
         return dataclasses.replace(
             self,
             notes=notes,
-            pedal=sorted_by_tick(np.concatenate(cropped)),
+            pedal=sorted_by_tick(np.concatenate([pedal[:0], *cropped])),
             tempi=_crop_events(self.tempi, first_tick, last_tick),
             meters=_crop_events(self.meters, first_tick, last_tick),
             keys=_crop_events(self.keys, first_tick, last_tick),
@@ -259,9 +275,27 @@ class Score:
         )
 
 
-def _next_onset_of_key(notes: np.ndarray) -> np.ndarray:
-    """int64 [note], the next onset of the same pitch and program; else a far tick."""
-    key = (notes["program"].astype(np.int64) * 128 + notes["pitch"]) * 2 + notes["is_drum"]
+def _lift_of_notes(sustain: np.ndarray, ends: np.ndarray, last: int) -> np.ndarray:
+    """int64 [note], when the pedal lets go of notes that end at `ends`: at the end if it is up.
+
+    Args:
+      sustain: [event] of `PEDAL`, at least one, of one channel.
+      ends: [note], ticks.
+      last: tick at which a pedal that stays down lets go.
+    """
+    is_down = sustain["value"] >= PEDAL_DOWN
+    latest = np.searchsorted(sustain["tick"], ends, side="right") - 1
+    held = (latest >= 0) & is_down[latest]
+    lifts = np.append(sustain["tick"][~is_down], last)
+    # Past the last lift, searchsorted gives the index of `last`, which was put at the end.
+    lifted = lifts[np.minimum(np.searchsorted(lifts[:-1], ends, "right"), len(lifts) - 1)]
+    return np.where(held, lifted, ends)
+
+
+def _next_onset_of_key(notes: np.ndarray, channel: np.ndarray) -> np.ndarray:
+    """int64 [note], the next onset of the same pitch, program and channel; else a far tick."""
+    key = channel.astype(np.int64) * 128 + notes["program"]
+    key = (key * 128 + notes["pitch"]) * 2 + notes["is_drum"]
     code = (key << 32) + notes["onset"]
     ordered = np.append(np.sort(code), np.int64(2**62))
     following = ordered[np.searchsorted(ordered, code, side="right")]

@@ -17,7 +17,14 @@ NOTE = np.dtype(
         ("is_drum", np.bool_),
     ]
 )
-PEDAL = np.dtype([("tick", np.int64), ("controller", np.uint8), ("value", np.uint8)])
+PEDAL = np.dtype(
+    [
+        ("tick", np.int64),
+        ("controller", np.uint8),
+        ("value", np.uint8),
+        ("channel", np.uint8),  # 0..15: it acts on the tracks of this channel
+    ]
+)
 TEMPO = np.dtype([("tick", np.int64), ("microseconds_per_quarter", np.int32)])
 METER = np.dtype([("tick", np.int64), ("numerator", np.uint8), ("denominator", np.uint16)])
 KEY = np.dtype([("tick", np.int64), ("sharps", np.int8), ("is_minor", np.bool_)])
@@ -28,6 +35,8 @@ LAST_TICK = 2**28 - 2  # One below the largest delta time of a MIDI file.
 SUSTAIN, SOSTENUTO, SOFT = 64, 66, 67  # MIDI controllers.
 IS_PEDAL = np.isin(np.arange(256), [SUSTAIN, SOSTENUTO, SOFT])  # bool [controller]
 PEDAL_DOWN = 64  # A controller value of 64 or more is "on" (MIDI 1.0).
+CHANNELS = 16
+DRUM_CHANNEL = 9  # Counted from 0 (General MIDI).
 
 
 def sorted_notes(notes: np.ndarray) -> np.ndarray:
@@ -99,6 +108,20 @@ def check_notes(notes: np.ndarray) -> None:
     )
 
 
+def check_channels(channels: np.ndarray, notes: np.ndarray) -> None:
+    """Raises ValueError where channels, uint8 [track], do not suit the notes; [] always does."""
+    _check_array("channels", channels, np.dtype(np.uint8))
+    if len(channels) == 0:
+        return
+    _require(channels.max() < CHANNELS, "a channel is above 15")
+    _require(len(channels) > notes["track"].max(initial=0), "a track has no channel")
+    is_drum_channel = channels[notes["track"]] == DRUM_CHANNEL
+    _require(
+        np.array_equal(is_drum_channel, notes["is_drum"]),
+        f"channel {DRUM_CHANNEL} is that of drums, and of nothing else",
+    )
+
+
 def check_events(name: str, events: np.ndarray) -> None:
     _check_array(name, events, _DTYPES[name])
     if len(events) == 0:
@@ -108,6 +131,7 @@ def check_events(name: str, events: np.ndarray) -> None:
         raise ValueError(f"Score: {name}: a tick is not in 0..{LAST_TICK}")
     if _decreases(tick):
         raise ValueError(f"Score: {name} are not sorted; use Score.from_unsorted")
+    _require(name != "pedal" or events["channel"].max() < CHANNELS, "a channel is above 15")
     if not allowed(events).all():
         raise ValueError(f"Score: {name}: {_RANGES[name]}")
 

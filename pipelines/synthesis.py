@@ -236,15 +236,20 @@ def _messages(score: Score, channel: np.ndarray, sample_rate: int) -> np.ndarray
     """Gives int64 [message, 5]: sample, which call, channel, and what the call takes.
 
     Calls: 0 ends a note, 1 moves a pedal, 2 begins a note; in this order at one tick. The
-    pedals move on every channel but those of drums.
+    pedals of a channel of the Score move on every channel of its notes, but not those of drums.
     """
-    notes, pedal = score.notes, score.pedal
+    notes, zeros = score.notes, np.zeros(len(score.notes), np.int64)
     pitch, velocity = notes["pitch"], notes["velocity"]
-    zeros, ones = np.zeros(len(notes), np.int64), np.ones(len(pedal), np.int64)
-    pianos = np.unique(channel[~notes["is_drum"]])
-    moves = [
-        (pedal["tick"], ones, ones * piano, pedal["controller"], pedal["value"]) for piano in pianos
-    ]
+    pitched = ~notes["is_drum"]
+    moves = []
+    for synth_channel, score_channel in sorted(
+        set(zip(channel[pitched].tolist(), score.note_channels[pitched].tolist(), strict=True))
+    ):
+        pedal = score.pedal[score.pedal["channel"] == score_channel]
+        ones = np.ones(len(pedal), np.int64)
+        moves.append(
+            (pedal["tick"], ones, ones * synth_channel, pedal["controller"], pedal["value"])
+        )
     parts = [(score.end_ticks, zeros, channel, pitch, zeros), *moves]
     parts.append((notes["onset"], zeros + 2, channel, pitch, velocity))
     columns = [np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True)]

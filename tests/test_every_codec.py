@@ -42,7 +42,7 @@ def eight_bars() -> Score:
     return Score.from_unsorted(
         quarter,
         np.array([(int(o * quarter), int(d * quarter), *rest) for o, d, *rest in notes], NOTE),
-        pedal=np.array([(0, 64, 127), (960, 64, 0)], PEDAL),
+        pedal=np.array([(0, 64, 127, 0), (960, 64, 0, 0)], PEDAL),
         tempi=np.array([(0, 600_000), (1920, 400_000)], TEMPO),
         meters=np.array([(0, 3, 4)], METER),
     )

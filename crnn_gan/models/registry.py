@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from crnn_gan.music_model import MusicModel
+from crnn_gan.training import keras_settings
+
+if TYPE_CHECKING:
+    from crnn_gan.music_model import MusicModel
 
 
 def model_names() -> list[str]:
@@ -16,7 +19,8 @@ def model_names() -> list[str]:
 
 
 def model_class(name: str) -> type[MusicModel]:
-    """Finds a model by the name of its file. ValueError names those there are."""
+    """Finds a model by the name of its file. ValueError names those there are, or says what Keras
+    lacks."""
     return _model_file(name).Model
 
 
@@ -28,4 +32,5 @@ def config_class(name: str) -> type:
 def _model_file(name: str) -> Any:
     if name not in model_names():
         raise ValueError(f"there is no model {name!r}; the models are: {', '.join(model_names())}")
+    keras_settings.apply()
     return importlib.import_module(f"crnn_gan.models.{name}")

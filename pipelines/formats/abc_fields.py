@@ -1,4 +1,4 @@
-"""Fields of an ABC tune that change its notes: key, meter, unit length, tempo, parts.
+"""Fields of an ABC tune that change its notes: meter, unit length, tempo, parts.
 
 ABC 2.1, section 3. Everything here is a function of the field's text.
 """
@@ -16,32 +16,12 @@ MOST_PARTS = 1000  # Parts that the order in a P: field may play.
 MOST_DIGITS = 6  # Of any number in a tune.
 
 LETTERS = "CDEFGAB"
-_SHARPS_OF_LETTER = dict(zip("FCGDAEB", range(-1, 6), strict=True))  # As major keys.
-_MODES = {
-    "": 0,
-    "maj": 0,
-    "ion": 0,
-    "m": -3,
-    "min": -3,
-    "aeo": -3,
-    "mix": -1,
-    "dor": -2,
-    "phr": -4,
-    "lyd": 1,
-    "loc": -5,
-}
-_MINOR_MODES = ("m", "min", "aeo")
 ALTERATIONS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
-_KEY = re.compile(
-    r"(?P<tonic>[A-G])(?P<sign>[#b]?)\s*(?P<mode>(?:maj|min|mix|dor|phr|lyd|loc|ion|aeo)[a-z]*"
-    r"|m(?![a-z]))?(?:\s*(?P<exp>exp)\b)?(?=$|[^a-z]|\s)",
-    re.IGNORECASE,
-)
-_KEY_ACCIDENTAL = re.compile(r"\s*(\^\^?|__?|=)([A-Ga-g])(?![a-z]*=)")
-_PROPERTY = re.compile(r"(?:(octave|transpose|clef)\s*=\s*)?([^\s=]+)(?:=\S*)?")
-_CLEF = re.compile(r"(?:treble|alto|tenor|bass|soprano|mezzosoprano|baritone|perc)\d?([+-]8)?")
-_TEMPO = re.compile(r"^((?:\d+\s*/\s*\d+\s*)+)=\s*(\d+(?:\.\d+)?)")
-_TEMPO_OF_UNITS = re.compile(r"^(?:C(\d*)\s*=\s*)?(\d+(?:\.\d+)?)\b")
+# A speed such as 120 or 76.5, but not 120-140 or 3/8.
+_SPEED = r"(\d+(?:\.\d+)?)(?!\.?\d|\s*[-\u2013/=]\s*\d)"
+_TEMPO = re.compile(r"((?:\d+\s*/\s*\d+\s*)+)=\s*(?:[a-z]{1,6}\.?|~)?\s*" + _SPEED, re.IGNORECASE)
+_TEMPO_OF_UNITS = re.compile(r"^(?:C(\d*)\s*=\s*)?" + _SPEED)
+_METER = re.compile(r"(\d{1,3})\s*/\s*(\d{1,3})(?!\d)|C\|?(?![a-z|])", re.IGNORECASE)
 _FRACTION = re.compile(r"(\d+)\s*/\s*(\d+)")
 
 
@@ -59,26 +39,6 @@ class AbcError(ValueError):
         self.reason = where + text
         super().__init__(f"{path}: {self.reason}" if path else self.reason)
         self.text, self.line, self.column = text, line, column
-
-
-class Key(NamedTuple):
-    """A key: its signature and what else its field says.
-
-    Attributes:
-      sharps: of the signature; negative for flats.
-      is_minor: of minor and aeolian; other modes have no place in a Score.
-      alterations: semitones of each letter, C to B, with the field's own accidentals.
-      is_plain: whether the signature is all that the field changes.
-      semitones: to add to each pitch, from octave=, transpose= and clefs such as treble-8.
-      is_named: whether the field names a key; K:none names none.
-    """
-
-    sharps: int = 0
-    is_minor: bool = False
-    alterations: tuple[int, ...] = (0,) * 7
-    is_plain: bool = True
-    semitones: int = 0
-    is_named: bool = True
 
 
 class Meter(NamedTuple):
@@ -99,59 +59,6 @@ class Meter(NamedTuple):
 
 
 @functools.lru_cache(1024)
-def key(text: str) -> Key:
-    """Reads a K: field, ABC 2.1 section 3.1.14.
-
-    Of the two keys of the Highland pipes, HP and Hp, both sound two sharps.
-    """
-    text = text.strip()
-    if text[:2] in ("HP", "Hp"):
-        return Key(2, False, _signature(2), semitones=semitones(text[2:]))
-    is_none = bool(re.match(r"none\b|$", text, re.IGNORECASE)) or names_no_key(text)
-    found = None if is_none else _KEY.match(text)
-    if found is None and not is_none:
-        raise AbcError(f"key {text[:20]!r}: expected a tonic A to G and a mode, HP or none")
-    sharps, is_minor, rest = 0, False, text
-    if found is not None:
-        mode = (found["mode"] or "").lower()[:3]
-        tonic = found["tonic"].upper()
-        sharps = _SHARPS_OF_LETTER[tonic] + {"": 0, "#": 7, "b": -7}[found["sign"].lower()]
-        sharps, is_minor = sharps + _MODES[mode], mode in _MINOR_MODES
-        sharps = 0 if found["exp"] else sharps
-        rest = text[found.end() :]
-    alterations, is_plain = list(_signature(sharps)), -7 <= sharps <= 7
-    for sign, letter in _KEY_ACCIDENTAL.findall(rest):
-        alterations[LETTERS.index(letter.upper())] = ALTERATIONS[sign]
-        is_plain = False
-    return Key(sharps, is_minor, tuple(alterations), is_plain, semitones(rest), not is_none)
-
-
-def names_no_key(text: str) -> bool:
-    """Tells whether a K: field names no key but a clef and the like."""
-    return bool(re.match(r"[a-z]+\s*=", text) or _CLEF.match(text))
-
-
-def _signature(sharps: int) -> tuple[int, ...]:
-    """Half tones of each letter, C to B, of a signature of any number of sharps or flats."""
-    # F C G D A E B get the first, second ... sharp; above 7 the second ones.
-    places = {letter: place for place, letter in enumerate("FCGDAEB")}
-    return tuple((sharps - places[letter] + 6) // 7 for letter in LETTERS)
-
-
-@functools.lru_cache(256)
-def semitones(text: str) -> int:
-    """Gives the transposition by octave=, transpose= and an 8 at the clef, semitones."""
-    total = 0
-    for name, value in _PROPERTY.findall(text):
-        clef = _CLEF.fullmatch(value)
-        if name in ("octave", "transpose") and re.fullmatch(r"[+-]?\d{1,2}", value):
-            total += int(value) * (12 if name == "octave" else 1)
-        elif clef is not None and clef[1] is not None:
-            total += 12 if clef[1] == "+8" else -12
-    return total
-
-
-@functools.lru_cache(1024)
 def meter(text: str) -> Meter | None:
     """Reads an M: field, ABC 2.1 section 3.1.6: 6/8, C, C|, (2+3)/8, none."""
     text = text.strip()
@@ -168,6 +75,19 @@ def meter(text: str) -> Meter | None:
     raise AbcError(f"meter {text[:20]!r}: expected one such as 6/8, C, C|, (2+3)/8 or none")
 
 
+def meter_in(text: str) -> Meter | None:
+    """Gives the first meter in a text that is no plain one, such as "6/8 3/4" or "C|3/2".
+
+    Numbers are clearer than C; None where no meter is in it.
+    """
+    for found in sorted(_METER.finditer(text), key=lambda found: found[1] is None):
+        try:
+            return meter(found[0])
+        except AbcError:
+            continue
+    return None
+
+
 @functools.lru_cache(256)
 def unit(text: str) -> Fraction:
     """Reads an L: field, ABC 2.1 section 3.1.7, in quarter notes."""
@@ -179,6 +99,12 @@ def unit(text: str) -> Fraction:
     raise AbcError(f"unit length {text[:20]!r}: expected one such as 1/8, down to 1/512")
 
 
+def unit_in(text: str) -> Fraction | None:
+    """Gives the unit length that a text begins with, such as "1/8 (quavers)"."""
+    found = re.match(r"\s*\d+\s*/\s*\d+(?!\s*[\d/])", text)
+    return unit(found[0]) if found is not None else None
+
+
 def default_unit(of: Meter | None) -> Fraction:
     """The unit length of a tune without an L: field: a 16th where bars are below 3/4."""
     return Fraction(1, 4) if of is not None and of.quarters < 3 else Fraction(1, 2)
@@ -186,7 +112,9 @@ def default_unit(of: Meter | None) -> Fraction:
 
 @functools.lru_cache(256)
 def tempo(text: str, unit_quarters: Fraction) -> int | None:
-    """Reads a Q: field, ABC 2.1 section 3.1.8; None where it is only words.
+    """Reads a Q: field, ABC 2.1 section 3.1.8; None where no speed is clear in it.
+
+    Words may stand around it, in quotation marks or without: "Allegro 1/4=ca. 120".
 
     Args:
       unit_quarters: the unit length, which is the beat of "Q:120" and "Q:C=120".
@@ -197,42 +125,46 @@ def tempo(text: str, unit_quarters: Fraction) -> int | None:
     bare = re.sub(r'"[^"]*"', "", text).strip()
     if not bare:
         return None
-    found, counted = _TEMPO.match(bare), _TEMPO_OF_UNITS.match(bare)
-    if found is not None and len(bare) < 100:
+    if len(bare) >= 100:
+        return None
+    found, counted = _TEMPO.search(bare), _TEMPO_OF_UNITS.match(bare)
+    if found is not None:
         lengths = _FRACTION.findall(found[1])
-        beats = [(number(numerator), number(denominator)) for numerator, denominator in lengths]
+        beats = [(int(numerator), int(denominator)) for numerator, denominator in lengths]
         quarters = sum((Fraction(4 * n, d) for n, d in beats if d), Fraction(0))
         speed = found[2]
-    elif counted is not None and len(bare) < 100:
-        quarters = unit_quarters * number(counted[1] or "1")
+    elif counted is not None:
+        quarters = unit_quarters * int(counted[1] or "1")
         speed = counted[2]
     else:
-        raise AbcError(f"tempo {text[:20]!r}: expected one such as 1/4=120")
+        return None
     a_minute = quarters * Fraction(speed)
     microseconds = round(60_000_000 / a_minute) if a_minute else 0
-    if not 1 <= microseconds <= SLOWEST_TEMPO:
-        raise AbcError(f"tempo {text[:20]!r}: expected 4 or more quarter notes a minute")
-    return microseconds
+    return microseconds if 1 <= microseconds <= SLOWEST_TEMPO else None
 
 
 @functools.lru_cache(4096)
 def length(text: str) -> Fraction:
-    """Reads the length behind a note: 2, 3/2, /, //, /4; ABC 2.1 section 4.3."""
+    """Reads the length behind a note: 2, 3/2, /, //, /4; ABC 2.1 section 4.3.
+
+    0 and /0 are 0.
+    """
     numerator, slash, denominator = text.partition("/")
     if len(text) <= 2 * MOST_DIGITS and (numerator.isdigit() or not numerator):
         factor = Fraction(int(numerator or "1"))
         if not slash:
-            return _not_zero(factor, text)
+            return _within_bounds(factor, text)
         if not denominator.strip("/"):
-            return _not_zero(factor / 2 ** (1 + len(denominator)), text)
-        if denominator.isdigit() and int(denominator):
-            return _not_zero(factor / int(denominator), text)
+            return _within_bounds(factor / 2 ** (1 + len(denominator)), text)
+        if denominator.isdigit():
+            parts = int(denominator)
+            return _within_bounds(factor / parts if parts else Fraction(0), text)
     raise AbcError(f"length {text[:20]!r}: expected one such as 2, 3/2, / or /4")
 
 
-def _not_zero(factor: Fraction, text: str) -> Fraction:
-    if not 0 < factor <= 10**MOST_DIGITS or factor.denominator > 10**MOST_DIGITS:
-        raise AbcError(f"length {text[:20]!r}: expected more than 0, and no more than a million")
+def _within_bounds(factor: Fraction, text: str) -> Fraction:
+    if factor > 10**MOST_DIGITS or factor.denominator > 10**MOST_DIGITS:
+        raise AbcError(f"length {text[:20]!r}: expected no more than a million, nor smaller parts")
     return factor
 
 

@@ -12,12 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.formats.abc_fields import AbcError
+from pipelines.formats.abc_tokens import lines_outside_blocks
 
 LARGEST_BYTES = 64 * 2**20  # Of a file of tunes.
 
 _FIRST_LINE = re.compile(r"(?m)^X:(?![|:])")  # X:| is a rest and a repeat.
 _BLANK_LINE = re.compile(r"\n[ \t]*(?=\n)")
 _KEY_LINE = re.compile(r"(?m)^K:")
+# What the header of a file may hold: directives, and the fields that section 3 allows there;
+# Q: was allowed before ABC 2.
+_HEADER_LINE = re.compile(r"%%(?!begin)\s*[A-Za-z]|[A-DF-JL-OQRSUZmr]:")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,21 +47,23 @@ def tunes(text: str) -> list[TuneText]:
     """Splits a file into tunes; text between them is left out.
 
     A tune begins with X:, or without one where a block of lines has a field K:. It ends at a
-    blank line or at the next X:.
+    blank line or at the next X:. What stands before the first tune is the header of the file,
+    whose fields and directives hold for all of them.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
     found: list[tuple[str, int]] = []
-    header, line = "", 1
+    before, line = "", 1
     for block in _BLANK_LINE.split(text):
         starts = [match.start() for match in _FIRST_LINE.finditer(block)]
         if not starts and _KEY_LINE.search(block):
             starts = [len(block) - len(block.lstrip("\n"))]
-        elif not starts and not found and re.search(r"(?m)^[A-Z]:", block):
-            header += "".join(f"{row}\n" for row in block.split("\n") if re.match("[A-Z]:", row))
+        if not found:
+            before += f"{block[: starts[0]] if starts else block}\n"
         for start, end in itertools.pairwise([*starts, len(block)]):
             own = block[start:end].strip("\n")
             found.append((own, line + block.count("\n", 0, start)))
         line += block.count("\n") + 1
+    header = _header(before)
     numbers = _numbers([own for own, _ in found])
     return [
         TuneText(number, _title(own), _with_header(own, header), at)
@@ -76,6 +82,12 @@ def _numbers(texts: Sequence[str]) -> list[int]:
             said[place], following = following, following + 1
         taken.add(said[place])  # type: ignore[arg-type]
     return said  # type: ignore[return-value]
+
+
+def _header(text: str) -> str:
+    """Gives the lines of the header of a file; blocks of text, which are directives too, go."""
+    rows = [row.rstrip() for _, row in lines_outside_blocks(text)]
+    return "".join(f"{row}\n" for row in rows if _HEADER_LINE.match(row))
 
 
 def _title(text: str) -> str:

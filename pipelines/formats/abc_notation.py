@@ -1,54 +1,51 @@
 """Reads ABC notation (ABC 2.1) as Scores, one per tune, without music21.
 
-Repeats, endings and the order of parts are expanded. Each voice (V:) is a track.
-Velocities follow !p! to !ff!; before the first they are mf.
+Repeats, endings and the order of parts are expanded. Each voice (V:) is a track, and so is each
+level of its overlays (&), behind them. Velocities follow !pppp! to !ffff!; before the first they
+are mf. Programs, channels and transposition follow %%MIDI; channel 10 is of drums.
 
 Lost, and counted in `Reading.left_out`: grace notes, to which notation gives no time; chord
-symbols, annotations, decorations, slurs; overlays (&); lyrics; jumps such as D.C.; directives
-(%%). Modes other than minor keep their signature alone.
+symbols, annotations, decorations, slurs; lyrics, symbol lines (s:), macros (m:); jumps such as
+D.C.; other directives (%%). Modes other than minor keep their signature alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 
 from pipelines.formats import abc_music, abc_scores
 from pipelines.formats.abc_fields import AbcError
 from pipelines.formats.abc_files import tunes_by_number
 from pipelines.formats.abc_sounds import MEANINGLESS
-from pipelines.score import Score
+from pipelines.reading_result import Reading
 
-__all__ = ["MEANINGLESS", "AbcError", "Reading", "read", "read_tune"]
+__all__ = ["MEANINGLESS", "AbcError", "TuneReading", "read", "read_tune"]
 
 LARGEST_TUNE = 2**18  # Characters.
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
-    """A Score, and counts of what of the tune is not in it.
+class TuneReading(Reading):
+    """A Score, whose `abc` is the tune's text, and counts of what of the tune is not in it.
 
     Attributes:
-      score: the piece; `score.abc` is the tune's text.
-      left_out: {element: how often}, what the tune has that a Score cannot hold, or that is not
-        supported here.
-      doubtful: {fault: how often}, what seems wrong in the tune, and was read as it seems meant.
       faults: how often something could not be parsed and was skipped; only by
         `read_tune(lenient=True)`.
     """
 
-    score: Score
-    left_out: Mapping[str, int]
-    doubtful: Mapping[str, int]
     faults: int = 0
 
 
-def read(path: str | os.PathLike[str], number: int | None = None) -> Reading:
+def read(
+    path: str | os.PathLike[str], number: int | None = None, plays_repeats: bool = True
+) -> TuneReading:
     """Reads a tune of a file.
 
     Args:
+      path: of the file.
       number: of the tune, as `abc_files.tunes` numbers them; None if there is only one.
+      plays_repeats: see `read_tune`.
 
     Raises:
       AbcError: there is no such tune, or it cannot be read.
@@ -63,13 +60,13 @@ def read(path: str | os.PathLike[str], number: int | None = None) -> Reading:
         wanted = "one tune" if number is None else f"tune {number}"
         raise AbcError(f"has {there}; expected {wanted}", path=path)
     try:
-        return read_tune(found[number].text)
+        return read_tune(found[number].text, plays_repeats)
     except AbcError as error:
         name = f"{path}, tune {number}"
         raise AbcError(error.text, error.line, error.column, path=name) from error
 
 
-def read_tune(text: str, plays_repeats: bool = True, lenient: bool = False) -> Reading:
+def read_tune(text: str, plays_repeats: bool = True, lenient: bool = False) -> TuneReading:
     """Reads the text of one tune.
 
     Args:
@@ -88,4 +85,4 @@ def read_tune(text: str, plays_repeats: bool = True, lenient: bool = False) -> R
         cut = 0
     parsed = abc_music.parse(text, lenient)
     score, faults = abc_scores.score_of(parsed, text, plays_repeats, lenient)
-    return Reading(score, dict(+parsed.left_out), dict(+parsed.doubtful), faults + cut)
+    return TuneReading(score, dict(+parsed.left_out), dict(+parsed.doubtful), faults + cut)

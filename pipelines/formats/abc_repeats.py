@@ -1,23 +1,26 @@
 """Expands parts, repeats and endings of an ABC voice: the order in which items are played.
 
-A repeated section begins at `|:`; where that is missing, at the end of the repeat before, at
-the bar line that ends the last ending before, or where the part begins.
+A repeated section begins at `|:`; where that is missing, at the latest double bar line or end
+of a repeat (ABC 2.1, section 4.8), at the bar line that ends the last ending before, or where the
+part begins.
 """
 
 from __future__ import annotations
 
 import collections
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from pipelines.formats.abc_fields import AbcError
-from pipelines.formats.abc_tokens import Bar, Ending, Item, Part
+from pipelines.formats.abc_tokens import Bar, Ending, Item, Part, Sound
 
 Span = tuple[int, int]  # First item, and the one after the last.
 
 
 def in_order(
     items: Sequence[Item],
+    lengths: Sequence[Fraction],
     order: Sequence[str],
     doubtful: collections.Counter[str],
     most_items: int,
@@ -26,6 +29,7 @@ def in_order(
 
     Args:
       items: of one voice.
+      lengths: `Tune.lengths`.
       order: labels of the parts to play; parts of no label in it are not played, but for
         what stands before the first. Empty: all, as they stand.
       doubtful: counts what is wrong with repeats and the order.
@@ -46,7 +50,7 @@ def in_order(
         chosen = [span for label in ["", *wanted] for span in spans[label]]
     else:
         chosen = [span for _, span in parts]
-    unrolled = {span: _unrolled(items, span, doubtful) for span in dict.fromkeys(chosen)}
+    unrolled = {span: _unrolled(items, lengths, span, doubtful) for span in dict.fromkeys(chosen)}
     sizes = {span: sum(last - first for first, last in unrolled[span]) for span in unrolled}
     if sum(sizes[span] for span in chosen) > most_items:
         raise AbcError(f"with its repeats it is longer than {most_items} notes")
@@ -60,10 +64,15 @@ def _parts(items: Sequence[Item]) -> list[tuple[str, Span]]:
     return [(label, (at, end)) for (label, at), end in zip(found, ends, strict=True) if at < end]
 
 
-def _unrolled(items: Sequence[Item], span: Span, doubtful: collections.Counter[str]) -> list[Span]:
+def _unrolled(
+    items: Sequence[Item],
+    lengths: Sequence[Fraction],
+    span: Span,
+    doubtful: collections.Counter[str],
+) -> list[Span]:
     """Gives the spans of one part in the order in which they are played."""
     played: list[Span] = []
-    for section in _sections(items, span, doubtful):
+    for section in _sections(items, lengths, span, doubtful):
         for number in range(1, section.passes + 1):
             played.append(section.body)
             fitting = [ending.span for ending in section.endings if number in ending.passes]
@@ -86,9 +95,12 @@ class _Section(NamedTuple):
 
 
 def _sections(
-    items: Sequence[Item], span: Span, doubtful: collections.Counter[str]
+    items: Sequence[Item],
+    lengths: Sequence[Fraction],
+    span: Span,
+    doubtful: collections.Counter[str],
 ) -> list[_Section]:
-    reader = _SectionReader(items, span[0], doubtful)
+    reader = _SectionReader(items, lengths, span[0], doubtful)
     for at in range(*span):
         item = items[at]
         if isinstance(item, Bar):
@@ -103,9 +115,13 @@ class _SectionReader:
     """Finds sections, given the bar lines and endings one after the other."""
 
     def __init__(
-        self, items: Sequence[Item], start: int, doubtful: collections.Counter[str]
+        self,
+        items: Sequence[Item],
+        lengths: Sequence[Fraction],
+        start: int,
+        doubtful: collections.Counter[str],
     ) -> None:
-        self.items, self.doubtful = items, doubtful
+        self.items, self.lengths, self.doubtful = items, lengths, doubtful
         self.sections: list[_Section] = []
         self._begin(start)
 
@@ -115,6 +131,8 @@ class _SectionReader:
         self.open: tuple[frozenset[int], int] | None = None  # An ending: its first item.
         self.bars: list[int] = []  # Bar lines since that.
         self.bars_of_first = 1  # Bar lines of the first ending.
+        self.is_said = False  # Whether the section begins with a repeat sign.
+        self.has_double = False  # Whether its body has a double bar line.
 
     def close(self, at: int) -> None:
         """Ends the section before an item, and begins the next one there."""
@@ -141,6 +159,7 @@ class _SectionReader:
         """Takes the bar line at an item."""
         if bar.passes:
             self._close_if_last_ending_is_over()
+            self._begin_at_double(at)
         self.bars.append(at)
         if bar.passes:
             self.passes = max(self.passes, bar.passes)
@@ -151,6 +170,29 @@ class _SectionReader:
                 self.endings.append(_Ending(frozenset({1}), (at, at)))  # It has no sign.
         elif bar.starts or (bar.is_double and self.open and self.endings):
             self.close(at)
+        elif bar.is_double and not self.open:
+            self.has_double = True
+        self.is_said = self.is_said or bar.starts
+
+    def _begin_at_double(self, end: int) -> None:
+        """Begins the section at its last double bar line, if no sign says where it begins.
+
+        What is shorter than a bar, such as an upbeat before the repeat, is no section.
+        """
+        if self.is_said or self.endings or not self.has_double:
+            return
+        quarters = bar = Fraction(0)
+        for at in range(end - 1, self.start, -1):
+            item = self.items[at]
+            if isinstance(item, Sound):
+                quarters += self.lengths[item.length]
+                bar = item.state.meter.quarters if item.state.meter is not None else Fraction(0)
+            elif isinstance(item, Bar) and item.is_double and quarters and quarters >= bar:
+                passes, ending, bars = self.passes, self.open, self.bars
+                self.open, self.passes = None, 1
+                self.close(at)
+                self.passes, self.open, self.bars = passes, ending, bars
+                return
 
     def _ending_follows(self, at: int) -> bool:
         """Tells whether the ending of another pass begins at the bar line at an item."""

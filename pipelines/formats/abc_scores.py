@@ -1,20 +1,26 @@
-"""Scores of parsed ABC tunes: repeats expanded, lengths in ticks, one track per voice."""
+"""Scores of parsed ABC tunes: repeats expanded, lengths in ticks, one track per voice.
+
+The overlays of each voice have tracks of their own, behind those of the voices.
+"""
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from pipelines.formats import abc_repeats
+from pipelines.formats import abc_overlays, abc_repeats
 from pipelines.formats.abc_fields import AbcError
+from pipelines.formats.abc_overlays import Chunk
+from pipelines.formats.abc_repeats import Span
 from pipelines.formats.abc_tokens import Bar, Sound, State, Tune, Voice
-from pipelines.formats.music21_stream import ticks_holding
+from pipelines.formats.notation_score import ticks_holding
 from pipelines.score import Score
 from pipelines.score_arrays import KEY, LAST_TICK, METER, NOTE, TEMPO
 
 MOST_NOTES = 100_000  # Of a tune with its repeats; rests and bar lines count.
+UNTIED = "ties to no note of their pitch"
 PARTS = 2**20  # Of a tick, in sums of lengths that no tick holds.
 
 
@@ -29,16 +35,19 @@ def score_of(parsed: Tune, text: str, plays_repeats: bool, lenient: bool) -> tup
     Raises:
       AbcError: the tune is too long, and nothing is to be passed over.
     """
-    played = [
-        _played(parsed, voice, plays_repeats, lenient)
-        for voice in parsed.voices.values()
-        if voice.last
-    ]
+    voices = [voice for voice in parsed.voices.values() if voice.last]
+    spans = [_spans(parsed, voice, plays_repeats, lenient) for voice in voices]
     clock = _Clock(parsed)
     clock.count_long_bars(parsed)
     rows = _Rows(clock, parsed.doubtful, lenient)
-    for track, sounds in enumerate(played):
-        rows.add_voice(track, sounds)
+    for track, (voice, played) in enumerate(zip(voices, spans, strict=True)):
+        items = (item for first, last in played for item in voice.items[first:last])
+        rows.add_voice(track, [item for item in items if type(item) is Sound])
+    track = len(voices)
+    for voice, played in zip(voices, spans, strict=True):
+        for chunks in _overlays(parsed, voice, played, clock, lenient):
+            rows.add_overlay(track, chunks)
+            track += 1
     score = Score.from_unsorted(
         clock.ticks_per_quarter,
         rows.notes(),
@@ -52,18 +61,35 @@ def score_of(parsed: Tune, text: str, plays_repeats: bool, lenient: bool) -> tup
     return score, parsed.faults + rows.faults
 
 
-def _played(parsed: Tune, voice: Voice, plays_repeats: bool, lenient: bool) -> list[Sound]:
+def _spans(parsed: Tune, voice: Voice, plays_repeats: bool, lenient: bool) -> list[Span]:
+    """Gives the spans of items in the order in which they are played."""
     spans = [(0, len(voice.items))]
     if plays_repeats:
         try:
-            spans = abc_repeats.in_order(voice.items, parsed.order, parsed.doubtful, MOST_NOTES)
+            spans = abc_repeats.in_order(
+                voice.items, parsed.lengths, parsed.order, parsed.doubtful, MOST_NOTES
+            )
         except AbcError:
             if not lenient:
                 raise
             parsed.faults += 1  # It is played once, as it stands.
-    return [
-        item for first, last in spans for item in voice.items[first:last] if type(item) is Sound
-    ]
+    return spans
+
+
+def _overlays(
+    parsed: Tune, voice: Voice, spans: Sequence[Span], clock: _Clock, lenient: bool
+) -> list[Sequence[Chunk]]:
+    """Gives the overlays of a voice, level by level: when each begins, and its sounds."""
+    if not voice.overlays:
+        return []
+    try:
+        found = abc_overlays.played(spans, voice.items, clock.lengths, MOST_NOTES)
+    except AbcError:
+        if not lenient:
+            raise
+        parsed.faults += 1  # They are left out.
+        return []
+    return [found[level] for level in sorted(found)]
 
 
 class _Clock:
@@ -94,6 +120,21 @@ class _Clock:
                     passed = 0
 
 
+class _Line:
+    """Notes of a track, and where it has come to."""
+
+    def __init__(self) -> None:
+        self.onsets: list[int] = []
+        self.ends: list[int] = []
+        self.pitches: list[int] = []
+        self.states: list[State] = []
+        self.tied: dict[int, int] = {}
+        self.now = 0
+
+
+_TakeState = Callable[[int, State | None, State], None]
+
+
 class _Rows:
     """The notes and events of a Score, added voice by voice; its events are the first voice's."""
 
@@ -106,17 +147,37 @@ class _Rows:
         self.faults = self.first_length = 0
 
     def add_voice(self, track: int, sounds: Sequence[Sound]) -> None:
+        line = _Line()
+        self._play(line, sounds, 0, self._add_first_state if track == 0 else self._add_tempo)
+        self._add_notes(track, line)
+        self.first_length = line.now if track == 0 else self.first_length
+        self.doubtful["voices of another length than the first"] += line.now != self.first_length
+
+    def add_overlay(self, track: int, chunks: Sequence[Chunk]) -> None:
+        line = _Line()
+        for start, sounds in chunks:
+            self._play(line, sounds, start, None)
+        self._add_notes(track, line)
+
+    def _play(
+        self, line: _Line, sounds: Sequence[Sound], start: int, take: _TakeState | None
+    ) -> None:
+        """Adds sounds to a line; those before are tied to them if they end where these begin.
+
+        Args:
+          take: is given each change of state: when it is, the one before, and the new one.
+        """
         lengths, last = self.clock.lengths, LAST_TICK * self.clock.parts
-        onsets: list[int] = []
-        ends: list[int] = []
-        pitches: list[int] = []
-        velocities: list[int] = []
-        tied: dict[int, int] = {}  # Pitch: the note that goes on.
-        state, now = None, 0
+        onsets, ends, pitches, states = line.onsets, line.ends, line.pitches, line.states
+        tied = line.tied  # Pitch: the note that goes on.
+        if start != line.now:
+            self.doubtful[UNTIED] += len(tied)
+            tied = {}
+        state, now = None, start
         for place, sound in enumerate(sounds):
             if sound.state is not state:
-                if track == 0:
-                    self._add_state(now, state, sound.state)
+                if take is not None:
+                    take(now, state, sound.state)
                 state = sound.state
             end = now + lengths[sound.length]
             if end > last:
@@ -130,21 +191,23 @@ class _Rows:
                     onsets.append(now)
                     ends.append(end)
                     pitches.append(pitch)
-                    velocities.append(state.velocity)
+                    states.append(state)
                 else:
                     ends[note] = end
                 if pitch in sound.tied:
                     tied[pitch] = note
             if before:
-                self.doubtful["ties to no note of their pitch"] += len(before)
+                self.doubtful[UNTIED] += len(before)
             now = end
-        self.doubtful["ties to no note of their pitch"] += len(tied)
-        self._add_notes(track, onsets, ends, pitches, velocities)
-        self.first_length = now if track == 0 else self.first_length
-        self.doubtful["voices of another length than the first"] += now != self.first_length
+        line.tied, line.now = tied, now
 
-    def _add_state(self, now: int, before: State | None, state: State) -> None:
-        """Notes what changes with a state; the same again is no change."""
+    def _add_tempo(self, now: int, before: State | None, state: State) -> None:
+        """Notes a tempo of another voice than the first, which has none there."""
+        if state.tempo is not None and (before is None or before.tempo != state.tempo):
+            self.tempi.setdefault(self._ticks(now), (state.tempo,))
+
+    def _add_first_state(self, now: int, before: State | None, state: State) -> None:
+        """Notes what changes with a state of the first voice; the same again is no change."""
         tick = self._ticks(now)
         if state.tempo is not None and (before is None or before.tempo != state.tempo):
             self.tempi[tick] = (state.tempo,)
@@ -165,12 +228,16 @@ class _Rows:
     def _ticks(self, parts: int) -> int:
         return (2 * parts + self.clock.parts) // (2 * self.clock.parts)
 
-    def _add_notes(self, track: int, *columns: list[int]) -> None:
-        onset, end, pitch, velocity = (np.array(column, np.int64) for column in columns)
+    def _add_notes(self, track: int, line: _Line) -> None:
+        self.doubtful[UNTIED] += len(line.tied)
+        onset, end = np.array(line.onsets, np.int64), np.array(line.ends, np.int64)
         notes = np.zeros(len(onset), NOTE)
         notes["onset"] = self._ticks(onset)  # type: ignore[arg-type]
         notes["duration"] = np.maximum(self._ticks(end) - notes["onset"], 1)  # type: ignore[arg-type]
-        notes["pitch"], notes["velocity"], notes["track"] = pitch, velocity, track
+        notes["pitch"], notes["track"] = line.pitches, track
+        notes["velocity"] = [state.velocity for state in line.states]
+        notes["program"] = [state.program for state in line.states]
+        notes["is_drum"] = [state.is_drum for state in line.states]
         self.voices.append(notes)
 
     def notes(self) -> np.ndarray:

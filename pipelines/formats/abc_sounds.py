@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from pipelines.formats import abc_fields
+from pipelines.formats import abc_fields, abc_overlays
 from pipelines.formats.abc_fields import LETTERS, AbcError
 from pipelines.formats.abc_tokens import (
     TOKEN,
@@ -25,9 +25,11 @@ from pipelines.formats.abc_tokens import (
     Tune,
     Voice,
 )
-from pipelines.formats.music21_stream import LEVELS
+from pipelines.formats.dynamics import LEVELS
 
 MEANINGLESS = "characters without a meaning"
+NOTHING = "notes of length 0"
+DRUMS = 10  # The MIDI channel of drums, from 1.
 MOST_PASSES = 16  # Highest number of an ending, and most times that a section is played.
 
 _NATURAL = dict(zip(LETTERS + LETTERS.lower(), (60, 62, 64, 65, 67, 69, 71) * 2, strict=True))
@@ -44,12 +46,15 @@ class Sounds:
     Attributes:
       spread: one of `abc_tokens.SPREADS`.
       part: the label of the part that the next sound belongs to.
+      symbols: {letter: decoration} of U: fields.
     """
 
     def __init__(self, tune: Tune) -> None:
         self.tune, self.left_out, self.doubtful = tune, tune.left_out, tune.doubtful
         self.spread, self.part = "pitch", ""
+        self.symbols: dict[str, str] = {}
         self._lengths: dict[tuple[int, int], int] = {}
+        self._nothing = -1  # The index of a length of 0, once there is one.
 
     def add(self, voice: Voice, token: re.Match[str]) -> None:
         """Adds a token of any kind but "space" and "field".
@@ -57,7 +62,10 @@ class Sounds:
         Raises:
           AbcError: it cannot be read; without line and column.
         """
-        _ADD[token.lastgroup](self, voice, token)  # type: ignore[index]
+        kind: str = token.lastgroup  # type: ignore[assignment]
+        if voice.overlay is not None and kind not in _STRUCTURE:
+            voice = voice.overlay.voice
+        _ADD[kind](self, voice, token)
 
     # Lengths.
 
@@ -69,6 +77,8 @@ class Sounds:
                 raise AbcError(f"a length of {length} quarters: expected less, or less small parts")
             index = self._lengths[pair] = len(self.tune.lengths)
             self.tune.lengths.append(length)
+            if not length:
+                self._nothing = index
         return index
 
     def _length(self, voice: Voice, text: str) -> int:
@@ -118,7 +128,10 @@ class Sounds:
             voice.items.append(Part(self.part))
         state = voice.state
         if state is None:
-            state = voice.state = State(voice.key, voice.meter, voice.tempo, voice.velocity)
+            program, is_drum = voice.program, voice.channel == DRUMS
+            state = voice.state = State(
+                voice.key, voice.meter, voice.tempo, voice.velocity, program, is_drum
+            )
         sound = voice.last = Sound(pitches, length, state)
         voice.items.append(sound)
         return sound
@@ -139,7 +152,7 @@ class Sounds:
             half_tones = voice.in_bar[place]
         else:
             half_tones = voice.key.alterations[steps % 7]
-        moved = 12 * octave + half_tones + voice.semitones + voice.key.semitones
+        moved = 12 * octave + half_tones + voice.semitones
         return Pitched(steps, half_tones, _NATURAL[letter] + moved)
 
     def _note(self, voice: Voice, token: re.Match[str]) -> None:
@@ -160,20 +173,29 @@ class Sounds:
         notes: list[Pitched] = []
         tied: list[Pitched] = []
         first_length = ""
+        silent: list[Pitched] = []  # Of length 0.
         for inside in TOKEN.finditer(content):
             kind = inside.lastgroup
             if kind == "note":
                 sign, letter, octaves, own_length, own_tie = inside.group(2, 3, 4, 5, 6)
+                note = self._pitched(voice, sign, letter, octaves)
+                if own_length and not abc_fields.length(own_length):
+                    silent.append(note)
+                    continue
                 first_length = first_length if notes else own_length
-                notes.append(self._pitched(voice, sign, letter, octaves))
-                tied += notes[-1:] if own_tie else []
+                notes.append(note)
+                tied += [note] if own_tie else []
             elif kind in ("text", "decoration", "slur"):
                 self.add(voice, inside)
             elif kind == "rest":
                 self.doubtful["rests in chords"] += 1
             elif kind != "space":
                 raise AbcError(f"chord [{content[:20]}]: expected nothing but notes in it")
-        if not notes:
+        if notes:
+            self.doubtful[NOTHING] += len(silent)
+        elif silent:
+            notes, first_length = silent, "0"
+        else:
             raise AbcError(f"chord [{content[:20]}]: expected notes in it")
         length = abc_fields.length(first_length) * abc_fields.length(length_text)
         self._add_sound(voice, tuple(notes), self._length(voice, str(length)))
@@ -186,13 +208,12 @@ class Sounds:
     def _add_sound(self, voice: Voice, notes: tuple[Pitched, ...], length: int) -> None:
         if voice.tied:
             voice.tied = {}
-        if voice.is_overlay:
-            self.left_out["notes of overlays (&)"] += len(notes)
-            voice.last_notes = ()
-            return
+        if length == self._nothing:
+            self.doubtful[NOTHING] += len(notes)
+            notes = ()
         voice.last_notes = notes
         pitches = tuple([note.pitch for note in notes])
-        if min(pitches) < 0 or max(pitches) > 127:
+        if pitches and (min(pitches) < 0 or max(pitches) > 127):
             inside = tuple(pitch for pitch in pitches if 0 <= pitch <= 127)
             self.left_out["notes outside MIDI's pitches"] += len(pitches) - len(inside)
             pitches = inside
@@ -200,7 +221,7 @@ class Sounds:
 
     def _tie(self, voice: Voice, _: re.Match[str]) -> None:
         if voice.last is None or not voice.last_notes:
-            self.doubtful["ties without a note"] += not voice.is_overlay
+            self.doubtful["ties without a note"] += 1
             return
         voice.tied = {note.steps: note.half_tones for note in voice.last_notes}
         voice.last.tied = voice.last.pitches
@@ -213,15 +234,16 @@ class Sounds:
             voice.is_free = True
         else:
             length = self._length(voice, length_text)
+        if length == self._nothing:
+            self.doubtful["rests of length 0"] += 1
         voice.tied, voice.last_notes = {}, ()
-        if not voice.is_overlay:
-            self._put(voice, (), length)
+        self._put(voice, (), length)
 
     # Bar lines.
 
     def _bar(self, voice: Voice, token: re.Match[str]) -> None:
         text, passes = _parts(token, 2)
-        voice.in_bar, voice.is_overlay = {}, False
+        voice.in_bar = {}
         line = text.strip(".[]")
         ends, starts = len(line) - len(line.lstrip(":")), len(line) - len(line.rstrip(":"))
         if line == ":" and voice.items and isinstance(voice.items[-1], Bar):
@@ -232,6 +254,12 @@ class Sounds:
             raise AbcError(f"{ends} repeats: expected up to {MOST_PASSES - 1}")
         is_double = "||" in line or text.strip(".") in ("|]", "[|")
         bar = Bar(ends + 1 if ends else 0, starts > 0, is_double, voice.is_free)
+        if voice.overlay is not None:
+            is_plain = bar == Bar() and not passes
+            if not abc_overlays.ends_at_bar(voice, self.tune, is_plain):
+                return
+        if voice.overlays:
+            abc_overlays.forget_ties(voice)
         voice.items.append(bar)
         voice.is_free = False
         if passes:
@@ -251,8 +279,8 @@ class Sounds:
             passes |= set(range(bounds[0], bounds[1] + 1))
         voice.items.append(Ending(frozenset(passes)))
 
-    def _overlay(self, voice: Voice, _: re.Match[str]) -> None:
-        voice.is_overlay = True
+    def _overlay(self, voice: Voice, token: re.Match[str]) -> None:
+        abc_overlays.begin(voice, self.tune, len(token.group()))
 
     # What a Score does not hold.
 
@@ -271,6 +299,7 @@ class Sounds:
 
     def _decoration(self, voice: Voice, token: re.Match[str]) -> None:
         name = token.group().strip("!+")
+        name = self.symbols.get(name, name)
         if name in LEVELS:
             voice.velocity, voice.state = LEVELS[name], None
         elif name.lower() in _JUMPS:
@@ -286,6 +315,10 @@ class Sounds:
         if sign in _CLOSING:
             raise AbcError(f"{sign!r} is left open: expected {_CLOSING[sign]}")
         self.doubtful[MEANINGLESS] += 1
+
+
+# Kinds of tokens that are for the voice that an overlay lies over.
+_STRUCTURE = frozenset(("bar", "ending", "named_ending", "overlay"))
 
 
 def _parts(token: re.Match[str], count: int) -> tuple[Any, ...]:

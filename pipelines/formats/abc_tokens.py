@@ -8,18 +8,19 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from pipelines.formats.abc_fields import Key, Meter
-from pipelines.formats.music21_stream import DEFAULT_LEVEL, LEVELS
+from pipelines.formats.abc_fields import Meter
+from pipelines.formats.abc_keys import Key
+from pipelines.formats.dynamics import DEFAULT_LEVEL, LEVELS
 
 # The first that fits is taken. The parts of a token are the groups behind its own.
 TOKEN = re.compile(
     r"""
     (?P<note>([_^=]*)([A-Ga-g])([,']*)([0-9/]*)(-?))
-    |(?P<space>[ \t`]+|\\$)
+    |(?P<space>[ \t`$]+|\\$)
     |(?P<field>\[([A-Za-z]):([^\]]*)\])
     |(?P<ending>\[[ ]?([0-9]+(?:[,-][0-9]+)*))
     |(?P<bar>(\.?\[?\|[|:]*\]?|:[|:]*\]?)([0-9]+(?:[,-][0-9]+)*)?)
@@ -33,7 +34,7 @@ TOKEN = re.compile(
     |(?P<tie>-)
     |(?P<grace>\{[^{}]*\})
     |(?P<spacer>y[0-9/]*)
-    |(?P<old_chord>\+([A-Ga-g,'_^=0-9/ -]+)\+)
+    |(?P<old_chord>\+(?!f+\+)([A-Ga-g,'_^=0-9/ -]+)\+)
     |(?P<decoration>!([^!|:\[\]" ][^!|:\[\]"]*)!|\+([^+|:"\[\] ][^+|:"\[\]]*)\+|[.~H-Wh-w])
     |(?P<overlay>&+)
     |(?P<other>.)
@@ -75,6 +76,8 @@ class State(NamedTuple):
     meter: Meter | None
     tempo: int | None
     velocity: int
+    program: int
+    is_drum: bool
 
 
 class Sound:
@@ -122,7 +125,18 @@ class Part(NamedTuple):
     label: str
 
 
-Item = Sound | Bar | Ending | Part
+class Overlay(NamedTuple):
+    """Sounds that begin with the sound behind it, and do not move it.
+
+    Attributes:
+      level: from 1; of several overlays of a bar each has its own.
+    """
+
+    level: int
+    sounds: tuple[Sound, ...]
+
+
+Item = Sound | Bar | Ending | Part | Overlay
 
 
 class Pitched(NamedTuple):
@@ -139,7 +153,10 @@ class Voice:
     def __init__(self, key: Key, meter: Meter | None, unit: Fraction, tempo: int | None) -> None:
         self.items: list[Item] = []
         self.key, self.meter, self.unit, self.tempo = key, meter, unit, tempo
-        self.velocity, self.semitones, self.part = LEVELS[DEFAULT_LEVEL], 0, ""
+        self.velocity, self.part = LEVELS[DEFAULT_LEVEL], ""
+        self.channel, self.program = 1, 0
+        self.moves: dict[str, int] = {}  # As `abc_keys.transpositions` gives them.
+        self.semitones = 0  # Their sum.
         self.state: State | None = None  # None after a change of what it holds.
         self.lengths: dict[str, int] = {}  # Text behind a note: index in `Tune.lengths`.
         self.in_bar: dict[int, int] = {}  # Steps from C, or those in the octave: semitones.
@@ -148,7 +165,33 @@ class Voice:
         self.last_notes: tuple[Pitched, ...] = ()
         self.broken: Fraction | None = None  # What the next length is multiplied by.
         self.tuplet, self.tuplet_left = Fraction(1), 0
-        self.is_overlay = self.is_free = False
+        self.is_free = False
+        self.overlay: OpenOverlay | None = None
+        self.overlays: list[Voice] = []  # Of each level.
+
+    def move(self, moves: Mapping[str, int]) -> None:
+        """Transposes what follows; properties that are not named stay as they are."""
+        self.moves |= moves
+        self.semitones = sum(self.moves.values())
+
+
+@dataclasses.dataclass
+class OpenOverlay:
+    """An overlay while it is parsed.
+
+    Attributes:
+      voice: takes its sounds.
+      level: from 1.
+      starts: indices in the items of the voice it lies over, where each of its bars begins.
+      is_behind: whether the last of these bars has ended already.
+      bars: sounds of those of its bars that have ended.
+    """
+
+    voice: Voice
+    level: int
+    starts: list[int]
+    is_behind: bool
+    bars: list[list[Item]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.formats import abc_fields
+from pipelines.formats import abc_keys
 from pipelines.formats.abc_fields import ALTERATIONS, LETTERS
 from pipelines.score import Score
 
@@ -164,7 +164,7 @@ class _Writer:
                 self._set_key(field)
 
     def _set_key(self, field: str) -> None:
-        key = abc_fields.key(field[2:])
+        key = abc_keys.key(field[2:])
         self.alterations = key.alterations
         self.signed: set[int] = set()  # Letters with an accidental since the bar line.
         altered = (0, -1) if key.sharps < 0 else (0, 1)

@@ -14,13 +14,12 @@ from __future__ import annotations
 import io
 import json
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipelines.formats.npz_arrays import NpzArrays
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE
 
@@ -28,6 +27,7 @@ LOWEST_PITCH, PITCHES = 21, 88
 REST = -1
 VELOCITY = 64
 TICKS_PER_QUARTER = 480
+LARGEST_ARRAY_BYTES = 64 * 2**20  # Of an array of packed rolls; 5 million frames.
 # What the files call the published splits, and what we call them.
 SPLIT_NAMES = {"train": "train", "valid": "validation", "test": "test"}
 
@@ -72,7 +72,7 @@ def read_packed(path: str | os.PathLike[str], name: str) -> Sequences:
     """
     out = {}
     try:
-        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with NpzArrays(path, LARGEST_ARRAY_BYTES) as file:
             for theirs, ours in SPLIT_NAMES.items():
                 lengths = file[f"{name}/{theirs}/lengths"]
                 packed = file[f"{name}/{theirs}/frames"]
@@ -80,7 +80,7 @@ def read_packed(path: str | os.PathLike[str], name: str) -> Sequences:
                 if lengths.sum() != len(rolls) or (lengths < 1).any():
                     raise ValueError(f"the lengths of {theirs} do not add up to its frames")
                 out[ours] = np.split(rolls, np.cumsum(lengths)[:-1])
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, TypeError) as error:  # TypeError: of arrays of another kind.
         raise ValueError(f"{path} holds no packed rolls named {name!r}: {error}") from error
     return out
 

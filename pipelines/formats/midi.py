@@ -3,8 +3,8 @@
 Tracks are parsed by symusic and, where symusic refuses one, by mido. The chunks of the file are
 checked before, every value after (docs/decisions/0001-symusic-behind-validation.md).
 
-Lost: lyrics, markers, other controllers, pitch bends, aftertouch, system exclusive
-messages, release velocities, and the channel that a note or a pedal was on.
+Lost: lyrics, markers, other controllers, pitch bends, aftertouch, system exclusive messages,
+release velocities; the channel of notes, where no two channels differ in their pedals.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ import dataclasses
 import io
 import os
 import stat
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 
 from pipelines.formats import midi_chunks, midi_events, midi_mido, midi_symusic
 from pipelines.formats.midi_chunks import LARGEST_BYTES, DamagedTrackError, MidiError
-from pipelines.formats.midi_events import Events
+from pipelines.formats.midi_events import SKIPPED_BYTES, Events
 from pipelines.formats.midi_writing import to_bytes, write
+from pipelines.reading_result import Reading
 from pipelines.score import Score
 from pipelines.score_arrays import DEFAULT_TEMPO, TEMPO, allowed, sorted_notes
 
-__all__ = ["MidiError", "Reading", "read", "read_score", "to_bytes", "write"]
+__all__ = ["MidiError", "MidiReading", "read", "read_score", "to_bytes", "write"]
 
 LONGEST_SECONDS = 24 * 3600
 
@@ -32,30 +34,15 @@ Reader = Literal["symusic", "mido"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
-    """A Score, and how it was read: by which parser, and what was repaired or left out.
+class MidiReading(Reading):
+    """A Score, counts of what was repaired or left out, and by which parser it was read.
 
     Attributes:
-      score: the piece.
       reader: "mido" if symusic refused a track. Then data bytes above 127, which a data byte
         cannot be, were read as 127, and what follows them may be out of step.
-      notes_closed: notes without a note-off; they end with their track.
-      notes_lengthened: notes of no duration; they last one tick.
-      events_dropped: tempi, meters and keys that have no meaning, such as a tempo of 0; by
-        mido, also what follows the end of a track.
-      tracks_missing: tracks that the header declares and the file does not have.
-      bytes_skipped: bytes that belong to no track or, by symusic, follow the end of one.
-      sequences_appended: pieces of a file of format 2 that follow the first in the Score.
     """
 
-    score: Score
     reader: Reader = "symusic"
-    notes_closed: int = 0
-    notes_lengthened: int = 0
-    events_dropped: int = 0
-    tracks_missing: int = 0
-    bytes_skipped: int = 0
-    sequences_appended: int = 0
 
 
 def read_score(source: str | os.PathLike[str] | bytes) -> Score:
@@ -63,11 +50,13 @@ def read_score(source: str | os.PathLike[str] | bytes) -> Score:
     return read(source).score
 
 
-def read(source: str | os.PathLike[str] | bytes) -> Reading:
+def read(source: str | os.PathLike[str] | bytes) -> MidiReading:
     """Reads a Standard MIDI File, bare or in a RIFF container.
 
     A track of the Score is the notes of one program on one channel of one track of the
-    file, in their order there. With SMPTE time, one second is a quarter note. The sequences of a
+    file, in their order there. The program and the pedals of a channel are those of the whole
+    sequence, whichever track sets them. Where all channels move the same pedals, everything is
+    on channel 0 of the Score. With SMPTE time, one second is a quarter note. The sequences of a
     file of format 2, each with its own tempo, meter and pedal, follow one another in time:
     a sequence begins where the last note or other event of the one before it ends.
 
@@ -96,7 +85,7 @@ def _file_bytes(path: str | os.PathLike[str]) -> bytes:
         return file.read(min(status.st_size, LARGEST_BYTES + 1))
 
 
-def _read_bytes(data: bytes) -> Reading:
+def _read_bytes(data: bytes) -> MidiReading:
     chunks = midi_chunks.split(data)
     ticks_per_quarter, frame_tempo = midi_chunks.time_base(chunks.division)
     parse = _parse_sequences if chunks.is_sequences else _parse
@@ -104,33 +93,41 @@ def _read_bytes(data: bytes) -> Reading:
     if frame_tempo is not None:
         # Time in frames has one tempo and ignores those of the file.
         events = events._replace(tempi=np.array([(0, frame_tempo)], TEMPO))
+    events = midi_events.with_shared_pedal(events)
     is_empty = events.notes["duration"] == 0
     events.notes["duration"][is_empty] = 1
     score = _score(ticks_per_quarter, events, midi_chunks.title(chunks.tracks))
     _check_length(score)
-    maps = [(events.tempi, score.tempi), (events.meters, score.meters), (events.keys, score.keys)]
-    return Reading(
-        score,
-        reader,
-        notes_closed=events.notes_closed,
-        notes_lengthened=int(np.count_nonzero(is_empty)),
-        events_dropped=events.events_dropped + sum(len(read) - len(kept) for read, kept in maps),
-        tracks_missing=chunks.tracks_missing,
-        bytes_skipped=chunks.bytes_skipped + events.bytes_skipped,
-        sequences_appended=len(chunks.tracks) - 1 if chunks.is_sequences else 0,
-    )
+    doubtful = {
+        **events.doubtful,
+        SKIPPED_BYTES: chunks.bytes_skipped + events.doubtful.get(SKIPPED_BYTES, 0),
+        "notes of no duration": int(np.count_nonzero(is_empty)),
+        "tempi without meaning": len(events.tempi) - len(score.tempi),
+        "meters without meaning": len(events.meters) - len(score.meters),
+        "keys without meaning": len(events.keys) - len(score.keys),
+        "missing tracks": chunks.tracks_missing,
+        "appended sequences": len(chunks.tracks) - 1 if chunks.is_sequences else 0,
+    }
+    return MidiReading(score, _found(events.left_out), _found(doubtful), reader)
+
+
+def _found(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def _parse_sequences(ticks_per_quarter: int, tracks: list[bytes]) -> tuple[Events, Reader]:
     """Gives the events of all tracks, each after the end of the one before it."""
-    sequences, readers = zip(*(_parse(ticks_per_quarter, [track]) for track in tracks), strict=True)
+    parsed = [_parse(ticks_per_quarter, [track], are_channels_needed=True) for track in tracks]
+    sequences, readers = zip(*parsed, strict=True)
     return midi_events.one_after_another(sequences), "mido" if "mido" in readers else "symusic"
 
 
-def _parse(ticks_per_quarter: int, tracks: list[bytes]) -> tuple[Events, Reader]:
+def _parse(
+    ticks_per_quarter: int, tracks: list[bytes], are_channels_needed: bool = False
+) -> tuple[Events, Reader]:
     """Gives the events of all tracks, and who read them."""
     try:
-        return midi_symusic.parse(ticks_per_quarter, tracks), "symusic"
+        return midi_symusic.parse(ticks_per_quarter, tracks, are_channels_needed), "symusic"
     except DamagedTrackError as error:
         damage = error.reason
     try:
@@ -142,16 +139,17 @@ def _parse(ticks_per_quarter: int, tracks: list[bytes]) -> tuple[Events, Reader]
 
 def _score(ticks_per_quarter: int, events: Events, title: str) -> Score:
     """Makes a Score, without the tempi, meters and keys that have no meaning."""
-    arrays = [sorted_notes(events.notes), events.pedal, events.tempi, events.meters, events.keys]
+    arrays = [sorted_notes(events.notes), *events[1:6]]
     for array in arrays:
         array.flags.writeable = False  # Nobody else has them: Score need not copy them.
-    notes, pedal, tempi, meters, keys = arrays
+    notes, pedal, tempi, meters, keys, channels = arrays
+    fields: dict[str, Any] = {"title": title, "channels": channels}
     try:
-        return Score(ticks_per_quarter, notes, pedal, tempi, meters, keys, title)
+        return Score(ticks_per_quarter, notes, pedal, tempi, meters, keys, **fields)
     except ValueError:
         tempi, meters, keys = (array[allowed(array)] for array in (tempi, meters, keys))
     try:
-        return Score(ticks_per_quarter, notes, pedal, tempi, meters, keys, title)
+        return Score(ticks_per_quarter, notes, pedal, tempi, meters, keys, **fields)
     except ValueError as error:
         raise MidiError(str(error)) from error
 

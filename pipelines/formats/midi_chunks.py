@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 LARGEST_BYTES = 8 * 2**20  # symusic takes some 15 bytes of memory for each of these.
 MOST_TRACKS = 1024
+END_OF_TRACK = b"\xff\x2f\x00"
 
 _FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}
 

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import collections
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.formats.midi_chunks import MidiError
-from pipelines.score_arrays import DEFAULT_TEMPO, LAST_TICK, NOTE, PEDAL, sorted_by_tick
+from pipelines.formats.midi_chunks import MOST_TRACKS, MidiError
+from pipelines.score_arrays import DEFAULT_TEMPO, NOTE, PEDAL, sorted_by_tick
 
 MOST_VOICES = int(np.iinfo(NOTE["track"]).max)
 MOST_OPEN_NOTES = 4096  # Notes of one pitch, channel and track that nothing ends.
-TOO_LONG = f"has a track of more than {LAST_TICK} ticks"
 TOO_MANY_OPEN = f"leaves more than {MOST_OPEN_NOTES} notes of one pitch open"
+# What a Reading counts.
+OTHER_CONTROLLERS = "controllers other than pedals"
+PITCH_BENDS, LYRICS, MARKERS = "pitch bends", "lyrics", "markers"
+OPEN_NOTES = "notes without a note-off"
+LATE_EVENTS = "events after the end of a track"
+SKIPPED_BYTES = "skipped bytes"
 
 
 class Events(NamedTuple):
-    """Events of all tracks that a Score can hold, and counts of what was repaired.
+    """Events of all tracks that a Score can hold, and counts of the others.
 
     Attributes:
       notes: [note] of `NOTE` in any order, a voice for each program on each channel of each
         track; a note that ends when it begins has a duration of 0.
       pedal, tempi, meters, keys: [event] of `PEDAL`, `TEMPO`, `METER`, `KEY`, sorted by tick,
         of the values that stand in the file.
-      notes_closed: notes without a note-off; they end with their track.
-      events_dropped: events of tracks that have ended.
-      bytes_skipped: bytes of tracks that have ended.
+      channels: uint8 [voice].
+      left_out, doubtful: as in a Reading; a count may be 0.
     """
 
     notes: np.ndarray
@@ -34,9 +39,9 @@ class Events(NamedTuple):
     tempi: np.ndarray
     meters: np.ndarray
     keys: np.ndarray
-    notes_closed: int = 0
-    events_dropped: int = 0
-    bytes_skipped: int = 0
+    channels: np.ndarray
+    left_out: Mapping[str, int]
+    doubtful: Mapping[str, int]
 
 
 def check_voices(count: int) -> None:
@@ -45,8 +50,40 @@ def check_voices(count: int) -> None:
         raise MidiError(f"has {count} voices; up to {MOST_VOICES} are read")
 
 
+def with_shared_pedal(events: Events) -> Events:
+    """Puts everything on channel 0 if all channels move the same pedals, as writers copy them.
+
+    Then `channels` is empty, as it is where all voices are on channel 0 anyway. The channels of
+    more voices than a file has tracks are kept, so that tracks can be shared when it is written.
+    A pedal that is never pressed is left out where it has no notes to act on.
+    """
+    channels, pedal = events.channels, events.pedal
+    if len(channels) < MOST_TRACKS:
+        if len(pedal) == 0:
+            return events._replace(channels=channels[:0])
+        is_pitched = np.ones(len(channels), np.bool_)
+        is_pitched[events.notes["track"][events.notes["is_drum"]]] = False
+        pitched = set(channels[is_pitched].tolist())
+        first = int(pedal["channel"][0])
+        # One channel, as nearly always: to choose from records is slow.
+        if not pitched <= {first} or (pedal["channel"] != first).any():
+            pressed = {*np.unique(pedal["channel"][pedal["value"] > 0]).tolist()}
+            used = pitched | pressed or {first}
+            pedals = [pedal[pedal["channel"] == channel] for channel in used]
+            events = events._replace(pedal=sorted_by_tick(np.concatenate(pedals)))
+            for of_channel in pedals:
+                of_channel["channel"] = 0
+            if len({of_channel.tobytes() for of_channel in pedals}) > 1:
+                return events if channels.any() else events._replace(channels=channels[:0])
+            pedal = pedals[0]
+        elif first:
+            pedal["channel"] = 0
+        return events._replace(pedal=pedal, channels=channels[:0])
+    return events if channels.any() else events._replace(channels=channels[:0])
+
+
 def merged_pedals(pedals: list[np.ndarray]) -> np.ndarray:
-    """Merges the pedals of all voices; equal ones, as writers copy them, count once.
+    """Merges the pedals of all voices; equal ones of one channel count once.
 
     Args:
       pedals: [event] of `PEDAL` each, sorted by tick.
@@ -94,10 +131,17 @@ def one_after_another(sequences: Sequence[Events]) -> Events:
         one_map([events.tempi for events in sequences], DEFAULT_TEMPO),
         one_map([events.meters for events in sequences], 4, 4),
         one_map([events.keys for events in sequences], 0, 0),
-        notes_closed=sum(events.notes_closed for events in sequences),
-        events_dropped=sum(events.events_dropped for events in sequences),
-        bytes_skipped=sum(events.bytes_skipped for events in sequences),
+        np.concatenate([events.channels for events in sequences]),
+        _sums([events.left_out for events in sequences]),
+        _sums([events.doubtful for events in sequences]),
     )
+
+
+def _sums(counts: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
+    total: collections.Counter[str] = collections.Counter()
+    for count in counts:
+        total.update(count)
+    return total
 
 
 def _end(events: Events) -> int:
@@ -114,5 +158,6 @@ def _moved(events: np.ndarray, field: str, ticks: int) -> np.ndarray:
 
 def _lifts(pedal: np.ndarray, tick: int) -> np.ndarray:
     """Gives the events that lift the pedals which [event] of `PEDAL` leave down."""
-    last = dict(pedal[["controller", "value"]].tolist())
-    return np.array([(tick, controller, 0) for controller, v in last.items() if v], PEDAL)
+    last = {(controller, channel): value for _, controller, value, channel in pedal.tolist()}
+    rows = [(tick, controller, 0, channel) for (controller, channel), v in last.items() if v]
+    return np.array(rows, PEDAL)

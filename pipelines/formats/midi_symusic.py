@@ -5,73 +5,171 @@ So that they are kept, each track is read with a tail behind it: a tempo event `
 after its end, which shows that symusic came to the track's end; a note-off for every pitch,
 which closes what is open and is recognised by its length; and a note-on, which keeps the
 pedal (docs/decisions/0001-symusic-behind-validation.md).
+
+It also reads every track for itself, and does not say which channel a note was on. Where that
+makes a difference, our own walk through the messages gives notes and pedals (`midi_playing.py`).
 """
 
 from __future__ import annotations
 
 import struct
+from typing import Any, NamedTuple
 
 import numpy as np
 from symusic.core import ScoreTick
 
-from pipelines.formats.midi_chunks import LARGEST_BYTES, DamagedTrackError, MidiError
+from pipelines.formats import midi_crossings, midi_messages, midi_playing
+from pipelines.formats.midi_chunks import (
+    END_OF_TRACK,
+    LARGEST_BYTES,
+    MOST_TRACKS,
+    DamagedTrackError,
+    MidiError,
+)
+from pipelines.formats.midi_crossings import Track, Tracks, look_at
 from pipelines.formats.midi_events import (
+    LYRICS,
+    MARKERS,
     MOST_OPEN_NOTES,
-    TOO_LONG,
+    OPEN_NOTES,
+    OTHER_CONTROLLERS,
+    PITCH_BENDS,
+    SKIPPED_BYTES,
     TOO_MANY_OPEN,
     Events,
     check_voices,
     merged_pedals,
 )
-from pipelines.formats.midi_writing import END_OF_TRACK
-from pipelines.score_arrays import IS_PEDAL, KEY, LAST_TICK, METER, NOTE, PEDAL, TEMPO
+from pipelines.formats.midi_messages import IS_MODE, TOO_LONG
+from pipelines.score_arrays import (
+    CHANNELS,
+    DRUM_CHANNEL,
+    IS_PEDAL,
+    KEY,
+    LAST_TICK,
+    METER,
+    NOTE,
+    PEDAL,
+    TEMPO,
+)
 
 MOST_NOTES = 1_000_000
 MARK = LAST_TICK + 1  # Ticks from the end of a track to its tail: the largest delta time.
 OVERREAD = bytes(16)  # symusic 0.6.0 may read a byte past what it was given.
 
 _VLQ_MARK = b"\xff\xff\xff\x7f"
-_NOTE_OFF = [bytes([0, 0x80 | channel, 0, 0]) for channel in range(16)]
+_NOTE_OFF = [bytes([0, 0x80 | channel, 0, 0]) for channel in range(CHANNELS)]
 _NOTE_OFFS = b"".join(bytes([0, pitch, 0]) for pitch in range(128))  # By running status.
-_NOTE_ON = [bytes([0, 0x90 | channel, 0, 1]) for channel in range(16)]
+_NOTE_ON = [bytes([0, 0x90 | channel, 0, 1]) for channel in range(CHANNELS)]
+# A pitch bend whose value is the channel.
+_CHANNEL_MARK = [bytes([0, 0xE0 | channel, channel, 0]) for channel in range(CHANNELS)]
+_CENTRE = 8192  # symusic subtracts it from the value of a pitch bend.
 
 Columns = dict[str, np.ndarray]
 
 
-def parse(ticks_per_quarter: int, tracks: list[bytes]) -> Events:
+class _Parsed(NamedTuple):
+    """What symusic made of the tracks.
+
+    Attributes:
+      score: what has no voice.
+      voices: the programs of the channels of the tracks; some have no notes.
+      channels: of each voice; None where it cannot be told.
+      marks: how many of them the tail marked.
+      tempi: columns of the tempi, marks included.
+    """
+
+    score: ScoreTick
+    voices: list[Any]
+    channels: list[int | None]
+    marks: int
+    tempi: Columns
+
+
+class _Controls(NamedTuple):
+    """Controllers of all voices.
+
+    Attributes:
+      pedals: [event] of `PEDAL` of each voice that has some, sorted by tick.
+      modes: [event] of the same, of channel mode messages.
+      others: how many controllers are neither.
+      are_known: whether the channels of pedals and modes can be told.
+    """
+
+    pedals: list[np.ndarray]
+    modes: list[np.ndarray]
+    others: int
+    are_known: bool
+
+    @property
+    def act(self) -> bool:
+        """Whether there are pedals or modes."""
+        return bool(self.pedals or self.modes)
+
+
+def parse(ticks_per_quarter: int, tracks: list[bytes], are_channels_needed: bool = False) -> Events:
     """Parses every track to its end.
+
+    Args:
+      are_channels_needed: whether `channels` must be those of the file even without pedals;
+        otherwise they may be 0, or 9 for drums.
 
     Raises:
       DamagedTrackError: symusic does not understand a track to its end.
       MidiError: the file is above the limits.
     """
-    parsed, tempi = _parse(ticks_per_quarter, tracks)
-    unread, skipped = _unread(tempi, len(tracks)), 0
-    if unread:
+    looked_at, skipped = look_at(tracks), 0
+    is_marked = are_channels_needed or looked_at.may_need_channels()
+    parsed = _parse(ticks_per_quarter, looked_at, is_marked)
+    if unread := _unread(parsed.tempi, len(tracks)):
         whole, tracks = tracks, _cut(tracks, unread)
         skipped = sum(map(len, whole)) - sum(map(len, tracks))
-        parsed, tempi = _parse(ticks_per_quarter, tracks)
-        if _unread(tempi, len(tracks)):
+        looked_at = look_at(tracks)
+        parsed = _parse(ticks_per_quarter, looked_at, is_marked)
+        if _unread(parsed.tempi, len(tracks)):
             raise DamagedTrackError(f"track {unread[0]} does not end where its events do")
     notes = _notes(parsed)
     is_open = notes["duration"] >= MARK
-    if is_open.any():
-        notes = _all_notes(ticks_per_quarter, tracks, len(notes))
+    notes_closed = int(np.count_nonzero(is_open))
+    if notes_closed:
+        parsed, notes = _with_all_notes(ticks_per_quarter, looked_at, is_marked, len(notes))
         is_open = notes["duration"] >= MARK
         notes["duration"][is_open] -= MARK
+        notes_closed = int(np.count_nonzero(is_open))
+    controls = _controls(parsed)
+    channels = [c for c, voice in zip(parsed.channels, parsed.voices, strict=True) if voice.notes]
+    are_needed = are_channels_needed or controls.act or len(channels) >= MOST_TRACKS
+    is_unclear = not controls.are_known or (are_needed and None in channels)
+    if is_unclear and not is_marked:
+        return parse(ticks_per_quarter, whole if unread else tracks, are_channels_needed=True)
+    pedal = merged_pedals(controls.pedals)
+    known = np.array([channel or 0 for channel in channels], np.uint8)
+    if (
+        is_unclear
+        or midi_crossings.programs_return(looked_at)
+        or _programs_cross(looked_at, parsed)
+        or midi_crossings.modes_act(controls.modes, pedal, notes, is_open, known)
+    ):
+        played = midi_playing.play([*map(midi_messages.messages_of, range(len(tracks)), tracks)])
+        notes, pedal, known, notes_closed = played
+    elif notes["is_drum"].any():
+        known[notes["track"][notes["is_drum"]]] = DRUM_CHANNEL
     return Events(
         notes,
-        _pedal(parsed),
-        _tempi(tempi),
-        _events(METER, parsed.time_signatures.numpy(), "time", "numerator", "denominator"),
-        _keys(parsed.key_signatures.numpy()),
-        notes_closed=int(np.count_nonzero(is_open)),
-        bytes_skipped=skipped,
+        pedal,
+        _tempi(parsed.tempi),
+        _meters(parsed.score.time_signatures),
+        _keys(parsed.score.key_signatures),
+        known,
+        left_out=_left_out(parsed, controls.others),
+        doubtful={OPEN_NOTES: notes_closed, SKIPPED_BYTES: skipped},
     )
 
 
-def _all_notes(ticks_per_quarter: int, tracks: list[bytes], count: int) -> np.ndarray:
-    """Gives what `_notes` does, of tracks in which a pitch may be open more than once.
+def _with_all_notes(
+    ticks_per_quarter: int, tracks: Tracks, is_marked: bool, count: int
+) -> tuple[_Parsed, np.ndarray]:
+    """Parses tracks in which a pitch may be open more than once; gives what `_notes` does too.
 
     Args:
       count: how many notes one note-off per pitch finds.
@@ -79,10 +177,11 @@ def _all_notes(ticks_per_quarter: int, tracks: list[bytes], count: int) -> np.nd
     repeats = 1
     while repeats < MOST_OPEN_NOTES:
         repeats, before_count = 16 * repeats, count
-        notes = _notes(_parse(ticks_per_quarter, tracks, repeats)[0])
+        parsed = _parse(ticks_per_quarter, tracks, is_marked, repeats)
+        notes = _notes(parsed)
         count = len(notes)
         if count == before_count:
-            return notes
+            return parsed, notes
     raise MidiError(TOO_MANY_OPEN)
 
 
@@ -104,16 +203,17 @@ def _cut(tracks: list[bytes], unread: list[int]) -> list[bytes]:
     return tracks
 
 
-def _parse(
-    ticks_per_quarter: int, tracks: list[bytes], repeats: int = 1
-) -> tuple[ScoreTick, Columns]:
-    """Parses tracks, each with its tail, and gives the tempi with the result."""
-    parts = [struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), ticks_per_quarter)]
+def _parse(ticks_per_quarter: int, tracks: Tracks, is_marked: bool, repeats: int = 1) -> _Parsed:
+    """Parses tracks, each with its tail; with marks it says which channel a voice is on."""
+    parts = [struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks.tracks), ticks_per_quarter)]
+    used = {channel for track in tracks.tracks for channel in (*track.notes, *track.controls)}
     size = 0
-    for index, track in enumerate(tracks):
-        # An empty event takes the place, and the delta time, of the end of the track.
-        body = track[:-3] + b"\xff\x7f\x00" if track.endswith(END_OF_TRACK) else track
-        tail = _tail(index, track, repeats)
+    for index, track in enumerate(tracks.tracks):
+        body = track.body
+        if body.endswith(END_OF_TRACK):
+            # An empty event takes the place, and the delta time, of the end of the track.
+            body = body[:-3] + b"\xff\x7f\x00"
+        tail = _tail(index, track, repeats, is_marked and len(used) > 1)
         parts += [b"MTrk", struct.pack(">I", len(body) + len(tail)), body, tail]
         size += len(body) + len(tail)
         if size > 2 * LARGEST_BYTES:
@@ -123,27 +223,42 @@ def _parse(
         parsed = ScoreTick.from_midi(data)
     except (RuntimeError, ValueError, OverflowError) as error:
         raise DamagedTrackError(str(error)) from error
-    return parsed, parsed.tempos.numpy()
+    voices, marks = list(parsed.tracks), 0
+    channels: list[int | None] = [next(iter(used)) if len(used) == 1 else None] * len(voices)
+    if is_marked and len(used) > 1:
+        channels = [_marked_channel(voice) for voice in voices]
+        marks = len(voices) - channels.count(None)
+    return _Parsed(parsed, voices, channels, marks, parsed.tempos.numpy())
 
 
-def _tail(index: int, track: bytes, repeats: int) -> bytes:
+def _tail(index: int, track: Track, repeats: int, is_marked: bool) -> bytes:
     parts = [_VLQ_MARK + b"\xff\x51\x03" + (index + 1).to_bytes(3, "big")]
-    for channel in range(16):
-        # A byte of this value is a status or something else: no channel is missed.
-        if 0x90 | channel in track:
-            parts += [_NOTE_OFF[channel], _NOTE_OFFS * repeats]
-        if 0xB0 | channel in track:
-            parts.append(_NOTE_ON[channel])
+    for channel in track.notes:
+        parts += [_NOTE_OFF[channel], _NOTE_OFFS * repeats]
+    if is_marked:
+        for channel in {*track.notes, *track.controls}:
+            parts += [_CHANNEL_MARK[channel], _NOTE_ON[channel]]
+    else:
+        parts += [_NOTE_ON[channel] for channel in track.controls]
     return b"".join([*parts, b"\x00", END_OF_TRACK])
 
 
-def _notes(parsed: ScoreTick) -> np.ndarray:
+def _marked_channel(voice: Any) -> int | None:
+    """Gives the channel that the tail names: that of the last program of a channel, else None."""
+    bends = voice.pitch_bends
+    if len(bends) and bends[-1].time >= MARK:
+        return bends[-1].value + _CENTRE
+    return None
+
+
+def _notes(parsed: _Parsed) -> np.ndarray:
     """Gives [note] of `NOTE`, voice after voice; notes left open are `MARK` ticks too long."""
-    if parsed.note_num() > MOST_NOTES:
-        raise MidiError(f"has {parsed.note_num()} notes; up to {MOST_NOTES} are read")
-    voices = [track for track in parsed.tracks if len(track.notes)]
+    count = parsed.score.note_num()
+    if count > MOST_NOTES:
+        raise MidiError(f"has {count} notes; up to {MOST_NOTES} are read")
+    voices = [voice for voice in parsed.voices if len(voice.notes)]
     check_voices(len(voices))
-    notes, first = np.empty(parsed.note_num(), NOTE), 0
+    notes, first = np.empty(count, NOTE), 0
     for index, voice in enumerate(voices):
         columns = voice.notes.numpy()
         part = notes[first : first + len(columns["time"])]
@@ -154,16 +269,46 @@ def _notes(parsed: ScoreTick) -> np.ndarray:
     return notes
 
 
-def _pedal(parsed: ScoreTick) -> np.ndarray:
-    tracks = [track.controls.numpy() for track in parsed.tracks if len(track.controls)]
-    return merged_pedals([_pedal_of(columns) for columns in tracks])
+def _programs_cross(tracks: Tracks, parsed: _Parsed) -> bool:
+    voices = zip(parsed.voices, parsed.channels, strict=True)
+    programs = {(channel, voice.program) for voice, channel in voices if len(voice.notes)}
+    return midi_crossings.programs_cross(tracks, programs)
 
 
-def _pedal_of(columns: Columns) -> np.ndarray:
-    is_pedal = IS_PEDAL[columns["number"]]
-    if not is_pedal.all():
-        columns = {name: column[is_pedal] for name, column in columns.items()}
-    return _events(PEDAL, columns, "time", "number", "value")
+def _controls(parsed: _Parsed) -> _Controls:
+    pedals: list[np.ndarray] = []
+    modes: list[np.ndarray] = []
+    count, are_known = 0, True
+    for voice, channel in zip(parsed.voices, parsed.channels, strict=True):
+        if not voice.controls:
+            continue
+        columns = voice.controls.numpy()
+        count += len(columns["time"])
+        for found, is_meant in ((pedals, IS_PEDAL), (modes, IS_MODE)):
+            chosen = is_meant[columns["number"]]
+            if not chosen.any():
+                continue
+            are_known &= channel is not None
+            # Columns, because choosing is twenty times slower on records.
+            part = columns if chosen.all() else {k: v[chosen] for k, v in columns.items()}
+            found.append(_controls_of(channel, part))
+    return _Controls(pedals, modes, count - sum(map(len, pedals + modes)), are_known)
+
+
+def _controls_of(channel: int | None, columns: Columns) -> np.ndarray:
+    controls = np.empty(len(columns["time"]), PEDAL)
+    controls["tick"], controls["channel"] = columns["time"], channel or 0
+    controls["controller"], controls["value"] = columns["number"], columns["value"]
+    return controls
+
+
+def _left_out(parsed: _Parsed, other_controllers: int) -> dict[str, int]:
+    return {
+        OTHER_CONTROLLERS: other_controllers,
+        PITCH_BENDS: sum(len(voice.pitch_bends) for voice in parsed.voices) - parsed.marks,
+        LYRICS: sum(len(voice.lyrics) for voice in parsed.voices),
+        MARKERS: len(parsed.score.markers),
+    }
 
 
 def _tempi(columns: Columns) -> np.ndarray:
@@ -171,8 +316,17 @@ def _tempi(columns: Columns) -> np.ndarray:
     return tempi[tempi["tick"] < MARK]
 
 
-def _keys(columns: Columns) -> np.ndarray:
+def _meters(signatures: Any) -> np.ndarray:
+    if not signatures:
+        return np.zeros(0, METER)
+    return _events(METER, signatures.numpy(), "time", "numerator", "denominator")
+
+
+def _keys(signatures: Any) -> np.ndarray:
     """Gives [event] of `KEY`; a mode that is neither 0 nor 1 becomes 127 sharps."""
+    if not signatures:
+        return np.zeros(0, KEY)
+    columns = signatures.numpy()
     keys = _events(KEY, columns, "time", "key", "tonality")
     keys["sharps"][columns["tonality"] > 1] = 127
     return keys

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from pipelines.atomic_file import write_atomically
+from pipelines.formats.midi_chunks import END_OF_TRACK, MOST_TRACKS
+from pipelines.formats.midi_voices import Voices, voices_of
 from pipelines.score import Score
 
-DRUM_CHANNEL = 9
-END_OF_TRACK = b"\xff\x2f\x00"
+# The order of messages of a track at one tick. Programs begin a track, or stand before a note.
+_PROGRAM, _END, _PEDAL, _BEGIN = range(4)
 
 
 def write(score: Score, path: str | os.PathLike[str]) -> None:
@@ -27,63 +30,124 @@ def write(score: Score, path: str | os.PathLike[str]) -> None:
 def to_bytes(score: Score) -> bytes:
     """Gives a Standard MIDI File of format 1: a track of tempi, meters, keys, and one per voice.
 
-    The notes of one (track, program, drum or not) are a voice. Voices that are no drums
-    have channels of their own as long as the fifteen suffice, and each the whole pedal.
-    At one tick, notes end before pedals move and notes begin. What `read_score` makes of
-    it is equal if tracks are numbered from 0 without gaps, each of one program, and
-    notes of one track and pitch end in the order in which they begin.
+    The notes of one (track, program, drum or not) are a voice. The voices of a Score with
+    `channels` stay on them. Otherwise each program gets a channel, which moves the whole pedal;
+    programs share channels if they are more than the fifteen, or all one channel if the copies
+    of the pedal would outweigh the notes. On a channel of several programs a program change
+    stands before each note that needs one. Each track begins with the programs of its voices.
 
-    Lost: composer and ABC text.
+    The pedal of a channel is written once, in the last track that has its notes. At one tick,
+    notes end before pedals move and notes begin. Voices share tracks where there would be more
+    than `MOST_TRACKS`.
+
+    What `read_score` makes of it is equal if tracks are numbered from 0 without gaps, each of
+    one program, and notes of one track and pitch end in the order in which they begin.
+
+    Lost: composer and ABC text; channels, where no two of them differ in their pedals.
     """
-    notes, is_drum = score.notes, score.notes["is_drum"]
-    voice_code = (notes["track"].astype(np.int64) * 128 + notes["program"]) * 2 + is_drum
-    codes = np.unique(voice_code)
-    if len(score.pedal) and not np.any(codes % 2 == 0):
-        codes = np.append(codes, 0)  # A voice without notes, for the pedal.
-    tracks = [_map_track(score)]
-    channels = [channel for channel in range(16) if channel != DRUM_CHANNEL]
-    for code in codes.tolist():
-        program, drums = code // 2 % 128, code % 2 == 1
-        channel = DRUM_CHANNEL if drums else channels[(len(tracks) - 1) % len(channels)]
-        pedal = score.pedal[:0] if drums else score.pedal
-        voice = notes[voice_code == code]
-        tracks.append(bytes([0, 0xC0 | channel, program]) + _voice_track(voice, pedal, channel))
+    voices, maps = voices_of(score), _map_events(score)
+    messages = _messages(score.notes, voices)
+    tracks = _tracks(messages, voices.track_count)
+    if len(tracks) < MOST_TRACKS:
+        tracks.insert(0, _timed(maps))
+    else:
+        tracks[0] = _timed(maps + messages.of_first_track())
     header = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), score.ticks_per_quarter)
     ended = [track + b"\x00" + END_OF_TRACK for track in tracks]
     return b"".join([header, *(struct.pack(">4sI", b"MTrk", len(t)) + t for t in ended)])
 
 
-def _voice_track(notes: np.ndarray, pedal: np.ndarray, channel: int) -> bytes:
-    """Gives the channel messages of a voice: ends, pedal, then beginnings at each tick."""
-    end_ticks = notes["onset"] + notes["duration"]
-    ticks = np.concatenate([end_ticks, pedal["tick"], notes["onset"]])
-    messages = np.zeros((len(ticks), 3), np.uint8)
-    is_end, is_pedal = slice(len(notes)), slice(len(notes), len(notes) + len(pedal))
-    messages[is_end, 0], messages[is_end, 1] = 0x80 | channel, notes["pitch"]
-    messages[is_pedal, 0] = 0xB0 | channel
-    messages[is_pedal, 1], messages[is_pedal, 2] = pedal["controller"], pedal["value"]
-    is_begin = slice(len(notes) + len(pedal), None)
-    messages[is_begin, 0], messages[is_begin, 1] = 0x90 | channel, notes["pitch"]
-    messages[is_begin, 2] = notes["velocity"]
-    order = np.argsort(ticks, kind="stable")
-    return _with_delta_times(ticks[order], messages[order])
+class _Messages(NamedTuple):
+    """Channel messages of all tracks, in their order there.
+
+    Attributes:
+      track, tick: int [message].
+      data: uint8 [message, 3], status and data bytes; the last of a program change is not written.
+    """
+
+    track: np.ndarray
+    tick: np.ndarray
+    data: np.ndarray
+
+    def of_first_track(self) -> list[tuple[int, bytes]]:
+        """Gives the ticks and bytes of those of track 0."""
+        count = int(np.searchsorted(self.track, 0, side="right"))
+        return [
+            (tick, row[:2].tobytes() if row[0] >> 4 == 0xC else row.tobytes())
+            for tick, row in zip(self.tick[:count].tolist(), self.data[:count], strict=True)
+        ]
 
 
-def _with_delta_times(ticks: np.ndarray, messages: np.ndarray) -> bytes:
-    """Puts before each of [event, 3] bytes its delta time, as a variable-length quantity."""
-    deltas = np.diff(ticks, prepend=0)
+def _messages(notes: np.ndarray, voices: Voices) -> _Messages:
+    """Gives the messages of programs, notes and pedals."""
+    voice, pedal, pitch = voices.of_note, voices.pedal, notes["pitch"]
+    channel, program, track = voices.channel[voice], voices.program[voice], voices.track[voice]
+    # A note, and before it a program change where it needs one.
+    repeats = 1 + _need_program(notes["onset"], voices)
+    begins = np.repeat(np.arange(len(notes)), repeats)
+    is_program = np.ones(len(begins), np.bool_)
+    is_program[np.cumsum(repeats) - 1] = False
+    begin_data = _data(
+        np.where(is_program, 0xC0, 0x90) | channel[begins],
+        np.where(is_program, program[begins], pitch[begins]),
+        notes["velocity"][begins],
+    )
+    starts = _data(0xC0 | voices.channel, voices.program, 0)
+    ends = _data(0x80 | channel, pitch, 0)
+    moves = _data(0xB0 | pedal["channel"], pedal["controller"], pedal["value"])
+    data = [starts, ends, moves, begin_data]
+    pedal_track = voices.track_of_channel(pedal["channel"])
+    tracks = np.concatenate([voices.track, track, pedal_track, track[begins]])
+    end_ticks, onsets = notes["onset"] + notes["duration"], notes["onset"][begins]
+    ticks = np.concatenate([0 * voices.track, end_ticks, pedal["tick"], onsets])
+    places = np.repeat([_PROGRAM, _END, _PEDAL, _BEGIN], [*map(len, data)])
+    # Ticks have 28 bits, places two.
+    order = np.argsort((tracks << 30) + (ticks << 2) + places, kind="stable")
+    return _Messages(tracks[order], ticks[order], np.concatenate(data)[order])
+
+
+def _data(status: np.ndarray, first: np.ndarray, second: np.ndarray | int) -> np.ndarray:
+    """Gives uint8 [message, 3]."""
+    data = np.empty((len(status), 3), np.uint8)
+    data[:, 0], data[:, 1], data[:, 2] = status, first, second
+    return data
+
+
+def _need_program(onset: np.ndarray, voices: Voices) -> np.ndarray:
+    """Gives bool [note], whether its channel has another program when it begins.
+
+    Tracks are played together: by tick, then track. Each begins with the programs of its voices.
+    """
+    count = len(voices.program)
+    voice = np.concatenate([np.arange(count), voices.of_note])
+    tick = np.concatenate([np.zeros(count, np.int64), onset])
+    order = np.lexsort((voices.track[voice], tick, voices.channel[voice]))
+    channel, program = voices.channel[voice][order], voices.program[voice][order]
+    changes = np.zeros(len(voice), np.bool_)
+    changes[order[1:]] = (channel[1:] == channel[:-1]) & (program[1:] != program[:-1])
+    return changes[count:]
+
+
+def _tracks(messages: _Messages, count: int) -> list[bytes]:
+    """Gives the bytes of each track, without its end. Every track has messages."""
+    begins_track = np.diff(messages.track, prepend=-1) > 0
+    deltas = np.diff(messages.tick, prepend=0)
+    deltas[begins_track] = messages.tick[begins_track]
+    # Delta times are variable-length quantities.
     digits = (deltas[:, None] >> np.array([21, 14, 7, 0])) & 127
+    is_written = np.ones((len(deltas), 7), np.bool_)
     # A digit is written if it or one before it is not 0; the last always is.
-    is_written = np.maximum.accumulate(digits, axis=1) > 0
-    is_written[:, 3] = True
+    is_written[:, :3] = np.maximum.accumulate(digits[:, :3], axis=1) > 0
+    is_written[:, 6] = messages.data[:, 0] >> 4 != 0xC
     digits[:, :3] |= 128
-    rows = np.concatenate([digits.astype(np.uint8), messages], axis=1)
-    is_kept = np.concatenate([is_written, np.ones(messages.shape, np.bool_)], axis=1)
-    return rows[is_kept].tobytes()
+    data = np.concatenate([digits.astype(np.uint8), messages.data], axis=1)[is_written].tobytes()
+    ends = np.cumsum(is_written.sum(axis=1))
+    lasts = ends[np.searchsorted(messages.track, np.arange(count), side="right") - 1].tolist()
+    return [data[first:last] for first, last in zip([0, *lasts], lasts, strict=False)]
 
 
-def _map_track(score: Score) -> bytes:
-    """Gives the title and the maps of tempo, meter and key, as meta events."""
+def _map_events(score: Score) -> list[tuple[int, bytes]]:
+    """Gives the title and the maps of tempo, meter and key, as ticks and meta events."""
     events: list[tuple[int, bytes]] = []
     if score.title:
         events.append((0, _meta(3, score.title.encode("utf-8"))))
@@ -95,7 +159,12 @@ def _map_track(score: Score) -> bytes:
         events.append((tick, _meta(0x58, bytes([numerator, power, 24, 8]))))
     for tick, sharps, is_minor in score.keys.tolist():
         events.append((tick, _meta(0x59, bytes([sharps & 255, is_minor]))))
-    events.sort(key=lambda event: event[0])
+    return events
+
+
+def _timed(events: list[tuple[int, bytes]]) -> bytes:
+    """Gives events in the order of time, each behind its delta time."""
+    events = sorted(events, key=lambda event: event[0])
     ticks = [tick for tick, _ in events]
     deltas = [tick - before for before, tick in zip([0, *ticks], ticks, strict=False)]
     return b"".join(_quantity(d) + event for d, (_, event) in zip(deltas, events, strict=True))

@@ -119,6 +119,7 @@ def card(
     lines += ["", "## Composers", "", *_composers(totals)]
     lines += ["", "## Shaping", "", *_shaping(manifest)]
     lines += ["", "## Left out", "", *_left_out(reasons)]
+    lines += ["", "## Reading", "", *_reading(manifest.reading)]
     lines += ["", "## Codec", "", *_codec(codec, manifest.spec)]
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     lines += ["", "## Made by", "", f"Read with {versions}; configuration"]
@@ -199,6 +200,17 @@ def _left_out(reasons: Mapping[str, int]) -> list[str]:
     lines = _table(("pieces", "reason"), [row[::-1] for row in _most(reasons, "reasons")])
     named = f"`{records.SKIPPED}.jsonl` names each."
     return [*lines, "", f"{sum(reasons.values())} pieces; {named}"]
+
+
+def _reading(counted: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """What the readers left out of the pieces or doubt in them."""
+    lines: list[str] = []
+    for name, said in (("left_out", "left out of the pieces"), ("doubtful", "doubtful in them")):
+        if counted[name]:
+            rows = [row[::-1] for row in _most(counted[name], "kinds")]
+            lines += [*([""] if lines else []), *_table(("count", said), rows)]
+    named = f"`{records.PIECES}.jsonl` names those of each piece."
+    return [*lines, "", named] if lines else ["All that the files hold is in the notes."]
 
 
 def _codec(codec: Codec, spec: Spec) -> list[str]:

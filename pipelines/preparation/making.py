@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import importlib.metadata
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from pipelines.split import RULES, SPLITS, Fractions
 
 LIBRARIES = ("music21", "numpy", "symusic")  # Whose versions may change what is read.
 CLASSES = ("composer", "genre")
+READING = ("left_out", "doubtful")  # See `reading_result.Reading`.
 
 
 def make(
@@ -50,7 +52,7 @@ def make(
     places = places_of(todo, kept, classes)
     by_split = shards.shards_of(made, folder, places, facts.array_bytes, CLASSES)
     shards.run([shard for those in by_split.values() for shard in those], runner)
-    splits, tables = _write_tables(folder, todo, made)
+    splits, tables, reading = _write_tables(folder, todo, made)
     for name, those in by_split.items():
         splits[name]["shards"] = [shards.facts(shard) for shard in those]
     counts = np.bincount(made.rules[kept], minlength=len(RULES)).tolist()
@@ -71,6 +73,7 @@ def make(
         split_rules=dict(zip(RULES, counts, strict=True)),
         splits=splits,
         tables=tables,
+        reading=reading,
         versions=versions(),
     )
 
@@ -116,8 +119,9 @@ def places_of(
 
 def _write_tables(
     folder: Path, todo: Sequence[Task], made: Plan
-) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """Writes the tables; gives `Manifest.splits` but the shards, and `.tables`."""
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]], dict[str, dict[str, int]]]:
+    """Writes the tables; gives `Manifest.splits` but the shards, `.tables` and `.reading`."""
+    reading = {name: collections.Counter[str]() for name in READING}
     splits: dict[str, dict[str, Any]]
     splits = {split: {"pieces": 0, "steps": 0, "notes": 0} for split in SPLITS}
     sums: dict[str, np.ndarray]
@@ -139,13 +143,16 @@ def _write_tables(
             shard, index = made.shard_name(piece), int(made.indices[piece])
             group = made.groups[piece]
             kept.add({**entry.row, "group": group, "split": split, "shard": shard, "index": index})
+            for name, total in reading.items():
+                total.update(entry.row[name])
             sums[split] += data_counts.unpacked(entry.counts)
             for name, count in (("pieces", 1), *((n, entry.row[n]) for n in ("steps", "notes"))):
                 splits[split][name] += count
         for split, counted in sums.items():
             counts.add({"split": split, **data_counts.by_name(counted)})
     tables = {PIECES: kept, SKIPPED: skipped, COUNTS: counts}
-    return splits, {name: table.facts() for name, table in tables.items()}
+    facts = {name: table.facts() for name, table in tables.items()}
+    return splits, facts, {name: dict(sorted(total.items())) for name, total in reading.items()}
 
 
 def install(folder: Path, data_dir: Path, manifest: Manifest) -> None:

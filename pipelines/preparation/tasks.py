@@ -58,7 +58,8 @@ class Task:
 def encode_piece(recipe: Recipe, piece: Piece) -> Encoded | Skipped:
     """Reads, shapes and encodes one piece. Raises nothing but SourceError."""
     try:
-        as_read = recipe.source.read(piece)
+        reading = recipe.source.read_counted(piece)
+        as_read = reading.score
         score = recipe.shaping.apply(as_read)
         array = recipe.codec.encode(score)
     except SourceError:
@@ -82,6 +83,8 @@ def encode_piece(recipe: Recipe, piece: Piece) -> Encoded | Skipped:
         "steps": len(array),
         "notes": len(score.notes),
         "seconds": round(score.length_seconds, 3),
+        "left_out": dict(reading.left_out),
+        "doubtful": dict(reading.doubtful),
     }
     digest, sketch = _copy_marks(recipe.shaping, score)
     # As it was read: whatever the shaping, a piece stays in its split.

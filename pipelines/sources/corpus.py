@@ -1,10 +1,7 @@
 """corpus: the scores that are installed with music21. Nothing is downloaded.
 
-music21 takes 0.03 to 5 seconds per score, so each is parsed once and cached. The collections of
-folk songs in ABC notation are read by our own reader, without a cache.
-
-What of a score is kept and what is not: `pipelines/formats/music21_stream.py`. Repeats are played
-once; in the folk songs as they are written.
+Each score is parsed once and cached; tunes in ABC notation are not. What of a score is
+kept and what is not: docs/data.md.
 """
 
 from __future__ import annotations
@@ -20,14 +17,14 @@ from typing import Any, ClassVar, Literal
 
 from pipelines import score_cache
 from pipelines.cache_folder import DEFAULT_IN_WORDS, cache_folder
-from pipelines.formats import abc_files, abc_notation, music21_stream
-from pipelines.score import Score
+from pipelines.formats import abc_files, abc_notation, notation
+from pipelines.reading_result import Reading
 from pipelines.settings import flag
 from pipelines.sources import source
 from pipelines.sources.source import Piece, with_notes
 from pipelines.split import spread_sample
 
-READER_VERSION = 1  # Raise it when `music21_stream` gives other Scores: the cache follows.
+READER_VERSION = 2  # Raise it when `notation` gives other Scores: the cache follows.
 
 # Composers as the corpus names its folders, with the genre we give them.
 GENRES = {
@@ -93,7 +90,7 @@ COPIES = {  # Also there as:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source(source.Source):
+class Source(source.Notation, source.Source):
     """The music21 corpus: some composers and how many pieces of each, or a collection."""
 
     name: ClassVar[str] = "corpus"
@@ -194,20 +191,21 @@ class Source(source.Source):
             key=lambda piece: piece.key,
         )
 
-    def read(self, piece: Piece) -> Score:
+    def read_counted(self, piece: Piece) -> Reading:
         """Reads a piece from the cache, or from the corpus into the cache."""
-        if piece.composer in ABC_FOLDERS:
-            return _read_abc(piece)
+        if piece.path.endswith(".abc"):
+            return _named(abc_notation.read(piece.path, piece.number, self.plays_repeats), piece)
         path = self.cached(piece)
-        score = score_cache.read(path)
-        if score is None:
-            score = parse(piece)
-            score_cache.write(path, score)
-        return score
+        reading = score_cache.read(path)
+        if reading is None:
+            reading = parse(piece, self.plays_repeats)
+            score_cache.write(path, reading)
+        return reading
 
     def cached(self, piece: Piece) -> Path:
         """The file in the cache that holds the parsed piece, when it has been parsed."""
-        return cache_folder(self.cache_dir) / f"corpus-{piece.fingerprint}" / f"{piece.key}.score"
+        folder = cache_folder(self.cache_dir) / f"corpus-{piece.fingerprint}-{self.repeats}"
+        return folder / f"{piece.key}.score"
 
 
 def corpus_root() -> Path:
@@ -280,12 +278,13 @@ def _tunes(path: Path) -> list[int | None]:
 # Reading.
 
 
-def _read_abc(piece: Piece) -> Score:
-    score = with_notes(abc_notation.read(piece.path, piece.number).score)
-    return dataclasses.replace(score, title=score.title or piece.title, composer=piece.composer)
+def parse(piece: Piece, plays_repeats: bool = True) -> Reading:
+    """Parses a piece. ValueError where it cannot be read or has no notes."""
+    return _named(notation.read(piece.path, plays_repeats=plays_repeats), piece)
 
 
-def parse(piece: Piece) -> Score:
-    """Parses a piece with music21. ValueError where music21 gives no score with notes."""
-    score = with_notes(music21_stream.read(piece.path, piece.number))
-    return dataclasses.replace(score, title=score.title or piece.title, composer=piece.composer)
+def _named(reading: Reading, piece: Piece) -> Reading:
+    """Gives a reading that has notes, its Score under the title and composer of the piece."""
+    score = with_notes(reading).score
+    score = dataclasses.replace(score, title=score.title or piece.title, composer=piece.composer)
+    return dataclasses.replace(reading, score=score)

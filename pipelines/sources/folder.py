@@ -1,8 +1,8 @@
 """folder: any directory of music files, with all directories below it.
 
 Read are MIDI (.mid .midi .kar .rmi), ABC (.abc), MusicXML (.musicxml .xml .mxl) and kern
-(.krn), in any case of letters; hidden files are passed over. Of an ABC file of several tunes
-each is a piece: x.abc#12 is tune 12. MusicXML and kern are slow, about a second a piece.
+(.krn), in any case of letters; hidden files are passed over, and links to folders followed. Of an
+ABC file of several tunes each is a piece: x.abc#12 is tune 12.
 
 Composer and genre come from the directories: genre/composer/.../x.mid, composer/x.mid, or
 x.mid alone (unknown).
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipelines.formats import abc_files, reading
-from pipelines.music_files import file_sha256, printable
-from pipelines.score import Score
+from pipelines.music_files import file_sha256, folders_below, printable
+from pipelines.reading_result import Reading
 from pipelines.settings import flag
 from pipelines.sources import source
 from pipelines.sources.source import UNKNOWN, Piece, with_notes
@@ -35,7 +35,7 @@ PIECES = "pieces.tsv"
 
 
 @dataclasses.dataclass(frozen=True)
-class Source(source.Source):
+class Source(source.Notation, source.Source):
     """Music files of your own."""
 
     name: ClassVar[str] = "folder"
@@ -67,9 +67,9 @@ class Source(source.Source):
         listed = [p for place in places for p in _pieces_of(root, place, said.get(place, {}))]
         return sorted(listed, key=lambda piece: piece.key)
 
-    def read(self, piece: Piece) -> Score:
-        """Reads a piece. See `source.Source.read`."""
-        return with_notes(reading.read(piece.path, piece.number))
+    def read_counted(self, piece: Piece) -> Reading:
+        """Reads a piece. See `source.Source.read_counted`."""
+        return with_notes(reading.read_counted(piece.path, piece.number, self.plays_repeats))
 
     def flags(self) -> dict[str, Any]:
         """See `source.Source.flags`; its files decide which music comes out, not its path."""
@@ -94,12 +94,8 @@ def _is_music(place: str) -> bool:
 def _music_files(root: Path) -> list[str]:
     """Lists the music files below a directory, relative to it, with / between the parts."""
 
-    def stop(error: OSError) -> None:
-        raise error
-
     places = []
-    for folder, folders, files in os.walk(root, onerror=stop):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for folder, files in folders_below(root):
         inside = Path(folder).relative_to(root).as_posix()
         before = "" if inside == "." else f"{inside}/"
         places += [before + name for name in files if _is_music(name)]

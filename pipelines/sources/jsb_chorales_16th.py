@@ -15,7 +15,7 @@ from typing import ClassVar
 from pipelines.collection import Collection
 from pipelines.formats import benchmark_rolls
 from pipelines.music_archives import Archive, Place
-from pipelines.score import Score
+from pipelines.reading_result import Reading
 from pipelines.sources.source import Piece, with_notes
 
 FRAMES_PER_QUARTER = 4
@@ -66,11 +66,11 @@ class Source(Collection):
                 )
                 number += 1
 
-    def read(self, piece: Piece) -> Score:
-        """Makes a Score of the voices. See `source.Source.read`."""
+    def read_counted(self, piece: Piece) -> Reading:
+        """Makes a Score of the voices. See `source.Source.read_counted`."""
         every = _sequences(piece.path, piece.fingerprint)
         voices = [one for sequences in every.values() for one in sequences][piece.number or 0]
-        return with_notes(benchmark_rolls.score_of_voices(voices, FRAMES_PER_QUARTER))
+        return with_notes(Reading(benchmark_rolls.score_of_voices(voices, FRAMES_PER_QUARTER)))
 
 
 @functools.lru_cache(maxsize=1)  # Else each of hundreds of pieces would read the whole file.

@@ -14,9 +14,9 @@ from pipelines.collection import Collection
 from pipelines.formats import abc_files, abc_notation
 from pipelines.music_archives import Archive, Place
 from pipelines.music_files import files_below, printable
-from pipelines.score import Score
+from pipelines.reading_result import Reading
 from pipelines.settings import flag
-from pipelines.sources.source import Piece, with_notes
+from pipelines.sources.source import Notation, Piece, with_notes
 
 COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"
 JUKEDECK = (f"https://codeload.github.com/jukedeck/nottingham-dataset/zip/{COMMIT}",)
@@ -24,7 +24,7 @@ JUKEDECK_SHA256 = "9c9c87d745779af617ad4cd0d715210bfc17ff89bc427928593462872542f
 
 
 @dataclasses.dataclass(frozen=True)
-class Source(Collection):
+class Source(Notation, Collection):
     """The Nottingham Music Database, in one of its copies."""
 
     name: ClassVar[str] = "nottingham"
@@ -92,6 +92,6 @@ class Source(Collection):
                     number=number,
                 )
 
-    def read(self, piece: Piece) -> Score:
-        """Reads a tune. See `source.Source.read`."""
-        return with_notes(abc_notation.read(piece.path, piece.number).score)
+    def read_counted(self, piece: Piece) -> Reading:
+        """Reads a tune. See `source.Source.read_counted`."""
+        return with_notes(abc_notation.read(piece.path, piece.number, self.plays_repeats))

@@ -25,7 +25,7 @@ from pipelines.collection import Collection
 from pipelines.formats import benchmark_rolls
 from pipelines.music_archives import Archive, Place
 from pipelines.music_files import file_sha256
-from pipelines.score import Score
+from pipelines.reading_result import Reading
 from pipelines.settings import flag
 from pipelines.sources.source import UNKNOWN, Piece, with_notes
 
@@ -123,13 +123,13 @@ class Source(Collection):
                 )
                 number += 1
 
-    def read(self, piece: Piece) -> Score:
-        """Makes a Score of a roll. See `source.Source.read`."""
+    def read_counted(self, piece: Piece) -> Reading:
+        """Makes a Score of a roll. See `source.Source.read_counted`."""
         (archive,) = self.wanted()
         every = _sequences(piece.path, _set_name(archive), piece.fingerprint)
         roll = [roll for sequences in every.values() for roll in sequences][piece.number or 0]
         frames = FRAMES_PER_QUARTER.get(Path(piece.path).stem, FACTS[self.dataset][2])
-        return with_notes(benchmark_rolls.score_of_roll(roll, frames))
+        return with_notes(Reading(benchmark_rolls.score_of_roll(roll, frames)))
 
     def _given_path(self, archive: Archive) -> Path:
         """Also takes a file of another format. See `Collection._given_path`."""

@@ -11,10 +11,11 @@ import abc
 import dataclasses
 import importlib
 import pkgutil
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from pipelines.reading_result import Reading
 from pipelines.score import Score
-from pipelines.settings import Settings
+from pipelines.settings import Settings, flag
 
 UNKNOWN = "unknown"  # Composer or genre of a piece for which the collection does not say.
 
@@ -50,11 +51,11 @@ class Piece:
     split: str = ""
 
 
-def with_notes(score: Score) -> Score:
-    """Gives the Score itself. ValueError where it has no notes, as `Source.read` promises."""
-    if not len(score.notes):
+def with_notes(reading: Reading) -> Reading:
+    """Gives the reading itself. ValueError where it has no notes, as `Source.read` promises."""
+    if not len(reading.score.notes):
         raise ValueError("it has no notes")
-    return score
+    return reading
 
 
 class SourceError(OSError):
@@ -101,13 +102,17 @@ class Source(Settings, abc.ABC):
         """
 
     @abc.abstractmethod
-    def read(self, piece: Piece) -> Score:
-        """Reads one piece.
+    def read_counted(self, piece: Piece) -> Reading:
+        """Reads one piece; gives its Score, and counts of what of the file is not in it.
 
         Raises:
           ValueError, OSError: its file cannot be read; the piece is skipped.
           SourceError: no piece can be read.
         """
+
+    def read(self, piece: Piece) -> Score:
+        """Reads one piece. See `read_counted`."""
+        return self.read_counted(piece).score
 
     def flags(self) -> dict[str, Any]:
         """The flags that decide which music comes out, as JSON values."""
@@ -115,6 +120,22 @@ class Source(Settings, abc.ABC):
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()  # type: ignore[call-overload]
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class Notation(Settings):
+    """What sources of notation have to set: a file of MIDI is played, a score has to be."""
+
+    repeats: Literal["played", "once"] = flag(
+        "played",
+        "repeats, endings and jumps of ABC, MusicXML and kern: played, as the music sounds; once, "
+        "each passage as it stands on the page",
+    )
+
+    @property
+    def plays_repeats(self) -> bool:
+        """Whether repeats are played."""
+        return self.repeats == "played"
 
 
 def source_names() -> list[str]:

@@ -27,7 +27,9 @@ def scores(lowest=12, highest=115):
             *(st.integers(0, 3), st.integers(0, 12), st.booleans()),
             most=24,
         ),
-        array_of(PEDAL, ticks, st.sampled_from([64, 66, 67]), st.integers(0, 127), most=6),
+        array_of(
+            PEDAL, ticks, st.sampled_from([64, 66, 67]), st.integers(0, 127), st.just(0), most=6
+        ),
         array_of(TEMPO, ticks, st.integers(100_000, 2_000_000), most=3),
         array_of(METER, ticks, st.integers(1, 12), st.sampled_from([2, 4, 8]), most=3),
         array_of(KEY, ticks, st.integers(-7, 7), st.booleans(), most=3),

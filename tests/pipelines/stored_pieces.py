@@ -65,6 +65,6 @@ def store(
     splits[split] = {**totals, "shards": written}
     tables = write_tables(folder, pieces=rows)
     spec = Spec.from_json({**spec.to_json(), "classes": classes})
-    manifest = Manifest("", {}, {}, {}, spec, {}, {}, splits, tables, {})
+    manifest = Manifest("", {}, {}, {}, spec, {}, {}, splits, tables, {}, {})
     (folder / records.MANIFEST).write_bytes(manifest.to_bytes())
     return folder

@@ -236,12 +236,25 @@ def test_ties_join_notes_of_one_pitch_and_slurs_do_not():
         ("A|1B:|2C:|1D:|2E|", "ABACDE"),
         ("|:A|1B:|2C||:D:|", "ABACDD"),
         ("A|1B|2C|", "ABAC"),
+        ("A||B:|C", "ABBC"),  # From the latest double bar, section 4.8,
+        ("A|B||C|D:|E", "ABCDCDE"),
+        ("A||B|1C:|2D|]", "ABCBD"),
+        ("A|]B:|C||D:|", "ABBCDD"),
+        ("A||B||C:|", "ABCC"),
+        ("|:A||B:|", "ABAB"),  # unless a sign says where it begins.
+        ("A::B||C:|", "AABCBC"),
     ],
 )
 def test_repeats_and_endings_are_played_out(body, played):
     head = "M:none\nL:1/4\nK:C"
     pitches = {"A": 69, "B": 71, "C": 60, "D": 62, "E": 64, "F": 65, "G": 67}
     assert pitches_of(body, head) == [pitches[letter] for letter in played]
+
+
+def test_an_upbeat_between_a_double_bar_and_a_repeat_is_no_section():
+    assert pitches_of("A2B2|c2d2||A:|", "M:4/4\nL:1/4\nK:C") == 2 * [69, 71, 72, 74, 69]
+    body = "A4|B4||c4|d4||A:|"
+    assert pitches_of(body, "M:4/4\nL:1/4\nK:C") == [69, 71, *2 * [72, 74, 69]]
 
 
 @pytest.mark.parametrize("first", ["E", "g", "z", "x", "Z", "X", "y"])
@@ -337,8 +350,8 @@ def test_tempi(tempo, microseconds):
 
 def test_what_a_score_does_not_hold_is_counted():
     body = (
-        '{/abc}A "Am7"B "^slow"c .d ~e !trill!f (AB) vA !D.C.! | [1 "G"A & C4 | !ff! a\n'
-        'w: la la\ns: * *\n%%MIDI program 3\nI:stretch\nm:x=y\nU:T=!x!\nQ:"fast"\n'
+        '{/abc}A "Am7"B "^slow"c .d ~e !trill!f (AB) vA !D.C.! | [1 "G"A | !ff! a\n'
+        'w: la la\ns: * *\n%%MIDI gchord fzz\nI:stretch\nm:x=y\nU:T=!x!\nQ:"fast"\n'
         "P:segno\nC,,,,,,,,\n"
     )
     assert read_tune(tune(body)).left_out == {
@@ -348,7 +361,6 @@ def test_what_a_score_does_not_hold_is_counted():
         "decorations": 4,
         "slurs": 1,
         "jumps (D.C., D.S., fine, segno, coda)": 1,
-        "notes of overlays (&)": 1,
         "lines of lyrics": 1,
         "symbol lines": 1,
         "directives": 2,

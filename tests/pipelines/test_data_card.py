@@ -47,7 +47,7 @@ CHORD = score_of(
     (4, 8, 60, 64, False),
     (4, 4, 64, 80, False),
     (32, 8, 36, 100, True),
-    pedal=np.array([(0, 64, 127)], PEDAL),
+    pedal=np.array([(0, 64, 127, 0)], PEDAL),
 )
 
 
@@ -138,6 +138,7 @@ def prepared(data_dir, rows=ROWS, skipped=SKIPPED, counted=NO_COUNTS, **fields):
         "split_rules": dict(zip(RULES, (2, 0, 1), strict=True)),
         "splits": splits,
         "tables": write_tables(data_dir, pieces=rows, skipped=skipped, counts=sums),
+        "reading": {"left_out": {}, "doubtful": {}},
         "versions": {"numpy": "2.4.6"},
         **fields,
     }
@@ -202,6 +203,7 @@ def test_shaping_is_said_in_words_and_long_tables_end(tmp_path):
 def test_nothing_left_out_is_said_too(tmp_path):
     text = data_card.write(tmp_path, prepared(tmp_path, skipped=[]))[0].read_text()
     assert "## Left out\n\nNo piece.\n" in text
+    assert "## Reading\n\nAll that the files hold is in the notes.\n" in text
 
 
 def test_damaged_tables_are_refused_and_an_older_card_stays(tmp_path):

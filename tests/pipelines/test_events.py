@@ -21,7 +21,8 @@ OFF, SHIFT, VELOCITY, PEDAL_TOKEN = 128, 256 - 1, 356, 388
 def score(*notes, pedal=(), **fields):
     """A Score of (onset, duration, pitch, velocity) in milliseconds."""
     rows = np.array([(*note, 0, 0, False) for note in notes], NOTE)
-    return Score.from_unsorted(500, rows, pedal=np.array([*pedal], PEDAL), **fields)
+    moves = np.array([(*row, 0) for row in pedal], PEDAL)
+    return Score.from_unsorted(500, rows, pedal=moves, **fields)
 
 
 def rows(piece):
@@ -105,7 +106,7 @@ def test_the_pedal_comes_back_at_its_step_fully_up_or_down():
     codec = Codec(pedal_levels=2)
     piece = score((0, 900, 60, 64), pedal=[(104, 64, 90), (500, 64, 20), (2000, 64, 127)])
     back = codec.decode(codec.encode(piece)).score.pedal
-    assert back.tolist() == [(100, 64, 127), (500, 64, 0), (2000, 64, 127)]
+    assert back.tolist() == [(100, 64, 127, 0), (500, 64, 0, 0), (2000, 64, 127, 0)]
 
 
 @pytest.mark.parametrize("levels", [2, 3, 4, 32, 127, 128])

@@ -39,9 +39,13 @@ def read(source, name):
     assert np.all(np.isfinite(score.onset_seconds)), name
     assert np.all(score.notes["onset"] >= 0) and np.all(score.notes["duration"] >= 1), name
     written = midi.to_bytes(score)
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    assert len(written) <= 4 * size + 1000, name
     # A score that was read can be written and, if it is not too large, read again.
     if len(written) <= midi.LARGEST_BYTES:
-        assert len(midi.read_score(written).notes) == len(score.notes), name
+        again = midi.read_score(written)
+        for field in ("notes", "pedal", "channels"):
+            assert np.array_equal(getattr(again, field), getattr(score, field)), name
     return 1
 
 {sources}

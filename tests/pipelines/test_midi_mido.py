@@ -46,7 +46,7 @@ def test_every_field_of_a_damaged_file_is_read():
         (0, 96, 64, 80, 1, 5, False),
         (16, 16, 36, 127, 2, 0, True),
     ]
-    assert score.pedal.tolist() == [(0, 64, 127), (0, 67, 1), (96, 64, 0)]
+    assert score.pedal.tolist() == [(0, 64, 127, 0), (0, 67, 1, 0), (96, 64, 0, 0)]
     assert score.tempi.tolist() == [(0, 1_000_000), (0, 500_000)]
     assert score.meters.tolist() == [(0, 3, 8)]
     assert score.keys.tolist() == [(0, -3, True)]
@@ -57,20 +57,21 @@ def test_notes_of_a_damaged_track_pair_first_in_first_out_and_are_closed_at_its_
     track = b"\x00\x90\x3c\xff\x00\x3c\x41\x00\x3e\x42\x0a\x3c\x00\x00\x40\x00\x32\xff\x2f\x00"
     reading = midi.read(file_of(track))
     assert rows_of(reading.score) == [(0, 10, 60, 127), (0, 60, 60, 65), (0, 60, 62, 66)]
-    assert (reading.reader, reading.notes_closed) == ("mido", 2)
+    assert (reading.reader, reading.doubtful) == ("mido", {"notes without a note-off": 2})
 
 
 def test_what_follows_the_end_of_a_damaged_track_is_dropped_and_counted():
     reading = midi.read(file_of(LOUD + b"\x05" + LOUD_OFF[1:] + END + NOTE_60 + END))
     assert rows_of(reading.score) == [(0, 5, 72, 127)]
-    assert reading.events_dropped == 3  # Two messages of a note and one more end.
+    # Two messages of a note and one more end.
+    assert reading.doubtful == {"events after the end of a track": 3}
 
 
 def test_meters_without_meaning_are_dropped_from_a_damaged_file_and_counted():
     meters = b"\x00\xff\x58\x04\x03\xff\x18\x08\x00\xff\x58\x04\x00\x02\x18\x08"  # 3/2^255, 0/4.
     reading = midi.read(file_of(meters + LOUD + LOUD_OFF + END))
-    assert (len(reading.score.meters), reading.events_dropped) == (0, 2)
-    assert reading.notes_lengthened == 1
+    assert len(reading.score.meters) == 0
+    assert reading.doubtful == {"meters without meaning": 2, "notes of no duration": 1}
 
 
 def test_smpte_time_of_a_damaged_file_keeps_its_seconds():
@@ -116,7 +117,9 @@ def assert_both_read_the_same(data: bytes) -> None:
     np.testing.assert_array_equal(sorted_notes(first.notes), sorted_notes(second.notes))
     for name in ("pedal", "tempi", "meters", "keys"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
-    assert first.notes_closed == second.notes_closed
+    for name in ("notes without a note-off", "pitch bends", "controllers other than pedals"):
+        counts = [(e.doubtful | e.left_out).get(name, 0) for e in (first, second)]
+        assert counts[0] == counts[1], name
 
 
 def test_of_a_whole_file_both_readers_give_the_same():

@@ -11,10 +11,12 @@ from small_midi import write_midi
 
 from pipelines import prepare, records
 from pipelines.codecs.note_tuples import Codec
+from pipelines.formats.abc_notation import MEANINGLESS
+from pipelines.preparation import data_card, data_counts
 from pipelines.settings import UsageError
 from pipelines.shaping import Shaping
 from pipelines.sources import corpus, folder
-from pipelines.split import Fractions, split_of
+from pipelines.split import SPLITS, Fractions, split_of
 
 
 def write_collection(root, count=12):
@@ -175,7 +177,7 @@ def test_a_folder_that_was_moved_is_the_same_collection_and_its_path_stands_nowh
     (tmp_path / "midi" / "text.mid").write_text("this is no MIDI")
     everything = flags(tmp_path / "data", card=True, train_fraction=1.0, validation_fraction=0.0)
     manifest = prepare.prepare(everything, source, Codec())
-    assert manifest.source["flags"] == {}
+    assert manifest.source["flags"] == {"repeats": "played"}
     assert str(tmp_path).encode() not in b"".join(everything_in(tmp_path / "data").values())
     (tmp_path / "midi").rename(tmp_path / "moved")
     capsys.readouterr()
@@ -316,6 +318,34 @@ def test_shaping_stands_in_the_manifest_and_copies_are_skipped_with_what_they_co
     }
     assert manifest.tables["pieces"]["rows"] == 3
     assert "1 x copy of another piece\n" in prepare.summary(manifest, str(tmp_path / "data"))
+
+
+def test_what_readers_leave_out_or_doubt_stands_with_each_piece_and_in_sum(tmp_path):
+    (tmp_path / "music").mkdir()
+    head = "X:1\nL:1/4\nK:C\n"
+    (tmp_path / "music" / "a.abc").write_text(head + '{g}C {ga}D "Am"E F|?G A B c|\n')
+    (tmp_path / "music" / "b.abc").write_text(head + "{e}c B A G|F E D C|\n")
+    source = folder.Source(path=str(tmp_path / "music"))
+    everything = flags(tmp_path / "data", train_fraction=1.0, validation_fraction=0.0)
+    manifest = prepare.prepare(everything, source, Codec())
+    a, b = pieces_in(tmp_path / "data")
+    assert a["left_out"] == {"grace notes": 3, "chord symbols": 1}
+    assert a["doubtful"] == {MEANINGLESS: 1}
+    assert (b["left_out"], b["doubtful"]) == ({"grace notes": 1}, {})
+    assert manifest.reading == {
+        "left_out": {"chord symbols": 1, "grace notes": 4},
+        "doubtful": {MEANINGLESS: 1},
+    }
+    printed = prepare.summary(manifest, str(tmp_path / "data"))
+    assert "  left out of pieces, each named in pieces.jsonl:\n    4 grace notes\n" in printed
+    assert f"  doubtful in pieces, each named in pieces.jsonl:\n    1 {MEANINGLESS}\n" in printed
+    card = data_card.card(manifest, data_card.total([a, b]), {}, no_counts())
+    assert "| 4 | grace notes |" in card
+
+
+def no_counts():
+    """Counts of splits without music."""
+    return dict.fromkeys(SPLITS, np.zeros(data_counts.COUNTS, np.int64))
 
 
 @pytest.mark.parametrize("kind", ["exact", "near"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.codecs import abc_text
-from pipelines.formats import music21_stream, reading
+from pipelines.formats import reading, score_files
 from pipelines.preparation.parts import Skipped
 from pipelines.preparation.tasks import Recipe, encode_piece
 from pipelines.shaping import Shaping
@@ -105,8 +105,8 @@ def test_other_files_are_refused_with_those_that_are_read(tmp_path):
 def test_scores_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "large.mxl"
     shutil.copy(corpus.corpus_root() / "bach" / "bwv66.6.mxl", path)
-    monkeypatch.setattr(music21_stream, "LARGEST_BYTES", 2 * path.stat().st_size)
-    with pytest.raises(ValueError, match="it is larger than"):
+    monkeypatch.setattr(score_files, "LARGEST_BYTES", 2 * path.stat().st_size)
+    with pytest.raises(ValueError, match="is larger than"):
         reading.read(path)
 
 
@@ -238,6 +238,47 @@ def test_pipes_and_links_to_nothing_are_listed_and_cannot_be_read(tmp_path):
         assert (piece.size_bytes, piece.fingerprint) == (0, "")
         with pytest.raises((ValueError, OSError)):
             source.read(piece)
+
+
+def test_linked_folders_are_searched_each_once_and_no_circle_is_endless(tmp_path):
+    music, elsewhere = tmp_path / "music", tmp_path / "elsewhere"
+    (music / "own").mkdir(parents=True)
+    (elsewhere / "deep").mkdir(parents=True)
+    (music / "own" / "a.abc").write_text(ABC)
+    (elsewhere / "b.abc").write_text(ABC)
+    (elsewhere / "deep" / "c.abc").write_text(ABC)
+    (music / "linked").symlink_to(elsewhere, target_is_directory=True)
+    (music / "once more").symlink_to(elsewhere, target_is_directory=True)
+    (elsewhere / "back").symlink_to(music, target_is_directory=True)
+    (music / "to nothing").symlink_to(tmp_path / "gone", target_is_directory=True)
+    keys = [piece.key for piece in folder.Source(path=str(music)).pieces()]
+    assert keys == ["linked/b.abc", "linked/deep/c.abc", "own/a.abc"]
+
+
+def test_a_folder_that_is_itself_a_link_is_searched(tmp_path):
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "a.abc").write_text(ABC)
+    (tmp_path / "link").symlink_to(tmp_path / "music", target_is_directory=True)
+    assert [p.key for p in folder.Source(path=str(tmp_path / "link")).pieces()] == ["a.abc"]
+
+
+REPEATED = """X:1
+L:1/4
+K:C
+|: C {d}D "Am"E :|
+"""
+
+
+@pytest.mark.parametrize(("repeats", "pitches"), [("played", 6), ("once", 3)])
+def test_repeats_are_played_or_read_once_and_what_is_left_out_is_counted(
+    tmp_path, repeats, pitches
+):
+    (tmp_path / "a.abc").write_text(REPEATED)
+    source = folder.Source(path=str(tmp_path), repeats=repeats)
+    reading = source.read_counted(source.pieces()[0])
+    assert len(reading.score.notes) == pitches
+    assert reading.left_out["grace notes"] == reading.left_out["chord symbols"] == 1
+    assert source.flags() == {"repeats": repeats}
 
 
 def test_a_folder_of_real_tunes_is_listed_tune_by_tune():

@@ -38,6 +38,7 @@ def manifest(splits, tables=None):
         split_rules={},
         splits=splits,
         tables=tables or {},
+        reading={"left_out": {"grace notes": 2}, "doubtful": {}},
         versions={},
     )
 

@@ -25,7 +25,7 @@ def rows_of(score: Score) -> list[tuple[int, int, int]]:
 SCALE = Score(
     4,
     notes_of((0, 4, 60), (4, 4, 62), (8, 4, 64)),
-    pedal=np.array([(2, 64, 127), (6, 64, 0)], PEDAL),
+    pedal=np.array([(2, 64, 127, 0), (6, 64, 0, 0)], PEDAL),
     tempi=np.array([(4, 1_000_000)], TEMPO),
     meters=np.array([(0, 3, 4)], METER),
     keys=np.array([(0, -3, False)], KEY),
@@ -72,7 +72,7 @@ def test_arrays_are_read_only_and_the_callers_stay_their_own():
 def test_notes_in_any_order_are_sorted_by_onset_pitch_track():
     notes = notes_of((4, 1, 60), (0, 1, 67), (0, 2, 60), (0, 1, 60))
     notes["track"] = [0, 0, 1, 0]
-    pedal = np.array([(9, 64, 1), (3, 64, 2)], PEDAL)
+    pedal = np.array([(9, 64, 1, 0), (3, 64, 2, 0)], PEDAL)
     score = Score.from_unsorted(4, notes, pedal=pedal)
     assert rows_of(score) == [(0, 1, 60), (0, 2, 60), (0, 1, 67), (4, 1, 60)]
     assert score.pedal["tick"].tolist() == [3, 9]
@@ -92,9 +92,9 @@ def test_notes_in_any_order_are_sorted_by_onset_pitch_track():
         ("notes", notes_of((0, 1, 128)), "pitch is above 127"),
         ("notes", notes_of((1, 1, 60), (0, 1, 60)), "not sorted"),
         ("notes", notes_of((0, 1, 61), (0, 1, 60)), "not sorted"),
-        ("pedal", np.array([(0, 65, 0)], PEDAL), "controller is not 64, 66 or 67"),
-        ("pedal", np.array([(0, 64, 128)], PEDAL), "value is above 127"),
-        ("pedal", np.array([(1, 64, 0), (0, 64, 0)], PEDAL), "not sorted"),
+        ("pedal", np.array([(0, 65, 0, 0)], PEDAL), "controller is not 64, 66 or 67"),
+        ("pedal", np.array([(0, 64, 128, 0)], PEDAL), "value is above 127"),
+        ("pedal", np.array([(1, 64, 0, 0), (0, 64, 0, 0)], PEDAL), "not sorted"),
         ("tempi", np.array([(0, 0)], TEMPO), "microseconds_per_quarter"),
         ("tempi", np.array([(-1, 1)], TEMPO), "a tick is not in"),
         ("meters", np.array([(0, 0, 4)], METER), "a numerator is 0"),
@@ -146,22 +146,22 @@ def test_sustain_lets_notes_ring_until_the_pedal_goes_up():
 
 
 def test_sustain_ends_where_the_key_is_struck_again():
-    pedal = np.array([(0, 64, 64), (0, 67, 127), (20, 64, 63)], PEDAL)
+    pedal = np.array([(0, 64, 64, 0), (0, 67, 127, 0), (20, 64, 63, 0)], PEDAL)
     score = Score(4, notes_of((0, 2, 60), (1, 2, 72), (8, 2, 60)), pedal=pedal)
     rung = score.with_sustain_applied()
     assert rows_of(rung) == [(0, 8, 60), (1, 19, 72), (8, 12, 60)]
-    assert rung.pedal.tolist() == [(0, 67, 127)]  # The soft pedal stays.
+    assert rung.pedal.tolist() == [(0, 67, 127, 0)]  # The soft pedal stays.
 
 
 def test_a_pedal_never_lifted_holds_to_the_end_and_never_shortens():
-    pedal = np.array([(0, 64, 127)], PEDAL)
+    pedal = np.array([(0, 64, 127, 0)], PEDAL)
     score = Score(4, notes_of((0, 2, 60), (0, 9, 64), (1, 5, 60)), pedal=pedal)
     # The first 60 is struck again at 1, before it ends at 2: it stays as it was.
     assert rows_of(score.with_sustain_applied()) == [(0, 2, 60), (0, 9, 64), (1, 8, 60)]
 
 
 def test_a_pedal_lifted_and_pressed_at_the_tick_of_a_release_holds_the_note():
-    pedal = np.array([(0, 64, 127), (2, 64, 0), (2, 64, 127), (5, 64, 0)], PEDAL)
+    pedal = np.array([(0, 64, 127, 0), (2, 64, 0, 0), (2, 64, 127, 0), (5, 64, 0, 0)], PEDAL)
     score = Score(4, notes_of((0, 2, 60)), pedal=pedal)
     assert rows_of(score.with_sustain_applied()) == [(0, 5, 60)]
 
@@ -169,7 +169,7 @@ def test_a_pedal_lifted_and_pressed_at_the_tick_of_a_release_holds_the_note():
 def test_drums_do_not_ring():
     notes = notes_of((0, 1, 36))
     notes["is_drum"] = True
-    pedal = np.array([(0, 64, 127), (9, 64, 0)], PEDAL)
+    pedal = np.array([(0, 64, 127, 0), (9, 64, 0, 0)], PEDAL)
     assert rows_of(Score(4, notes, pedal=pedal).with_sustain_applied()) == [(0, 1, 36)]
 
 
@@ -197,7 +197,7 @@ def test_a_flattened_tempo_keeps_the_seconds():
 def test_a_crop_keeps_what_is_struck_in_the_window_and_what_is_in_force():
     window = SCALE.crop(5, 10)
     assert rows_of(window) == [(3, 2, 64)]
-    assert window.pedal.tolist() == [(0, 64, 127), (1, 64, 0)]
+    assert window.pedal.tolist() == [(0, 64, 127, 0), (1, 64, 0, 0)]
     assert window.tempi.tolist() == [(0, 1_000_000)]
     assert window.meters.tolist() == [(0, 3, 4)]
     assert rows_of(SCALE.crop(4, 8)) == [(0, 4, 62)]
@@ -215,3 +215,44 @@ def test_copies_of_a_piece_share_a_digest_and_transpositions_do_not():
     assert SCALE.notes_digest() != SCALE.transpose(1).notes_digest()
     assert SCALE.notes_digest() != SCALE.crop(0, 8).notes_digest()
     assert len(SCALE.notes_digest()) == 64
+
+
+def two_channels() -> Score:
+    """C4 and E4 from tick 0 to 2 on channels 3 and 5, the sustain pedal of 5 down from 0 to 8."""
+    notes = notes_of((0, 2, 60), (0, 2, 64))
+    notes["track"] = [0, 1]
+    pedal = np.array([(0, 64, 127, 5), (4, 67, 90, 3), (8, 64, 0, 5)], PEDAL)
+    return Score(4, notes, pedal=pedal, channels=np.array([3, 5], np.uint8))
+
+
+def test_a_pedal_acts_on_the_notes_of_its_channel():
+    rung = two_channels().with_sustain_applied()
+    assert rows_of(rung) == [(0, 2, 60), (0, 8, 64)]
+    assert rung.pedal.tolist() == [(4, 67, 90, 3)]
+    assert rung.note_channels.tolist() == [3, 5]
+    # Without channels all tracks are on channel 0, where there is no pedal.
+    alone = dataclasses.replace(two_channels(), channels=np.zeros(0, np.uint8))
+    assert rows_of(alone.with_sustain_applied()) == [(0, 2, 60), (0, 2, 64)]
+
+
+def test_a_crop_keeps_the_pedals_of_each_channel_that_are_down_where_it_begins():
+    pedal = np.array([(0, 64, 127, 0), (1, 64, 0, 5), (2, 64, 90, 5), (3, 67, 1, 0)], PEDAL)
+    score = dataclasses.replace(two_channels(), pedal=pedal)
+    window = score.crop(5, 9)
+    assert window.pedal.tolist() == [(0, 64, 127, 0), (0, 64, 90, 5), (0, 67, 1, 0)]
+    assert window.channels.tolist() == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [
+        ([3, 16], "a channel is above 15"),
+        ([3], "a track has no channel"),
+        ([3, 9], "channel 9 is that of drums"),
+    ],
+)
+def test_channels_that_do_not_suit_the_notes_are_refused(channels, words):
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(two_channels(), channels=np.array(channels, np.uint8))
+    with pytest.raises(ValueError, match="a channel is above 15"):
+        Score(4, notes_of((0, 2, 60)), pedal=np.array([(0, 64, 0, 16)], PEDAL))

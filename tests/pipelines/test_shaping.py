@@ -153,7 +153,7 @@ def test_a_piece_without_a_key_is_left_out():
 
 def test_pedal_is_applied_after_the_key_was_found():
     # The pedal would make the first C sharp longer than all else.
-    pedal = np.array([(0, 64, 127), (200, 64, 0)], PEDAL)
+    pedal = np.array([(0, 64, 127, 0), (200, 64, 0, 0)], PEDAL)
     score = melody(61, *D_MAJOR, *D_MAJOR, 62, pedal=pedal)
     shaped = Shaping(common_key="profile", apply_pedal=True).apply(score)
     assert pitches(shaped)[:3] == [59, 60, 62] and len(shaped.pedal) == 0

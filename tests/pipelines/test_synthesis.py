@@ -86,7 +86,7 @@ def test_a_loud_note_is_brighter():
 
 
 def test_the_sustain_pedal_keeps_a_note_that_is_let_go():
-    pedal = np.array([(0, 64, 127), (1500, 64, 0)], PEDAL)
+    pedal = np.array([(0, 64, 127, 0), (1500, 64, 0, 0)], PEDAL)
     dry = additive(score((0, 200, 60, 100), (1900, 100, 60, 100)))
     wet = additive(score((0, 200, 60, 100), (1900, 100, 60, 100), pedal=pedal))
     assert energy(dry, 1, 1.4) == 0
@@ -176,7 +176,7 @@ def test_fluidsynth_plays_the_pitch_at_its_time_and_honours_the_pedal(soundfont)
     assert min(abs(peak - hertz) for hertz in (440, 880)) < 5  # Sampled pianos stretch octaves.
     again = synthesis.fluidsynth(piece, RATE, soundfont)
     np.testing.assert_array_equal(again, sound)
-    pedal = np.array([(0, 64, 127)], PEDAL)
+    pedal = np.array([(0, 64, 127, 0)], PEDAL)
     wet = synthesis.fluidsynth(score((0, 200, 60, 100), pedal=pedal), RATE, soundfont)
     dry = synthesis.fluidsynth(score((0, 200, 60, 100)), RATE, soundfont)
     assert energy(wet, 0.8, 1.1) > 5 * energy(dry, 0.8, 1.1)

@@ -20,7 +20,8 @@ SMALL = {"events_per_chunk": 3}
 def score(*notes, pedal=(), **fields):
     """A Score of (onset, duration, pitch, velocity) in milliseconds."""
     rows = np.array([(*note, 0, 0, False) for note in notes], NOTE)
-    return Score.from_unsorted(500, rows, pedal=np.array([*pedal], PEDAL), **fields)
+    moves = np.array([(*row, 0) for row in pedal], PEDAL)
+    return Score.from_unsorted(500, rows, pedal=moves, **fields)
 
 
 def rows(piece):
@@ -105,13 +106,13 @@ def test_the_pedal_comes_back_and_goes_up_once_where_no_level_follows():
     codec = Codec(**SMALL)
     pedal = [(100, 64, 100), (130, 64, 120), (140, 64, 40), (190, 64, 31), (300, 64, 5)]
     back = codec.decode(codec.encode(score((0, 10, 60, 64), pedal=pedal))).score
-    assert back.pedal.tolist() == [(100, 64, 105), (140, 64, 40), (190, 64, 0)]
+    assert back.pedal.tolist() == [(100, 64, 105, 0), (140, 64, 40, 0), (190, 64, 0, 0)]
 
 
 def test_a_pedal_that_is_never_lifted_holds_until_the_last_note_ends():
     codec = Codec(**SMALL)
     back = codec.decode(codec.encode(score((0, 60, 60, 64), pedal=[(10, 64, 127)]))).score
-    assert back.pedal.tolist() == [(10, 64, 127), (60, 64, 0)]
+    assert back.pedal.tolist() == [(10, 64, 127, 0), (60, 64, 0, 0)]
 
 
 def test_a_long_pedal_does_not_go_up_for_a_moment_where_its_level_changes():
@@ -121,8 +122,8 @@ def test_a_long_pedal_does_not_go_up_for_a_moment_where_its_level_changes():
     lengths, _ = codec._lengths
     assert 1003 not in lengths
     back = codec.decode(codec.encode(score((0, 10, 60, 64), pedal=pedal))).score.pedal.tolist()
-    assert back[:2] == [(0, 64, 127), (1003, 64, 50)]
-    [(lifted, controller, value)] = back[2:]
+    assert back[:2] == [(0, 64, 127, 0), (1003, 64, 50, 0)]
+    [(lifted, controller, value, _)] = back[2:]
     assert (controller, value) == (64, 0)
     assert 0.99 * 2006 < lifted < 2006
 
@@ -207,7 +208,7 @@ def test_of_notes_alike_the_longest_stays_and_of_pedals_that_begin_together_one(
     back = Codec(events_per_chunk=4).decode(array)
     assert rows(back.score) == [(0, 90, 60, 64)]
     assert back.dropped == 1
-    assert back.score.pedal.tolist() == [(5, 64, 64), (85, 64, 0)]
+    assert back.score.pedal.tolist() == [(5, 64, 64, 0), (85, 64, 0, 0)]
 
 
 @settings(deadline=None, max_examples=40)

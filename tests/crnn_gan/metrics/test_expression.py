@@ -58,6 +58,6 @@ def test_the_share_is_of_seconds_and_not_of_quarters():
 
 
 def test_the_other_pedals_do_not_count():
-    soft_and_sostenuto = np.array([(0, 66, 127), (0, 67, 127)], PEDAL)
+    soft_and_sostenuto = np.array([(0, 66, 127, 0), (0, 67, 127, 0)], PEDAL)
     score: Score = played(*EIGHT_QUARTERS, pedal=soft_and_sostenuto)
     assert (pedal_share(score), pedal_changes_per_second(score)) == (0.0, 0.0)

@@ -28,7 +28,7 @@ def meters(*changes: tuple[int, int, int]) -> np.ndarray:
 
 def pedal(*events: tuple[int, int]) -> np.ndarray:
     """[event] of `PEDAL`, of (tick, value) of the sustain pedal."""
-    return np.array([(tick, 64, value) for tick, value in events], PEDAL)
+    return np.array([(tick, 64, value, 0) for tick, value in events], PEDAL)
 
 
 # Quarters:  0    1    2    3  |  4    5
@@ -53,7 +53,7 @@ scores = st.builds(
     Score.from_unsorted,
     ticks_per_quarter=st.sampled_from([1, 2, 5, 12, 24, 480]),
     notes=st.lists(tone, max_size=25).map(lambda tones: np.array(tones, NOTE)),
-    pedal=sorted_events(PEDAL, st.sampled_from([64, 66, 67]), st.integers(0, 127)),
+    pedal=sorted_events(PEDAL, st.sampled_from([64, 66, 67]), st.integers(0, 127), st.just(0)),
     tempi=sorted_events(TEMPO, st.integers(1, 2**24 - 1)),
     meters=sorted_events(
         METER,

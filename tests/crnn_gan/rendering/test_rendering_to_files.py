@@ -16,7 +16,7 @@ from crnn_gan import render as command
 from crnn_gan.rendering import sound
 from crnn_gan.rendering.rendering import KINDS, Rendered, RenderFlags, account, render
 from pipelines.command_line import parse
-from pipelines.formats import midi, music21_stream
+from pipelines.formats import midi, notation
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE, PEDAL, TEMPO
 from pipelines.settings import UsageError
@@ -66,7 +66,7 @@ def test_each_kind_is_a_file_beside_the_others_and_nothing_else_is_left(tmp_path
     )
     with Image.open(io.BytesIO((tmp_path / "piece-7.png").read_bytes())) as image:
         assert image.format == "PNG"
-    assert music21_stream.read(tmp_path / "piece-7.musicxml").title == "piece-7"
+    assert notation.read(tmp_path / "piece-7.musicxml").score.title == "piece-7"
 
 
 def test_a_name_with_dots_keeps_them(tmp_path: Path):
@@ -109,7 +109,7 @@ def test_sound_lasts_as_long_as_the_piece_and_its_loudest_sample_is_near_full_sc
 
 def short_note_under_pedal(is_down: bool) -> Score:
     """A quarter of a second, then pedal for two, then a soft note at three."""
-    pedal = np.array([(0, 64, 127), (4 * QUARTER, 64, 0)] if is_down else [], PEDAL)
+    pedal = np.array([(0, 64, 127, 0), (4 * QUARTER, 64, 0, 0)] if is_down else [], PEDAL)
     notes = np.array([(0, 240, 57, 100, 0, 0, False), (2880, 240, 57, 1, 0, 0, False)], NOTE)
     return Score(QUARTER, notes, pedal=pedal)
 

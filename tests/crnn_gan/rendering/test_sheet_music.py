@@ -14,7 +14,7 @@ import pytest
 from crnn_gan.rendering import sheet_music
 from crnn_gan.rendering.bars import TICKS, bars_of
 from crnn_gan.rendering.staves import staves_of
-from pipelines.formats import midi, music21_stream
+from pipelines.formats import midi, notation
 from pipelines.score import Score
 from pipelines.score_arrays import KEY, METER, NOTE, TEMPO
 
@@ -313,7 +313,7 @@ def places(onset_ticks: np.ndarray, pitch: np.ndarray, ticks: int) -> collection
 def read_back(score: Score, folder: Path) -> Score:
     path = folder / "piece.musicxml"
     path.write_bytes(sheet_music.to_musicxml(score).musicxml)
-    return music21_stream.read(path)
+    return notation.read(path).score
 
 
 def on_grid(score: Score) -> collections.Counter:

@@ -25,8 +25,14 @@ def test_notes_are_differences_of_onsets_durations_pitches_and_velocities():
 
 def test_of_the_pedal_what_presses_and_lifts_it_is_kept():
     # Up again while up, down, deeper, up, and down after the last note.
-    rows = [(0, 64, 10), (96, 64, 64), (192, 64, 127), (384, 64, 63), (9600, 64, 127)]
-    pedal = np.array([*rows, (96, 67, 127)], PEDAL)
+    rows = [
+        (0, 64, 10, 0),
+        (96, 64, 64, 0),
+        (192, 64, 127, 0),
+        (384, 64, 63, 0),
+        (9600, 64, 127, 0),
+    ]
+    pedal = np.array([*rows, (96, 67, 127, 0)], PEDAL)
     score = score_of((0, 960, 60, 64))
     score = Score.from_unsorted(score.ticks_per_quarter, score.notes, pedal=pedal)
     assert piece_music("a", score)["pedal"] == [100, 64, 400, 63]
