@@ -23,7 +23,7 @@ import json
 import operator
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -244,13 +244,20 @@ def summary(manifest: Manifest, data_dir: str) -> str:
     if reasons:
         lines.append(f"  skipped: {reasons.total()} pieces, named in {records.SKIPPED}.jsonl")
         lines += [f"    {count} x {reason}" for reason, count in reasons.most_common(5)]
-    for name, label in (("left_out", "left out of pieces"), ("doubtful", "doubtful in pieces")):
-        found = collections.Counter(manifest.reading[name])
-        if found:
-            lines.append(f"  {label}, each named in {records.PIECES}.jsonl:")
-            lines += [f"    {count} {what}" for what, count in found.most_common(8)]
-            lines += [f"    {len(found) - 8} kinds more"] if len(found) > 8 else []
+    lines += _of_reading("left out of pieces", manifest.reading["left_out"])
+    lines += _of_reading("doubtful in pieces", manifest.reading["doubtful"])
     return "\n".join([*lines, f"in {data_dir}"])
+
+
+def _of_reading(label: str, counts: Mapping[str, int]) -> list[str]:
+    """Says what readers left out or doubt, the most frequent kinds by name."""
+    if not counts:
+        return []
+    frequent = collections.Counter(counts).most_common(8)
+    rest = sum(counts.values()) - sum(count for _, count in frequent)
+    lines = [f"  {label}, each named in {records.PIECES}.jsonl:"]
+    lines += [f"    {count} {what}" for what, count in frequent]
+    return [*lines, f"    {rest} of other kinds"] if rest else lines
 
 
 def _why_empty(manifest: Manifest, split: str) -> str:
