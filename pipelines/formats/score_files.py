@@ -29,10 +29,10 @@ def read(path: str | os.PathLike[str]) -> bytes:
         or several without saying which.
       OSError: the path cannot be read.
     """
+    # Before it is opened: a pipe that nobody writes to would wait for ever.
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise ValueError("it is not a regular file")
     with Path(path).open("rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is not a regular file")
         content = file.read(LARGEST_BYTES + 1)
         if len(content) > LARGEST_BYTES:
             raise ValueError(f"it is larger than {LARGEST_BYTES} bytes")

@@ -231,7 +231,8 @@ def test_a_row_of_pieces_tsv_holds_for_all_tunes_of_its_file(tmp_path):
 
 
 def test_pipes_and_links_to_nothing_are_listed_and_cannot_be_read(tmp_path):
-    os.mkfifo(tmp_path / "pipe.mid")
+    for suffix in (".mid", ".abc", ".musicxml", ".mxl", ".krn"):
+        os.mkfifo(tmp_path / f"pipe{suffix}")
     (tmp_path / "link.abc").symlink_to(tmp_path / "gone.abc")
     source = folder.Source(path=str(tmp_path))
     for piece in source.pieces():
