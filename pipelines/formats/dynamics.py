@@ -63,9 +63,9 @@ class DynamicsInForce:
     def velocity(self, time: Any, staff: Any) -> int:
         """Gives the velocity in force on a staff; none may be added afterwards."""
         if staff not in self._of_staff:
-            heard = [dynamic for dynamic in self._written if dynamic[1](staff)]
-            heard.sort(key=lambda dynamic: dynamic[0])
-            self._of_staff[staff] = ([d[0] for d in heard], [d[2] for d in heard])
+            held = [dynamic for dynamic in self._written if dynamic[1](staff)]
+            held.sort(key=lambda dynamic: dynamic[0])
+            self._of_staff[staff] = ([d[0] for d in held], [d[2] for d in held])
         times, velocities = self._of_staff[staff]
         last = bisect.bisect_right(times, time) - 1
         return velocities[last] if last >= 0 else LEVELS[DEFAULT_LEVEL]

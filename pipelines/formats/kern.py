@@ -68,9 +68,7 @@ class _Reader:
         self.dynamics = DynamicsInForce()
         self.meters: list[tuple[Fraction, int, int, int]] = []  # time, part, and the meter
         self.keys: list[tuple[Fraction, int, int, bool]] = []
-        self.key_names: set[tuple[Fraction, int]] = (
-            set()
-        )  # Where a key is named, and of which part.
+        self.key_names: set[tuple[Fraction, int]] = set()  # Time and part of those with a tonic.
         self.odd_keys: set[Fraction] = set()
         self.tempi: dict[Fraction, float] = {}
         self.sections: list[Section] = []

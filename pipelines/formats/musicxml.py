@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Callable
 from fractions import Fraction
+from typing import TypeVar
 from xml.etree import ElementTree as ET
 
 from pipelines.formats import musicxml_tree
@@ -30,6 +32,8 @@ from pipelines.formats.written_music import (
 ROUNDING = Fraction(1, 16)
 DEFAULT_METER_LENGTH = Fraction(4)
 
+Signature = TypeVar("Signature")  # A key or a meter, and its place.
+
 
 def read(content: bytes) -> WrittenMusic:
     """Reads a file.
@@ -46,15 +50,16 @@ def read(content: bytes) -> WrittenMusic:
     music = WrittenMusic(title=_title(root), left_out=reader.left_out, doubtful=reader.doubtful)
     music.left_out.update(musicxml_tree.count_not_read(root))
     music.left_out["keys without a number of sharps"] += len(reader.keys_without_sharps)
-    meters = _meters(parts)
-    starts = _measure_starts(parts, meters)
+    meters = _deciding(parts, lambda part: part.meters)
+    meter_lengths = _meter_lengths(meters, max(len(part.lengths) for part in parts))
+    starts = _measure_starts(parts, meter_lengths)
     implicit = {
         index
         for part in root.iterfind("part")
         for index, measure in enumerate(part.iterfind("measure"))
         if measure.get("implicit") == "yes"
     }
-    _count_odd_measures(music, starts, meters, implicit)
+    _count_odd_measures(music, starts, meter_lengths, implicit)
 
     def time(place: Place) -> Fraction:
         return starts[place[0]] + place[1]
@@ -68,7 +73,7 @@ def read(content: bytes) -> WrittenMusic:
         raise ValueError(f"it has {track} staves; at most {MOST_TRACKS} are read")
     music.tempi.sort(key=lambda tempo: tempo[0])
     music.meters = [(time(m[0]), m[1], m[2]) for m in meters]
-    music.keys = [(time(k[0]), k[1], k[2]) for k in _keys(parts)]
+    music.keys = [(time(k[0]), k[1], k[2]) for k in _deciding(parts, lambda part: part.keys)]
     music.sections = _sections(starts, reader.signs)
     return music
 
@@ -113,26 +118,27 @@ def _add_notes(
 # What parts agree on.
 
 
-def _keys(parts: list[Part]) -> list[tuple[Place, int, bool]]:
-    pitched = [part for part in parts if part.notes and part.keys]
-    chosen = [part for part in pitched if not part.transposes] or pitched
-    chosen = chosen or [part for part in parts if part.keys]
-    return chosen[0].keys if chosen else []
+def _deciding(parts: list[Part], signatures: Callable[[Part], list[Signature]]) -> list[Signature]:
+    """Gives the keys or meters of the part that decides them for all."""
+    having = [part for part in parts if signatures(part)]
+    pitched = [part for part in having if part.notes]
+    chosen = [part for part in pitched if not part.transposes] or pitched or having
+    return signatures(chosen[0]) if chosen else []
 
 
-def _meters(parts: list[Part]) -> list[tuple[Place, int, int]]:
-    pitched = [part for part in parts if part.notes and part.meters]
-    chosen = [part for part in pitched if not part.transposes] or pitched
-    chosen = chosen or [part for part in parts if part.meters]
-    return chosen[0].meters if chosen else []
+def _meter_lengths(meters: list[tuple[Place, int, int]], count: int) -> list[Fraction | None]:
+    """Gives the quarters that the meter of each measure asks for; None before the first meter."""
+    changes = {place[0]: Fraction(4 * above, below) for place, above, below in meters}
+    lengths: list[Fraction | None] = []
+    for index in range(count):
+        lengths.append(changes.get(index, lengths[-1] if lengths else None))
+    return lengths
 
 
-def _measure_starts(parts: list[Part], meters: list[tuple[Place, int, int]]) -> list[Fraction]:
+def _measure_starts(parts: list[Part], meter_lengths: list[Fraction | None]) -> list[Fraction]:
     """Gives the time of each measure's beginning, and of the end."""
-    lengths_by_meter = {place[0]: Fraction(4 * above, below) for place, above, below in meters}
-    meter_length, starts = None, [Fraction(0)]
-    for index in range(max(len(part.lengths) for part in parts)):
-        meter_length = lengths_by_meter.get(index, meter_length)
+    starts = [Fraction(0)]
+    for index, meter_length in enumerate(meter_lengths):
         length = _measure_length([p for p in parts if index < len(p.lengths)], index, meter_length)
         starts.append(check_time(starts[-1] + length))
     return starts
@@ -156,15 +162,12 @@ def _measure_length(parts: list[Part], index: int, meter_length: Fraction | None
 def _count_odd_measures(
     music: WrittenMusic,
     starts: list[Fraction],
-    meters: list[tuple[Place, int, int]],
+    meter_lengths: list[Fraction | None],
     implicit: set[int],
 ) -> None:
     """Counts measures of another length than their meter, but for upbeats and their rest."""
-    lengths_by_meter = {place[0]: Fraction(4 * above, below) for place, above, below in meters}
     lengths = [end - start for start, end in itertools.pairwise(starts)]
-    meter_length = None
-    for index, length in enumerate(lengths):
-        meter_length = lengths_by_meter.get(index, meter_length)
+    for index, (length, meter_length) in enumerate(zip(lengths, meter_lengths, strict=True)):
         if meter_length is None or length == meter_length:
             continue
         if length > meter_length:

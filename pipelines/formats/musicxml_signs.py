@@ -8,7 +8,7 @@ from fractions import Fraction
 from xml.etree import ElementTree as ET
 
 from pipelines.formats.musicxml_tree import text_of
-from pipelines.formats.written_music import integer, number
+from pipelines.formats.written_music import Jumps, integer, number
 
 # Quarters of note values; MusicXML calls a quarter "quarter".
 NOTE_VALUES = {
@@ -105,7 +105,7 @@ def tempo_of(metronome: ET.Element) -> float | None:
 
 
 @dataclasses.dataclass
-class MeasureSigns:
+class MeasureSigns(Jumps):
     """Signs of repetition in a measure, of all parts.
 
     Attributes:
@@ -113,19 +113,12 @@ class MeasureSigns:
         end: times; 1 for forward}.
       ending: the passes of an ending that begins here, as the file says them.
       ends_ending: whether it ends here.
-      segno, coda, to_coda, dal_segno, da_capo, fine: as of a Section, at {quarters or None}.
     """
 
     forward: set[Fraction | None] = dataclasses.field(default_factory=set)
     backward: dict[Fraction | None, int] = dataclasses.field(default_factory=dict)
     ending: frozenset[int] = frozenset()
     ends_ending: bool = False
-    segno: str | None = None
-    coda: str | None = None
-    to_coda: str | None = None
-    dal_segno: str | None = None
-    da_capo: bool = False
-    fine: bool = False
 
     def add_barline(self, barline: ET.Element, at: Fraction) -> None:
         """Adds the signs of a <barline> that stands at a time of its measure, quarters."""

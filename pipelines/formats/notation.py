@@ -18,13 +18,11 @@ KERN_SUFFIXES = (".krn",)
 SUFFIXES = MUSICXML_SUFFIXES + KERN_SUFFIXES
 
 
-def read(
-    path: str | os.PathLike[str], number: int | None = None, plays_repeats: bool = True
-) -> Reading:
+def read(path: str | os.PathLike[str], plays_repeats: bool = True) -> Reading:
     """Reads a file.
 
     Args:
-      number: None; these files hold one score each.
+      path: of the file.
       plays_repeats: whether repeats, endings and jumps such as D.C. are played; else all music is
         played once as it is written.
 
@@ -32,8 +30,6 @@ def read(
       ValueError: it is too large, or no sound score.
       OSError: the path cannot be read.
     """
-    if number is not None:
-        raise ValueError(f"only ABC files have numbers; asked for {number}")
     is_kern = Path(path).suffix.lower() in KERN_SUFFIXES
     content = score_files.read(path)
     music = kern.read(content) if is_kern else musicxml.read(content)

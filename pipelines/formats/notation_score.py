@@ -154,13 +154,13 @@ def _events(
     """Plays events, of which the last of a tick counts; after a jump those in force are said."""
     in_force = _in_force(found)
     by_tick: dict[int, tuple[Any, ...]] = {}
-    heard: tuple[Any, ...] | None = None
+    last: tuple[Any, ...] | None = None
     for place, index in enumerate(order):
         is_jump = place > 0 and index != order[place - 1] + 1
-        if is_jump and in_force[index] != heard and in_force[index] is not None:
-            heard = by_tick[sections[index][0] + shifts[place]] = in_force[index]
+        if is_jump and in_force[index] != last and in_force[index] is not None:
+            last = by_tick[sections[index][0] + shifts[place]] = in_force[index]
         for tick, event in found[index]:
-            heard = by_tick[tick + shifts[place]] = event[1:]
+            last = by_tick[tick + shifts[place]] = event[1:]
     rows = [(tick, *values) for tick, values in sorted(by_tick.items())]
     events = np.array(rows, dtype)
     return events[allowed(events)]

@@ -48,7 +48,7 @@ def read_counted(
     if suffix in MIDI_SUFFIXES:
         return midi.read(path)
     if suffix in notation.SUFFIXES:
-        return notation.read(path, plays_repeats=plays_repeats)
+        return notation.read(path, plays_repeats)
     raise ValueError(
         f"{suffix or 'no suffix'} is not read; give a file that ends in {', '.join(SUFFIXES)}"
     )

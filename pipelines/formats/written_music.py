@@ -46,8 +46,26 @@ class WrittenNote:
     is_tied: bool = False
 
 
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Jumps:
+    """Signs of jumps, of a section or of a measure.
+
+    Attributes:
+      segno, coda: labels of the signs at its beginning, "" for one without a label.
+      to_coda, dal_segno: labels of the signs to jump to from its end; None without a jump.
+      da_capo, fine: whether the sign stands at its end.
+    """
+
+    segno: str | None = None
+    coda: str | None = None
+    to_coda: str | None = None
+    dal_segno: str | None = None
+    da_capo: bool = False
+    fine: bool = False
+
+
 @dataclasses.dataclass(slots=True)
-class Section:
+class Section(Jumps):
     """A stretch of music between two barlines, or signs of repetition, with the signs it bears.
 
     Attributes:
@@ -55,9 +73,6 @@ class Section:
       begins_repeat: whether a repeat begins here.
       times: how often the music up to the end of this section is played; 0 without a repeat sign.
       ending: the passes in which this is played, of a first or second ending; else empty.
-      segno, coda: labels of the signs that it begins with, "" for one without a label.
-      to_coda, dal_segno: labels of the signs to jump to from its end; None without a jump.
-      da_capo, fine: whether the sign stands at its end.
     """
 
     start: Fraction
@@ -65,12 +80,6 @@ class Section:
     begins_repeat: bool = False
     times: int = 0
     ending: frozenset[int] = frozenset()
-    segno: str | None = None
-    coda: str | None = None
-    to_coda: str | None = None
-    dal_segno: str | None = None
-    da_capo: bool = False
-    fine: bool = False
 
 
 @dataclasses.dataclass

@@ -280,7 +280,7 @@ def _tunes(path: Path) -> list[int | None]:
 
 def parse(piece: Piece, plays_repeats: bool = True) -> Reading:
     """Parses a piece. ValueError where it cannot be read or has no notes."""
-    return _named(notation.read(piece.path, plays_repeats=plays_repeats), piece)
+    return _named(notation.read(piece.path, plays_repeats), piece)
 
 
 def _named(reading: Reading, piece: Piece) -> Reading:

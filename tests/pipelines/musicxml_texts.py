@@ -74,7 +74,7 @@ def reading(folder: Path, text: str, plays_repeats: bool = True) -> Reading:
     """Reads a text through a file."""
     path = folder / "score.musicxml"
     path.write_text(text, encoding="utf-8")
-    return notation.read(path, plays_repeats=plays_repeats)
+    return notation.read(path, plays_repeats)
 
 
 def sounding(read: Reading) -> list[str]:

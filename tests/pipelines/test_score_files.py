@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from musicxml_texts import measures, note, score, sounding
 
-from pipelines.formats import benchmark_rolls, notation, score_files
+from pipelines.formats import benchmark_rolls, notation, reading, score_files
 from pipelines.formats.npz_arrays import NpzArrays
 
 ONE = score(measures(note("C4", 4)))
@@ -206,7 +206,7 @@ def test_what_is_no_sound_music_is_refused_in_words(tmp_path, content, error):
 
 def test_only_abc_files_have_numbers(tmp_path):
     with pytest.raises(ValueError, match="only ABC files have numbers; asked for 2"):
-        notation.read(tmp_path / "a.xml", 2)
+        reading.read_counted(tmp_path / "a.xml", 2)
 
 
 # Arrays of .npz files.
