@@ -1,4 +1,4 @@
-"""Whether our MIDI reader hears what a sequencer plays, written out plainly here with mido.
+"""Whether our MIDI reader has the notes that a sequencer plays, written out here with mido.
 
 The sequencer merges the tracks by tick, then track, then place; programs, pedals and channel modes
 are those of a channel, whichever track sets them. Notes are paired within a track, channel and

@@ -1,4 +1,4 @@
-"""How far independent readers hear in real files what ours hear: one table of all formats.
+"""How far independent readers agree with ours on real files: one table of all formats.
 
 MIDI against a sequencer written out with mido, ABC against abc2midi, MusicXML and kern against
 verovio: onsets, pitches and lengths, of MIDI also velocities, programs and pedals; of ABC with
@@ -39,7 +39,7 @@ class Flags(Settings):
 
 
 class Line(NamedTuple):
-    """A line of the table: files compared, those heard alike, and those that a side refuses."""
+    """A line of the table: files compared, with equal notes, and refused by one of the two."""
 
     compared: int
     equal: int
