@@ -41,9 +41,10 @@ class Request(http.server.BaseHTTPRequestHandler):
         """Sends bytes in blocks of 64 KiB."""
         for first in range(0, len(content), 1 << 16):
             block = content[first : first + (1 << 16)]
-            self.wfile.write(block)
+            # Counted first: the client may have all before this thread goes on.
             with self.server.lock:
                 self.server.sent[self.path] += len(block)
+            self.wfile.write(block)
             time.sleep(pause_seconds)
 
     def asked_from(self, etag):
