@@ -95,13 +95,15 @@ def _read_bytes(data: bytes) -> MidiReading:
         events = events._replace(tempi=np.array([(0, frame_tempo)], TEMPO))
     events = midi_events.with_shared_pedal(events)
     is_empty = events.notes["duration"] == 0
-    events.notes["duration"][is_empty] = 1
+    notes_empty = int(np.count_nonzero(is_empty))
+    if notes_empty:
+        events.notes["duration"][is_empty] = 1
     score = _score(ticks_per_quarter, events, midi_chunks.title(chunks.tracks))
     _check_length(score)
     doubtful = {
         **events.doubtful,
         SKIPPED_BYTES: chunks.bytes_skipped + events.doubtful.get(SKIPPED_BYTES, 0),
-        "notes of no duration": int(np.count_nonzero(is_empty)),
+        "notes of no duration": notes_empty,
         "tempi without meaning": len(events.tempi) - len(score.tempi),
         "meters without meaning": len(events.meters) - len(score.meters),
         "keys without meaning": len(events.keys) - len(score.keys),

@@ -24,23 +24,26 @@ from pipelines.formats.midi_messages import (
 from pipelines.score_arrays import CHANNELS, LAST_TICK, SOFT, SOSTENUTO, SUSTAIN
 
 MOST_MODES = 64  # Messages that are looked at; with more the answer is yes.
+MANY = 4  # Statuses of channels in a track that seems to have them: notes, controllers, programs.
+FIRST_CONTROLLERS = 8  # Of a track and channel: a pedal is mostly among them.
 ANY_PROGRAM = -1
 
 _NOTES = [NOTE_ON << 4 | channel for channel in range(CHANNELS)]
 _CONTROLS = [CONTROL << 4 | channel for channel in range(CHANNELS)]
-_SUSTAIN = [bytes([status, SUSTAIN]) for status in _CONTROLS]
 
+_SUSTAIN = bytes([SUSTAIN])
 _DELTA = rb"[\x80-\xff]{0,3}[\x00-\x7f]"
 _TWO_BYTES = rb"[\x80-\xbf\xe0-\xef][\x00-\x7f]{2}(?:" + _DELTA + rb"[\x00-\x7f]{2})*+"
 _ONE_BYTE = rb"[\xd0-\xdf][\x00-\x7f](?:" + _DELTA + rb"[\x00-\x7f])*+"
 _META = rb"\xff[\x00-\x2e\x30-\x7f]"  # Any but the end of the track.
-_SHORT_META = _META + rb"(?:\x00|\x01.|\x02..|\x03...|\x04....)"
+_SHORT_META = _META + rb"(?:\x03...|\x04....|\x02..|\x01.|\x00)"  # Tempi first: there are most.
 # Events that are no program change, and those that follow them by running status. It takes all
 # it can (possessive), so it needs no longer than the track is.
 _OTHERS = re.compile(
     rb"(?:%b(?:%b|%b|%b))*+" % (_DELTA, _TWO_BYTES, _ONE_BYTE, _SHORT_META), re.DOTALL
 )
 _PROGRAM = re.compile(rb"%b([\xc0-\xcf])([\x00-\x7f])((?:%b[\x00-\x7f])*+)" % (_DELTA, _DELTA))
+_SHORT_METAS = re.compile(rb"(?:%b%b)*+" % (_DELTA, _SHORT_META), re.DOTALL)
 _LONG = re.compile(rb"%b(?:%b|\xf0|\xf7)([\x80-\xff]{0,3}[\x00-\x7f])" % (_DELTA, _META))
 # Of each channel: what looks like a program change, and whether more may follow by running status.
 _LOOKS = [
@@ -58,7 +61,7 @@ class Track(NamedTuple):
     Attributes:
       body: its bytes.
       notes, controls: the channels.
-      programs: those that have notes in some track too.
+      programs: those of the channels that have notes in some track.
     """
 
     body: bytes
@@ -72,90 +75,120 @@ class Tracks(NamedTuple):
 
     Attributes:
       tracks: each of them.
+      used: the channels of notes and controllers of all of them.
       shared: channels that seem to have programs in one track and notes in another.
     """
 
     tracks: list[Track]
+    used: set[int]
     shared: list[int]
 
     def may_need_channels(self) -> bool:
         """Tells whether they seem to have pedals, or programs for the notes of others."""
-        return bool(self.shared) or any(
-            _SUSTAIN[channel] in track.body for track in self.tracks for channel in track.controls
+        return bool(self.shared) or (
+            len(self.used) > 1
+            and any(_begins_with_a_pedal(t.body, c) for t in self.tracks for c in t.controls)
         )
+
+    def programs_cross(self, programs: Collection[tuple[int | None, int]]) -> bool:
+        """Tells whether a track may set the program of another's notes, to one they do not have.
+
+        Each track alone begins with program 0, and its program changes are its own. That is right
+        where the notes of a channel stand in the track of its program changes, and where the
+        channel has one program in all.
+
+        Args:
+          programs: (channel, program) of the notes as read; None is an unknown channel.
+        """
+        walked: dict[int, list[tuple[int | None, int]]] = {}
+        for channel in self.shared:
+            found = {program for its_channel, program in programs if its_channel in (channel, None)}
+            for index, track in enumerate(self.tracks if found else []):
+                looks = _LOOKS[channel].findall(track.body) if channel in track.programs else []
+                if all(not more and found == {program[0]} for program, more in looks):
+                    continue
+                if index not in walked:
+                    walked[index] = _programs(track.body)
+                found |= {program for c, program in walked[index] if c in (channel, None)}
+                if len(found) > 1:
+                    return True
+        return False
+
+    def programs_return(self) -> bool:
+        """Tells whether a channel with controllers may change back to a program that it had.
+
+        symusic loses the controllers under a program without notes, if no new program follows it.
+        """
+        for track in self.tracks:
+            # Few programs look like several, and not all like one: then it is worth a walk.
+            several = [channel for channel in track.controls if _looks_various(track.body, channel)]
+            changes = _programs(track.body) if several else []
+            for channel in several:
+                programs = [0, *(program for c, program in changes if c in (channel, None))]
+                runs = [program for program, _ in itertools.groupby(programs)]
+                if len(runs) > len(set(runs)) or ANY_PROGRAM in runs:
+                    return True
+        return False
 
 
 def look_at(bodies: list[bytes]) -> Tracks:
     """Finds the channels that tracks may use."""
     notes = [[status & 0xF for status in _NOTES if status in body] for body in bodies]
     # Programs of a channel without notes make no difference, nor do those of a single track.
-    sounding = {channel for track in notes for channel in track} if len(bodies) > 1 else set[int]()
+    sounding = set[int]().union(*notes) if len(bodies) > 1 else set[int]()
+    # Tempi and names have bytes of any value, and the first track mostly has nothing else.
     tracks = [
-        Track(
-            body,
-            track_notes,
-            [status & 0xF for status in _CONTROLS if status in body],
-            [channel for channel in sounding if PROGRAM << 4 | channel in body],
-        )
-        for body, track_notes in zip(bodies, notes, strict=True)
+        _track(body, of_body, sounding, MANY if index else 1)
+        for index, (body, of_body) in enumerate(zip(bodies, notes, strict=True))
     ]
-    shared = []
-    for channel in {channel for track in tracks for channel in track.programs}:
-        setting = [index for index, track in enumerate(tracks) if channel in track.programs]
-        if (
-            setting != [index for index, track in enumerate(notes) if channel in track]
-            or setting[1:]
-        ):
-            shared.append(channel)
-    return Tracks(tracks, shared)
+    used = set[int]().union(*(channels for track in tracks for channels in track[1:3]))
+    setting: dict[int, list[int]] = {}
+    playing: dict[int, list[int]] = {}
+    for index, track in enumerate(tracks):
+        for where, channels in ((setting, track.programs), (playing, track.notes)):
+            for channel in channels:
+                where.setdefault(channel, []).append(index)
+    shared = [
+        channel
+        for channel, tracks_of in setting.items()
+        if channel in playing and (tracks_of[1:] or tracks_of != playing[channel])
+    ]
+    return Tracks(tracks, used, shared)
 
 
-def programs_cross(tracks: Tracks, programs: Collection[tuple[int | None, int]]) -> bool:
-    """Tells whether a track may set the program of another's notes, to one that they do not have.
-
-    Each track alone begins with program 0, and its program changes are its own. That is right
-    where the notes of a channel stand in the track of its program changes, and where the channel
-    has one program in all.
+def _track(body: bytes, notes: list[int], sounding: Collection[int], suspicious: int) -> Track:
+    """Finds the channels of a track.
 
     Args:
-      tracks: all of them.
-      programs: (channel, program) of the notes as read; None is an unknown channel.
+      body: its bytes.
+      notes: the channels that have the status of a note among them.
+      sounding: those whose programs are asked for.
+      suspicious: with so many statuses of channels it may be that none is one.
     """
-    walked: dict[int, list[tuple[int | None, int]]] = {}
-    for channel in tracks.shared:
-        found = {program for its_channel, program in programs if its_channel in (channel, None)}
-        for index, track in enumerate(tracks.tracks if found else []):
-            looks = _LOOKS[channel].findall(track.body) if channel in track.programs else []
-            if all(not more and found == {program[0]} for program, more in looks):
-                continue
-            if index not in walked:
-                walked[index] = _programs(track.body)
-            found |= {program for c, program in walked[index] if c in (channel, None)}
-            if len(found) > 1:
-                return True
-    return False
+    controls = [status & 0xF for status in _CONTROLS if status in body]
+    programs = [channel for channel in sounding if PROGRAM << 4 | channel in body]
+    count = len(notes) + len(controls) + len(programs)
+    if count >= suspicious and _has_only_meta_events(body):
+        return Track(body, [], [], [])
+    return Track(body, notes, controls, programs)
 
 
-def programs_return(tracks: Tracks) -> bool:
-    """Tells whether a channel with controllers may change back to a program that it had.
-
-    symusic loses the controllers under a program without notes, if no new program follows it.
-    """
-    for track in tracks.tracks:
-        # Few programs look like several, and not all like one: then it is worth a walk.
-        several = [channel for channel in track.controls if _looks_various(track.body, channel)]
-        changes = _programs(track.body) if several else []
-        for channel in several:
-            programs = [0, *(program for c, program in changes if c in (channel, None))]
-            runs = [program for program, _ in itertools.groupby(programs)]
-            if len(runs) > len(set(runs)) or ANY_PROGRAM in runs:
-                return True
+def _begins_with_a_pedal(body: bytes, channel: int) -> bool:
+    """Tells whether a sustain pedal seems to be among the first controllers of a channel."""
+    position = -1
+    for _ in range(FIRST_CONTROLLERS):
+        position = body.find(CONTROL << 4 | channel, position + 1)
+        if position < 0:
+            return False
+        if body[position + 1 : position + 2] == _SUSTAIN:
+            return True
     return False
 
 
 def _looks_various(body: bytes, channel: int) -> bool:
-    """Tells whether a track seems to set several programs of a channel. Counting is quickest."""
-    if body.count(PROGRAM << 4 | channel) < 2:
+    """Tells whether a track seems to set several programs of a channel."""
+    status = PROGRAM << 4 | channel
+    if body.find(status, body.find(status) + 1) < 0:  # Quicker than to count.
         return False
     looks = _LOOKS[channel].findall(body)
     return len({program for program, _ in looks}) > 1 or any(more for _, more in looks)
@@ -172,14 +205,33 @@ def _programs(track: bytes) -> list[tuple[int | None, int]]:
             if change[3]:  # More of them by running status.
                 found.append((channel, ANY_PROGRAM))
             position = change.end()
-        elif event := _LONG.match(track, position):
-            length = 0
-            for digit in event[1]:
-                length = length << 7 | digit & 0x7F
-            position = event.end() + length
+        elif (after := _after_long(track, position)) is not None:
+            position = after
         else:
             return [(None, ANY_PROGRAM)]
     return found
+
+
+def _has_only_meta_events(track: bytes) -> bool:
+    """Tells whether a track has no message for a channel, like one of tempi and names."""
+    position: int | None = 0
+    while position is not None:
+        position = _end(_SHORT_METAS.match(track, position))
+        if _END.match(track, position):
+            return True
+        position = _after_long(track, position)
+    return False
+
+
+def _after_long(track: bytes, position: int) -> int | None:
+    """Gives the position after a long meta event or a system exclusive message, if one is there."""
+    event = _LONG.match(track, position)
+    if not event:
+        return None
+    length = 0
+    for digit in event[1]:
+        length = length << 7 | digit & 0x7F
+    return event.end() + length
 
 
 def _end(match: re.Match[bytes] | None) -> int:
@@ -198,14 +250,12 @@ def modes_act(
     """Tells whether a channel mode message may end a note or lift a pedal.
 
     Args:
-      modes: [event] of `PEDAL` each, whose controllers are `IS_MODE`.
+      modes: one or more [event] of `PEDAL`, whose controllers are `IS_MODE`.
       pedal: [event] of `PEDAL`.
       notes: [note] of `NOTE`.
       is_open: bool [note], whether nothing ends it.
       channels: uint8 [voice].
     """
-    if not modes:
-        return False
     if sum(map(len, modes)) > MOST_MODES:
         return True
     note_channels = channels[notes["track"]]

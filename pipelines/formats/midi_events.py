@@ -66,7 +66,7 @@ def with_shared_pedal(events: Events) -> Events:
         pitched = set(channels[is_pitched].tolist())
         first = int(pedal["channel"][0])
         # One channel, as nearly always: to choose from records is slow.
-        if not pitched <= {first} or (pedal["channel"] != first).any():
+        if not pitched <= {first} or np.count_nonzero(pedal["channel"] != first):
             pressed = {*np.unique(pedal["channel"][pedal["value"] > 0]).tolist()}
             used = pitched | pressed or {first}
             pedals = [pedal[pedal["channel"] == channel] for channel in used]
