@@ -14,11 +14,12 @@ import pytest
 
 from crnn_gan import train
 from crnn_gan.evaluation.training_curves import read_training
-from crnn_gan.models.registry import config_class
+from crnn_gan.models.registry import config_class, model_class
 from crnn_gan.runs import checkpoint, trainer
 from crnn_gan.runs.best import COMPARED, read_bands
 from crnn_gan.runs.configuration import RunConfig
 from crnn_gan.runs.guard import TrainingError
+from crnn_gan.runs.presets import expanded
 from crnn_gan.runs.run import load_run
 from crnn_gan.runs.tables import read_losses, read_rows, write_rows
 from crnn_gan.runs.trainer_flags import TrainerFlags
@@ -31,14 +32,18 @@ SPEC = importlib.util.spec_from_file_location("kill_and_resume", PATH)
 kill_and_resume = sys.modules["kill_and_resume"] = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(kill_and_resume)
 
-# Tracing takes most of the time, so few runs are trained. Not --deterministic, which would
-# hold for all tests of this process.
+# Tracing takes most of the time, so few runs are trained, of networks that are traced quickly: one
+# layer, one direction, no second derivatives. Not --deterministic, which would hold for all tests
+# of this process.
+QUICKLY_TRACED = (
+    "--preset=tiny", "--unidirectional_d", "--adversarial_loss=non_saturating",
+)  # fmt: skip
 TINY = (
-    "--window_steps=8", "--batch_size=4", "--windows_per_piece=2", "--hidden_size_g=8",
-    "--hidden_size_d=8", "--samples_per_epoch=2", "--precision=float32", "--nodeterministic",
+    *QUICKLY_TRACED, "--windows_per_piece=2", "--samples_per_epoch=2", "--precision=float32",
+    "--nodeterministic",
 )  # fmt: skip
 STAGES = ("--pretraining_epochs=1",)
-FAST = ("--pretraining_epochs=0", "--adversarial_loss=non_saturating")
+ONE_STAGE = ("--pretraining_epochs=0",)
 
 
 def command(data_dir, run_dir, *more):
@@ -47,7 +52,7 @@ def command(data_dir, run_dir, *more):
 
 def trained(data_dir, run_dir, *more):
     """Trains as the command line would, and gives the model."""
-    argv = command(data_dir, run_dir, *more)
+    argv = expanded(command(data_dir, run_dir, *more), model_class("c_rnn_gan").presets)
     return trainer.train(*parse(argv, "", TrainerFlags, config_class("c_rnn_gan")))
 
 
@@ -192,7 +197,7 @@ def test_a_statistic_that_is_none_is_refused_before_anything_is_loaded(data_dir,
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_twice_ends_bitwise_equal(data_dir, tmp_path):
-    flags = [*kill_and_resume.TINY, "--max_epoch=4", *FAST]
+    flags = [*kill_and_resume.TINY, *QUICKLY_TRACED, *ONE_STAGE, "--max_epoch=4"]
     unbroken = kill_and_resume.start_training(data_dir, tmp_path / "whole", flags)
     killed = tmp_path / "killed"
     for kill in (
@@ -229,7 +234,7 @@ def with_nan(data_dir, folder, keys):
 def test_steps_whose_loss_is_not_a_number_are_skipped_and_counted(data_dir, tmp_path, capsys):
     first = dataset.load(data_dir, "train").keys[0]
     damaged = with_nan(data_dir, tmp_path / "data", {first})
-    model = trained(damaged, tmp_path / "run", "--max_epoch=2", "--batch_size=2")
+    model = trained(damaged, tmp_path / "run", "--max_epoch=2", "--batch_size=2", *ONE_STAGE)
     windows = dataset.Windows(dataset.load(damaged, "train"), 8, 2, seed=0, windows_per_piece=2)
     steps = range(2 * windows.summary.steps_per_epoch)
     hit = sum(bool(np.isnan(windows.batch(step)["music"]).any()) for step in steps)
@@ -244,7 +249,7 @@ def test_steps_whose_loss_is_not_a_number_are_skipped_and_counted(data_dir, tmp_
 def test_too_many_such_steps_in_a_row_end_the_run_and_name_the_phase(data_dir, tmp_path):
     damaged = with_nan(data_dir, tmp_path / "data", dataset.load(data_dir, "train").keys)
     with pytest.raises(TrainingError, match=r"the phase 'discriminator' gave no finite update 20"):
-        trained(damaged, tmp_path / "run", "--max_epoch=9", "--windows_per_piece=12")
+        trained(damaged, tmp_path / "run", "--max_epoch=9", "--windows_per_piece=12", *ONE_STAGE)
     assert checkpoint.epochs(tmp_path / "run") == []
 
 
@@ -316,7 +321,7 @@ def test_flags_of_the_original_that_are_always_on_now_are_taken_with_one_line(
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_and_is_loaded_as_float32(data_dir, tmp_path, precision):
-    flags = ["--max_epoch=1", f"--precision={precision}", *FAST]
+    flags = ["--max_epoch=1", f"--precision={precision}", *ONE_STAGE]
     model = trained(data_dir, tmp_path, *flags)
     assert model.generator.compute_dtype == precision.removeprefix("mixed_")
     assert np.isfinite(weights(model.generator)).all()

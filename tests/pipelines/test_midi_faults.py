@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 DATA = ROOT / "../shared/data"
 SECONDS_A_FILE = 20  # After that it hangs, and its process ends.
 MEGABYTES = 500
-MUTANTS = 2000
+MUTANTS = 800
 
 READ = """
 import faulthandler, random, resource, struct, sys, time
@@ -158,10 +158,10 @@ def test_every_nasty_file_is_read_or_refused():
     assert accepted_of(FILES, DATA / "nasty_midi", 240) >= 150
 
 
-def test_two_thousand_damaged_files_are_read_or_refused():
+def test_damaged_files_are_read_or_refused():
     if not DATA.is_dir():
         pytest.skip("needs real music in ../shared/data")
-    assert 200 <= accepted_of(MUTANTS_OF_FILES, DATA, 480) <= MUTANTS - 200
+    assert MUTANTS / 10 <= accepted_of(MUTANTS_OF_FILES, DATA, 480) <= MUTANTS * 9 / 10
 
 
 BOMBS = """

@@ -6,6 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
+from compiled import compiled
 
 from crnn_gan.autoregressive.predictions import Predictions, held_out_predictions
 from crnn_gan.models.char_rnn import Config, Model
@@ -29,7 +30,7 @@ def pieces_of(*rolls):
 def what_says_that_the_frame_before_comes_again():
     keras.utils.set_random_seed(1)
     made = Model(Config(hidden_size=6, num_layers=1, embedding_size=4, window_steps=4), SPEC)
-    made.compile(jit_compile=keras.backend.backend() == "jax")
+    compiled(made, traced=False)
 
     class Echo:
         """The model's output distribution, given the frame before as its hidden state."""
@@ -71,7 +72,7 @@ def test_the_threshold_decides_what_is_predicted(echo):
 def test_a_network_predicts_what_its_probabilities_say():
     keras.utils.set_random_seed(2)
     model = Seq2Seq(SeqConfig(hidden_size=5, classifier_size=4, prior=0.4, window_steps=6), SPEC)
-    model.compile(jit_compile=keras.backend.backend() == "jax")
+    compiled(model, traced=False)
     rolls = np.random.default_rng(0).integers(0, 2, (2, 7, CELLS))
     found = held_out_predictions(model, pieces_of(*rolls), threshold=0.4, batch_size=2)
     assert found.frames == 14 and found.on == rolls.sum()

@@ -9,6 +9,7 @@ import pytest
 from random_music import pieces
 
 from crnn_gan import metrics
+from crnn_gan.evaluation import measuring
 from crnn_gan.evaluation.evaluation import Evaluation
 from crnn_gan.evaluation.figures import Overlaps, figures
 from crnn_gan.evaluation.generated import Generated
@@ -20,10 +21,16 @@ from pipelines.codecs.note_tuples import Codec
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE
 
+FEWEST_WINDOWS = 100
 EMPTY = NamedScore("empty", Score(480, np.zeros(0, NOTE)))
 ONE_NOTE = NamedScore("one note", Score(480, np.array([(0, 480, 60, 64, 0, 0, False)], NOTE)))
 KNOWN, HELD_OUT = pieces(30, 100, notes=200), pieces(10, 200, notes=200)
 REFERENCE = Reference("real", KNOWN, HELD_OUT, KNOWN, knows_held_out=False)
+
+
+@pytest.fixture(autouse=True)
+def _few_windows(monkeypatch):
+    monkeypatch.setattr(measuring, "FEWEST_WINDOWS", FEWEST_WINDOWS)
 
 
 def generated(*made: NamedScore) -> Generated:
@@ -61,7 +68,7 @@ def test_the_means_bands_and_shares_are_those_of_the_pieces_and_windows():
     spans = [float(np.ptp(p.score.notes["pitch"].astype(int))) for p in pieces(20)]
     assert list(row.generated) == spans
     assert row.mean == pytest.approx(np.mean(spans))
-    assert len(row.real) == 400
+    assert len(row.real) == FEWEST_WINDOWS
     low, high = np.percentile(row.real, [5, 95])
     assert (row.band.low, row.band.high) == (low, high)
     assert row.inside == np.mean([low <= span <= high for span in spans])
@@ -152,7 +159,7 @@ def test_real_windows_that_are_all_alike_are_no_lack_of_generated_pieces():
     found = evaluate(*made, reference=reference)
     figure = beginning(found.figures, "precision")
     assert figure.reason == "no statistic differs among the middle 90 % of the real windows"
-    assert any("real windows 399 repeat another" in note for note in found.notes)
+    assert any("real windows 99 repeat another" in note for note in found.notes)
 
 
 def test_the_mean_of_equal_values_is_that_value():
@@ -180,7 +187,7 @@ def test_pieces_of_a_model_are_compared_with_windows_on_its_grid():
     made = dataclasses.replace(generated(*pieces(20)), codec=codec, steps=12)
     found = measure(made, REFERENCE)
     assert "12 steps, on the grid of the model's codec" in found.reference.made
-    assert found.reference.notes <= 400 * 12
+    assert found.reference.notes <= FEWEST_WINDOWS * 12
     assert not any("grid" in note for note in found.notes)
     assert found.originality is None
 
@@ -223,8 +230,9 @@ def test_a_value_on_the_edge_of_the_band_is_inside():
 
 
 def test_there_are_at_least_as_many_real_windows_as_generated_pieces():
-    found = measure(generated(*pieces(401, notes=6)), REFERENCE)
-    assert found.reference.pieces == len(named(found.statistics, "tone_span").real) == 401
+    more = FEWEST_WINDOWS + 1
+    found = measure(generated(*pieces(more, notes=6)), REFERENCE)
+    assert found.reference.pieces == len(named(found.statistics, "tone_span").real) == more
 
 
 def test_the_pieces_that_windows_are_from_are_counted():

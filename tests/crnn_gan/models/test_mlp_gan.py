@@ -23,7 +23,7 @@ SMALL = dict(
 JIT = keras.backend.backend() == "jax"
 
 
-def model(traced=True, **settings):
+def model(traced=False, **settings):
     keras.utils.set_random_seed(0)
     return compiled(Model(Config(**SMALL | settings), SPEC), traced)
 
@@ -50,8 +50,7 @@ def compose(of, count=2, length=4, **controls):
     [
         {},
         {"label_smoothing": 0.1, "discriminator_dropout": 0.3, "average": 0.0},
-        {"instance_noise": 0.5, "instance_noise_epochs": 1},
-        {"replay": 3},
+        {"instance_noise": 0.5, "instance_noise_epochs": 1, "replay": 3},
         {"replay": 9, "balance_above": 0.1, "balance_most": 2},
         {"spectral_norm": True},
         {"minibatch_d": True},
@@ -59,7 +58,6 @@ def compose(of, count=2, length=4, **controls):
         {"r1": 2.0, "replay": 3, "instance_noise": 0.5},
         {"r1": 2.0, "spectral_norm": True, "discriminator_dropout": 0.3},
         {"fake_cells": "hard", "centred": False},
-        {"fake_cells": "drawn", "replay": 3},
         ORIGINAL | {"window_steps": 4, "max_epoch": 2, "batch_size": 4},
     ],
     ids=lambda settings: ",".join(settings) if len(settings) < 5 else "original",
@@ -147,7 +145,7 @@ def test_the_r1_penalty_moves_the_discriminator_alone():
 def test_a_discriminator_with_the_r1_penalty_is_less_confident(settings):
     sure = {}
     for r1 in (0.0, 20.0):
-        made = model(r1=r1, d_learning_rate=0.02, learning_rate=1e-6, **settings)
+        made = model(traced=True, r1=r1, d_learning_rate=0.02, learning_rate=1e-6, **settings)
         history = train(made, epochs=20)
         sure[r1] = history["discriminator_real"][-1] - history["discriminator_fake"][-1]
     assert sure[20.0] < 0.5 * sure[0.0]
@@ -245,7 +243,7 @@ def test_the_discriminator_sees_what_differs_from_the_mean_of_real_windows():
 
 
 def test_the_balancer_runs_a_side_again_and_says_how_often():
-    made = model(balance_above=1e-6, balance_most=3, d_learning_rate=1e-6)
+    made = model(traced=True, balance_above=1e-6, balance_most=3, d_learning_rate=1e-6)
     history = train(made)
     assert history["discriminator_more"] == [3.0] and history["generator_more"] == [3.0]
     assert "generator_more" not in train(model())
