@@ -90,7 +90,7 @@ class Config(ConditionConfig, LikelihoodConfig):
 
 
 TINY = dict(
-    window_steps=256, batch_size=4, max_epoch=2, blocks=2, layers_per_block=2, residual_channels=8,
+    window_steps=64, batch_size=4, max_epoch=2, blocks=2, layers_per_block=2, residual_channels=8,
     dilation_channels=8, skip_channels=8, end_channels=8,
 )  # fmt: skip
 
