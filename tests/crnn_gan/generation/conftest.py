@@ -71,3 +71,8 @@ def exported(sampler: saved_model.Sampler, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("models") / "tiny"
     saved_model.save(sampler, folder, {"model": "tiny"}, "# tiny\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def loaded(exported: Path) -> saved_model.Sampler:
+    return saved_model.load(exported)

@@ -105,11 +105,11 @@ def test_a_piece_is_what_the_codec_makes_of_the_network_s_array(model, codec, sa
         ({"spread": float("inf")}, "spread is inf; give 0 to 4"),
     ],
 )
-def test_what_is_out_of_range_is_refused_in_words(sampler, exported, values, words):
+def test_what_is_out_of_range_is_refused_in_words(sampler, loaded, values, words):
     with pytest.raises(REFUSED, match=words):
         sampler.generate(seed=1, **values)
     with pytest.raises(REFUSED, match=words):
-        saved_model.load(exported).generate(seed=1, **values)
+        loaded.generate(seed=1, **values)
 
 
 def test_a_batch_with_one_bad_row_names_its_value(sampler):
