@@ -24,7 +24,10 @@ from pipelines.codecs.note_tuples import Codec
 from pipelines.settings import UsageError
 
 pytestmark = pytest.mark.tensorflow_only  # As sampling and exporting are.
-SETTINGS = {"window_steps": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4}
+SETTINGS = {
+    "window_steps": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4,
+    "num_layers_g": 1, "num_layers_d": 1,
+}  # fmt: skip
 DATA = {
     "configuration": "0" * 64,
     "name": "corpus",

@@ -19,7 +19,10 @@ from pipelines import prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.formats import midi
 
-SETTINGS = {"window_steps": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4}
+SETTINGS = {
+    "window_steps": 24, "hidden_size_g": 9, "hidden_size_d": 9, "batch_size": 4,
+    "num_layers_g": 1, "num_layers_d": 1,
+}  # fmt: skip
 
 
 @pytest.fixture(name="real", scope="module")

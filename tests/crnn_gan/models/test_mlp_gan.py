@@ -63,6 +63,7 @@ def compose(of, count=2, length=4, **controls):
     ids=lambda settings: ",".join(settings) if len(settings) < 5 else "original",
 )
 def test_each_option_trains_both_sides_and_composes_bits(settings):
+    """On JAX it trains: that a model composes there too, test_every_model.py shows."""
     made = model("balance_above" in settings or "spectral_norm" in settings, **settings)
     sides = made.generator, made.discriminator
     before = [[np.array(v) for v in side.trainable_variables] for side in sides]
@@ -74,8 +75,9 @@ def test_each_option_trains_both_sides_and_composes_bits(settings):
             for v, was in zip(side.trainable_variables, weights, strict=True)
             if v.name != "bias" or side is made.discriminator
         )
-    composed = compose(made)
-    assert composed.shape == (2, 4, 3, 2) and set(np.unique(composed)) <= {0, 1}
+    if not JIT:
+        composed = compose(made)
+        assert composed.shape == (2, 4, 3, 2) and set(np.unique(composed)) <= {0, 1}
 
 
 def test_one_pass_gives_the_losses_of_both_sides_and_the_ratio_of_their_derivatives():
@@ -195,17 +197,17 @@ def test_pieces_and_what_the_discriminator_sees_have_no_note_without_an_onset(ce
         assert not (frame & ~before & ~onset)[:, first:].any()
 
 
-@pytest.mark.parametrize("cells", ["hard", "drawn"])
-def test_gradients_of_cells_that_are_on_or_off_are_those_of_their_tanh(cells):
+def test_gradients_of_cells_that_are_on_or_off_are_those_of_their_tanh():
     moved = {}
-    for name in ("soft", cells):
+    for name in ("soft", "hard", "drawn"):
         made = model(fake_cells=name, average=0.0, beta_1=0.0)
         before = np.array(made.generator.layers[-2].bias)
         train(made)
         moved[name] = np.array(made.generator.layers[-2].bias) - before
     # A step of Adam is the sign of a gradient, which the discriminator's weights decide.
-    assert np.abs(moved[cells]).min() > 0
-    assert np.mean(np.sign(moved[cells]) == np.sign(moved["soft"])) > 0.6
+    for cells in ("hard", "drawn"):
+        assert np.abs(moved[cells]).min() > 0
+        assert np.mean(np.sign(moved[cells]) == np.sign(moved["soft"])) > 0.6
 
 
 @pytest.mark.parametrize("real_range", ["tanh", "unit"])
