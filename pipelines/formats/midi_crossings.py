@@ -133,44 +133,30 @@ class Tracks(NamedTuple):
 
 def look_at(bodies: list[bytes]) -> Tracks:
     """Finds the channels that tracks may use."""
+    tracks: list[Track] = []
+    used: set[int] = set()
     notes = [[status & 0xF for status in _NOTES if status in body] for body in bodies]
     # Programs of a channel without notes make no difference, nor do those of a single track.
-    sounding = set[int]().union(*notes) if len(bodies) > 1 else set[int]()
-    # Tempi and names have bytes of any value, and the first track mostly has nothing else.
-    tracks = [
-        _track(body, of_body, sounding, MANY if index else 1)
-        for index, (body, of_body) in enumerate(zip(bodies, notes, strict=True))
-    ]
-    used = set[int]().union(*(channels for track in tracks for channels in track[1:3]))
-    setting: dict[int, list[int]] = {}
-    playing: dict[int, list[int]] = {}
-    for index, track in enumerate(tracks):
-        for where, channels in ((setting, track.programs), (playing, track.notes)):
-            for channel in channels:
-                where.setdefault(channel, []).append(index)
-    shared = [
-        channel
-        for channel, tracks_of in setting.items()
-        if channel in playing and (tracks_of[1:] or tracks_of != playing[channel])
-    ]
+    sounding = {channel for track in notes for channel in track} if len(bodies) > 1 else ()
+    for body, playing in zip(bodies, notes, strict=True):
+        controls = [status & 0xF for status in _CONTROLS if status in body]
+        programs = [channel for channel in sounding if PROGRAM << 4 | channel in body]
+        # Tempi and names have bytes of any value, and the first track mostly has nothing else.
+        count = len(playing) + len(controls) + len(programs)
+        if count >= (MANY if tracks else 1) and _has_only_meta_events(body):
+            tracks.append(Track(body, [], [], []))
+        else:
+            used.update(playing, controls)
+            tracks.append(Track(body, playing, controls, programs))
+    shared = []
+    for channel in sounding:
+        setting = [index for index, track in enumerate(tracks) if channel in track.programs]
+        if setting and (
+            setting[1:]
+            or setting != [index for index, track in enumerate(tracks) if channel in track.notes]
+        ):
+            shared.append(channel)
     return Tracks(tracks, used, shared)
-
-
-def _track(body: bytes, notes: list[int], sounding: Collection[int], suspicious: int) -> Track:
-    """Finds the channels of a track.
-
-    Args:
-      body: its bytes.
-      notes: the channels that have the status of a note among them.
-      sounding: those whose programs are asked for.
-      suspicious: with so many statuses of channels it may be that none is one.
-    """
-    controls = [status & 0xF for status in _CONTROLS if status in body]
-    programs = [channel for channel in sounding if PROGRAM << 4 | channel in body]
-    count = len(notes) + len(controls) + len(programs)
-    if count >= suspicious and _has_only_meta_events(body):
-        return Track(body, [], [], [])
-    return Track(body, notes, controls, programs)
 
 
 def _begins_with_a_pedal(body: bytes, channel: int) -> bool:

@@ -140,9 +140,10 @@ def parse(ticks_per_quarter: int, tracks: list[bytes], are_channels_needed: bool
         notes["duration"][is_open] -= MARK
         notes_closed = int(np.count_nonzero(is_open))
     controls = _controls(parsed)
-    channels = [channel for _, channel in parsed.sounding]
-    are_needed = are_channels_needed or controls.act or len(channels) >= MOST_TRACKS
-    is_unclear = not controls.are_known or (are_needed and None in channels)
+    # Without a pedal the channels of a Score say nothing, but for more voices than tracks.
+    are_needed = are_channels_needed or controls.act or len(parsed.sounding) >= MOST_TRACKS
+    channels = [channel for _, channel in parsed.sounding] if are_needed else []
+    is_unclear = not controls.are_known or None in channels
     if is_unclear and not is_marked:
         return parse(ticks_per_quarter, whole if unread else tracks, are_channels_needed=True)
     pedal = merged_pedals(controls.pedals)
@@ -150,7 +151,7 @@ def parse(ticks_per_quarter: int, tracks: list[bytes], are_channels_needed: bool
     if (
         is_unclear
         or looked_at.programs_return()
-        or looked_at.programs_cross({(channel, v.program) for v, channel in parsed.sounding})
+        or (looked_at.shared and looked_at.programs_cross(_programs(parsed)))
         or (controls.modes and modes_act(controls.modes, pedal, notes, is_open, known))
     ):
         played = midi_playing.play([*map(midi_messages.messages_of, range(len(tracks)), tracks)])
@@ -282,6 +283,10 @@ def _notes(parsed: _Parsed) -> np.ndarray:
     return notes
 
 
+def _programs(parsed: _Parsed) -> set[tuple[int | None, int]]:
+    return {(channel, voice.program) for voice, channel in parsed.sounding}
+
+
 def _controls(parsed: _Parsed) -> _Controls:
     pedals: list[np.ndarray] = []
     modes: list[np.ndarray] = []
@@ -328,7 +333,9 @@ def _keys(signatures: Any) -> np.ndarray:
         return np.zeros(0, KEY)
     columns = signatures.numpy()
     keys = _events(KEY, columns, "time", "key", "tonality")
-    keys["sharps"][columns["tonality"] > 1] = 127
+    is_none = columns["tonality"] > 1
+    if np.count_nonzero(is_none):
+        keys["sharps"][is_none] = 127
     return keys
 
 
