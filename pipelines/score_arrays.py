@@ -73,6 +73,15 @@ def _decreases(values: np.ndarray) -> bool:
     return bool(np.count_nonzero(values[1:] < values[:-1]))
 
 
+def _highest(values: np.ndarray) -> Any:
+    # max() and min() take thrice as long on a few hundred values.
+    return values[values.argmax()]
+
+
+def _lowest(values: np.ndarray) -> Any:
+    return values[values.argmin()]
+
+
 def _require(fact: Any, text: str) -> None:
     if not fact:
         raise ValueError(f"Score: {text}")
@@ -91,18 +100,18 @@ def check_notes(notes: np.ndarray) -> None:
     # Copies: in the records these fields are unaligned, and slow to work on.
     onset, duration = notes["onset"].copy(), notes["duration"].copy()
     # Each alone first: their sum could wrap around, and so could the sorting key.
-    longest = max(onset.max(), duration.max())
-    if longest > LAST_TICK or (onset + duration).max() > LAST_TICK:
+    longest = max(_highest(onset), _highest(duration))
+    if longest > LAST_TICK or _highest(onset + duration) > LAST_TICK:
         raise ValueError(f"Score: a note ends after tick {LAST_TICK}")
-    _require(onset.min() >= 0, "a note begins before tick 0")
-    _require(duration.min() >= 1, "a note lasts less than a tick")
+    _require(_lowest(onset) >= 0, "a note begins before tick 0")
+    _require(_lowest(duration) >= 1, "a note lasts less than a tick")
     pitch, velocity, program = notes["pitch"], notes["velocity"], notes["program"]
-    if (pitch | velocity | program).max() > 127:
+    if _highest(pitch | velocity | program) > 127:
         _require(pitch.max() <= 127, "a pitch is above 127")
         _require(velocity.max() <= 127, "a velocity is not in 1..127")
         _require(False, "a program is above 127")
-    _require(velocity.min() >= 1, "a velocity is not in 1..127")
-    _require(notes["track"].min() >= 0, "a track is negative")
+    _require(_lowest(velocity) >= 1, "a velocity is not in 1..127")
+    _require(_lowest(notes["track"]) >= 0, "a track is negative")
     _require(
         not _decreases(note_order(onset, pitch, notes["track"])),
         "notes are not sorted by (onset, pitch, track); use Score.from_unsorted",

@@ -81,7 +81,7 @@ class Tracks(NamedTuple):
 
     tracks: list[Track]
     used: set[int]
-    shared: list[int]
+    shared: set[int]
 
     def may_need_channels(self) -> bool:
         """Tells whether they seem to have pedals, or programs for the notes of others."""
@@ -148,15 +148,19 @@ def look_at(bodies: list[bytes]) -> Tracks:
         else:
             used.update(playing, controls)
             tracks.append(Track(body, playing, controls, programs))
-    shared = []
-    for channel in sounding:
-        setting = [index for index, track in enumerate(tracks) if channel in track.programs]
-        if setting and (
-            setting[1:]
-            or setting != [index for index, track in enumerate(tracks) if channel in track.notes]
-        ):
-            shared.append(channel)
-    return Tracks(tracks, used, shared)
+    return Tracks(tracks, used, _shared(tracks))
+
+
+def _shared(tracks: list[Track]) -> set[int]:
+    """Gives the channels with programs in one track, and programs or notes in another."""
+    shared: set[int] = set()
+    setting: dict[int, Track] = {}
+    for track in tracks:
+        shared.update(setting.keys() & track.programs)
+        setting |= dict.fromkeys(track.programs, track)
+    for track in tracks:
+        shared.update(c for c in track.notes if setting.get(c, track) is not track)
+    return shared
 
 
 def _begins_with_a_pedal(body: bytes, channel: int) -> bool:
