@@ -11,7 +11,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 model=parallel_wavenet
 codec=audio
-smoke_works=3 # One for each split: a piece of sound is as long as a hundred of notes.
+smoke_works=3 # One for each split: sound has thousands of steps a second.
 evaluate=no
 prepare_flags+=(--sample_rate=4000)
 if [[ "$data" == corpus ]]; then prepare_flags+=(--composer=bach); fi

@@ -53,10 +53,7 @@ def empty() -> Score:
 
 
 def settings(name: str) -> list[Codec]:
-    """The codec with its defaults, and with other values of each of its fields.
-
-    Of a choice every one, of a number one.
-    """
+    """The codec with its defaults, and with each reasonable value of each of its fields."""
     cls = codec_class(name)
     codecs = [cls()]
     for field, hint in typing.get_type_hints(cls).items():
@@ -66,8 +63,6 @@ def settings(name: str) -> list[Codec]:
         for value in other_values(default, hint):
             try:
                 codecs.append(cls(**{field: value}))
-                if typing.get_origin(hint) is not typing.Literal:
-                    break
             except ValueError as refusal:
                 # Refused in words, since a field may need another beside it.
                 assert f"--{field} is" in str(refusal) or name in str(refusal)

@@ -24,7 +24,7 @@ from pipelines.formats.midi_messages import (
 from pipelines.score_arrays import CHANNELS, LAST_TICK, SOFT, SOSTENUTO, SUSTAIN
 
 MOST_MODES = 64  # Messages that are looked at; with more the answer is yes.
-MANY = 4  # Statuses of channels in a track that seems to have them: notes, controllers, programs.
+MANY_STATUSES = 4  # Seeming statuses after which a later track is walked: it may have none.
 FIRST_CONTROLLERS = 8  # Of a track and channel: a pedal is mostly among them.
 ANY_PROGRAM = -1
 
@@ -143,7 +143,7 @@ def look_at(bodies: list[bytes]) -> Tracks:
         programs = [channel for channel in sounding if PROGRAM << 4 | channel in body]
         # Tempi and names have bytes of any value, and the first track mostly has nothing else.
         count = len(playing) + len(controls) + len(programs)
-        if count >= (MANY if tracks else 1) and _has_only_meta_events(body):
+        if count >= (MANY_STATUSES if tracks else 1) and _has_only_meta_events(body):
             tracks.append(Track(body, [], [], []))
         else:
             used.update(playing, controls)
