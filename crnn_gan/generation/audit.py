@@ -1,149 +1,171 @@
-"""Audit of a SavedModel: lists operations that generating music does not need, without loading it.
+"""Audit of a SavedModel: finds what generating music does not need, without loading it.
 
 A SavedModel is a program. Its graph may read and write any file that the user may, and
-TensorFlow runs it without a word. A model that makes music needs numbers only; one that
-wants more is refused. This is a seat belt and no wall: open models from people you trust,
-others in a container without network (TensorFlow, SECURITY.md).
+TensorFlow runs it without a word. A model that makes music needs numbers only: what
+`allowed_operations.py` does not list is refused, wherever it stands. This is a seat belt and no
+wall: it bounds what a model may touch, not how long it computes (SECURITY.md).
+
+Every loader goes through `audited_copy`: what is audited is what is loaded, whatever happens to
+the folder meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
-from typing import Any
+import contextlib
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
 
 LARGEST_GRAPH_BYTES = 512 * 2**20  # saved_model.pb; weights lie in files of their own.
-
-# Parts of op names that are refused, and what such ops do. Parts rather than whole names, so
-# that the next version of an op is refused too.
-DENIED = {
-    "touches files": (
-        "File Save Restore Checkpoint Reader LMDB Summary ImmutableConst LoadAndRemap "
-        "VocabRemapping"
-    ),
-    "reads data of its own": "Dataset Iterator",
-    "prints or dumps what it sees, also into files": "Print Debug CopyHost",
-    "runs what the graph does not show": "PyFunc RemoteCall TPU",
-    "opens a connection": "Send Recv Collective Rpc Bigtable",
-}
-# A SavedModel carries two functions that save and restore its weights; its saver_def names
-# the nodes that call them. There, and only there, these ops are right.
-SAVING = frozenset({"SaveV2", "MergeV2Checkpoints", "ShardedFilename"})
-RESTORING = frozenset({"RestoreV2"})
+LARGEST_INDEX_BYTES = 16 * 2**20  # Names and shapes of weights.
+LARGEST_OBJECTS_BYTES = 16 * 2**20  # What the file of weights holds beside them.
+SAID = 3  # Findings in an error; `python -m crnn_gan.inspect` prints all.
+GRAPH = "saved_model.pb"
+INDEX, DATA = "variables.index", "variables.data-00000-of-00001"
 
 
-def refuse_unsafe(folder: Path) -> None:
-    """Refuses a SavedModel that `audit` finds anything in.
+class RefusedError(ValueError):
+    """A SavedModel that is not loaded.
+
+    Attributes:
+      findings: why, each in words.
+    """
+
+    def __init__(self, folder: Path, findings: Sequence[str]):
+        self.findings = list(findings)
+        more = f"; and {len(findings) - SAID} more" if len(findings) > SAID else ""
+        super().__init__(
+            f"{folder} is refused: {'; '.join(findings[:SAID])}{more}. A model that makes music "
+            "needs none of this: get it again from people you trust, or export it again "
+            f"(python -m crnn_gan.inspect {folder} says more)"
+        )
+
+
+@contextlib.contextmanager
+def audited_copy(folder: Path) -> Iterator[Path]:
+    """Gives a private copy of a SavedModel's graph and weights that the audit found nothing in.
+
+    It is gone afterwards. Nothing of the model is run.
 
     Raises:
-      ValueError: what was found.
+      RefusedError: something was found; its text says what.
+      OSError: the files cannot be read, or there is no room for the copy.
     """
-    if findings := audit(folder):
-        raise ValueError(
-            f"{folder} is refused: {'; '.join(findings)}. A model that makes music needs none "
-            "of this: get it again from people you trust, or run it in a container of its own"
-        )
+    if findings := _file_findings(folder):
+        raise RefusedError(folder, findings)
+    with tempfile.TemporaryDirectory(prefix="exported_model_") as name:
+        copy = Path(name)
+        (copy / "variables").mkdir()
+        _copy(folder / GRAPH, copy / GRAPH, LARGEST_GRAPH_BYTES)
+        if findings := _graph_findings(copy, folder / "variables"):
+            raise RefusedError(folder, findings)
+        yield copy
 
 
 def audit(folder: Path) -> list[str]:
     """Lists what a SavedModel holds that making music does not need; nothing is run.
 
-    Finds ops that read or write files, run Python, print or open connections, in the graph
-    or in any function; ops that this TensorFlow does not have; links; assets whose path
-    leaves the folder; a text graph, which would be loaded in place of the binary one if
-    that is missing; a graph file too large to read.
+    Raises:
+      OSError: the files cannot be read, or there is no room for a copy.
     """
-    folder = Path(folder)
-    findings = [f"{p.name} is a link" for p in sorted(folder.rglob("*")) if p.is_symlink()]
-    if (folder / "saved_model.pbtxt").exists():
-        findings.append("saved_model.pbtxt is there: only the binary form is read")
-    graph = folder / "saved_model.pb"
-    if not graph.is_file():
-        return [*findings, "there is no saved_model.pb"]
-    if graph.stat().st_size > LARGEST_GRAPH_BYTES:
-        return [*findings, f"saved_model.pb is above {LARGEST_GRAPH_BYTES} bytes"]
-    if findings:
-        return findings
-    return _audit_graph(graph.read_bytes())
+    try:
+        with audited_copy(folder):
+            return []
+    except RefusedError as refused:
+        return refused.findings
 
 
-def _audit_graph(serialized: bytes) -> list[str]:
+def operations_of(folder: Path) -> set[str]:
+    """Names the operations of a SavedModel that the audit found nothing in."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    from crnn_gan.generation.graph_audit import operations
+
+    saved = saved_model_pb2.SavedModel.FromString((folder / GRAPH).read_bytes())
+    return operations(saved.meta_graphs[0])
+
+
+def _file_findings(folder: Path) -> list[str]:
+    """Finds links and other files that are none, a missing or second graph, assets, shards."""
+    findings = []
+    files = sorted(folder.rglob("*")) if folder.is_dir() else []
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        top, _, rest = name.partition("/")
+        shown = name if name.isprintable() else repr(name)
+        if path.is_symlink():
+            findings.append(f"{shown} is a link")
+        elif not path.is_file() and not path.is_dir():
+            findings.append(f"{shown} is no ordinary file")
+        elif path.name.startswith("saved_model.") and name != GRAPH:
+            findings.append(f"{shown} is there: only {GRAPH} is read")
+        elif (top == "variables" and rest and rest not in (INDEX, DATA)) or (
+            top in ("assets", "assets.extra") and rest
+        ):
+            findings.append(f"{shown} is no file of an exported model")
+    needed = [GRAPH, f"variables/{INDEX}", f"variables/{DATA}"]
+    missing = [name for name in needed if not (folder / name).is_file()]
+    return findings + [f"there is no {name}" for name in missing]
+
+
+def _copy(source: Path, target: Path, most: int) -> bool:
+    """Copies up to so many bytes; gives whether that was all."""
+    with source.open("rb") as reading, target.open("wb") as writing:
+        _copy_bytes(reading, writing, most)
+        return not reading.read(1)
+
+
+def _copy_bytes(reading: BinaryIO, writing: BinaryIO, most: int) -> None:
+    while most > 0 and (block := reading.read(min(most, 2**20))):
+        writing.write(block)
+        most -= len(block)
+
+
+def _graph_findings(copy: Path, variables: Path) -> list[str]:
+    """Audits the copy of a graph, then copies its weights and compares them with it."""
     # Imported here so that the command line is checked before TensorFlow is loaded.
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
+    from crnn_gan.generation.graph_audit import meta_graph_findings
+    from crnn_gan.generation.object_audit import checkpoint_keys
+
+    if (copy / GRAPH).stat().st_size >= LARGEST_GRAPH_BYTES:
+        return [f"{GRAPH} has {LARGEST_GRAPH_BYTES:,} bytes or more"]
     try:
-        saved = saved_model_pb2.SavedModel.FromString(serialized)
+        saved = saved_model_pb2.SavedModel.FromString((copy / GRAPH).read_bytes())
     except DecodeError:
-        return ["saved_model.pb is damaged"]
-    findings = []
-    for meta_graph in saved.meta_graphs:
-        for asset in meta_graph.asset_file_def:
-            path = PurePosixPath(asset.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts:
-                findings.append(f"asset path {asset.filename!r} leaves the folder")
-        findings += _audit_ops(meta_graph)
-    return findings
+        return [f"{GRAPH} is damaged"]
+    if len(saved.meta_graphs) != 1:
+        return [f"{GRAPH} holds {len(saved.meta_graphs)} graphs, not 1"]
+    [meta_graph] = saved.meta_graphs
+    if findings := list(meta_graph_findings(meta_graph)):
+        return findings
+    shapes = checkpoint_keys(meta_graph.object_graph_def)
+    return _weight_findings(shapes, variables, copy / "variables")
 
 
-def _audit_ops(meta_graph: Any) -> list[str]:
-    """Lists the refused ops of a MetaGraphDef, each once, with a place where it stands."""
-    graph = meta_graph.graph_def
-    functions = {f.signature.name: f.node_def for f in graph.library.function}
-    right = _right_in_saver(meta_graph, functions)
-    places = {"the graph": graph.node, **functions}
-    found: dict[str, str] = {}
-    for place, nodes in places.items():
-        for op in {node.op for node in nodes} - functions.keys() - right.get(place, frozenset()):
-            if reason := _reason(op):
-                found.setdefault(op, f"op {op} {reason} (in {place})")
-    return [found[op] for op in sorted(found)]
-
-
-def _reason(op: str) -> str:
-    """Gives what speaks against an op, or ""."""
+def _weight_findings(shapes: dict[str, Any], variables: Path, copy: Path) -> list[str]:
     import tensorflow as tf
 
-    for reason, parts in DENIED.items():
-        if any(part in op for part in parts.split()):
-            return reason
-    return "" if hasattr(tf.raw_ops, op) else "is unknown to this TensorFlow"
-
-
-def _right_in_saver(meta_graph: Any, functions: dict[str, Any]) -> dict[str, frozenset[str]]:
-    """Gives the functions that only the saver calls, each with the ops that are right there."""
-    saver = meta_graph.saver_def
-    allowed = {saver.save_tensor_name.split(":")[0]: SAVING, saver.restore_op_name: RESTORING}
-    nodes = meta_graph.graph_def.node
-    right: dict[str, frozenset[str]] = {}
-    for node in nodes:
-        if node.name in allowed:
-            for name in _reached(_called([node]), functions):
-                right.setdefault(name, allowed[node.name])
-    others = _called([node for node in nodes if node.name not in allowed])
-    others |= set(meta_graph.object_graph_def.concrete_functions)
-    for name in _reached(others, functions):
-        right.pop(name, None)
-    return right
-
-
-def _reached(names: set[str], functions: dict[str, Any]) -> set[str]:
-    """Gives the functions among `names`, and all that they call, however deep."""
-    reached: set[str] = set()
-    waiting = names & functions.keys()
-    while waiting:
-        reached |= waiting
-        deeper = set().union(*(_called(functions[name]) for name in waiting))
-        waiting = (deeper & functions.keys()) - reached
-    return reached
-
-
-def _called(nodes: Iterable[Any]) -> set[str]:
-    """Gives every name by which nodes may call a function."""
-    names = set()
-    for node in nodes:
-        names.add(node.op)
-        for value in node.attr.values():
-            names.add(value.func.name)
-            names.update(function.name for function in value.list.func)
-    return names
+    weights = sum(4 * math.prod(shape) for shape in shapes.values())
+    for name, limit in ((INDEX, LARGEST_INDEX_BYTES), (DATA, weights + LARGEST_OBJECTS_BYTES)):
+        if not _copy(variables / name, copy / name, limit):
+            return [
+                f"variables/{name} has more bytes than the {limit:,} that its graph accounts for"
+            ]
+    if (copy / DATA).stat().st_size < weights:
+        return [f"variables/{DATA} has less than the {weights:,} bytes that its graph wants"]
+    try:
+        reader = tf.train.load_checkpoint(str(copy / "variables"))
+        there = reader.get_variable_to_shape_map()
+        kinds = reader.get_variable_to_dtype_map()
+    except (tf.errors.OpError, ValueError, RuntimeError):
+        return [f"variables/{INDEX} is damaged"]
+    findings = []
+    for key, shape in shapes.items():
+        if tuple(there.get(key, ())) != shape or kinds.get(key) != tf.float32:
+            findings.append(f"the weights have no {key} of float32 {list(shape)}")
+    return findings

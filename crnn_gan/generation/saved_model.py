@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from crnn_gan.generation import noise
-from crnn_gan.generation.audit import refuse_unsafe
+from crnn_gan.generation.audit import audited_copy
 from crnn_gan.generation.controls import GeneratesMusic
 from crnn_gan.generation.interface import Argument, Interface, checked, primer_checks
 from pipelines.codecs.codec import Codec
@@ -252,7 +252,8 @@ def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -
     try:
         staging.chmod(0o755)  # mkdtemp gives 0700, and others are meant to read it.
         _write(sampler, staging, config, card)
-        refuse_unsafe(staging)
+        with audited_copy(staging):
+            pass  # It raises where the model would be refused.
         _flush(staging)
         _put_in_place(staging, folder)
     finally:
@@ -340,10 +341,57 @@ def _put_in_place(staging: Path, folder: Path) -> None:
 def load(folder: Path) -> Sampler:
     """Loads an exported model for sampling, after an audit of its graph. Needs no Keras.
 
+    What is loaded is a private copy of what was audited. Weights are read by their places in the
+    exported module, so that nothing in the file says what is restored or from where.
+
     Raises:
-      ValueError: the folder is not an exported model, or its graph would touch files, the
-        network or Python.
+      ValueError: the folder is not an exported model, its graph holds more than generating music
+        needs (see `audit`), or it is damaged.
+      OSError: it cannot be read, or there is no room for the copy.
     """
     interface = Interface.read(Path(folder))
-    refuse_unsafe(Path(folder))
-    return Sampler(tf.saved_model.load(str(folder)), interface)
+    options = tf.saved_model.LoadOptions(experimental_skip_checkpoint=True)
+    with audited_copy(Path(folder)) as copy:
+        try:
+            module = tf.saved_model.load(str(copy), options=options)
+            _restore(module, copy)
+            _require_functions(module, interface)
+        except Exception as error:  # TensorFlow raises whatever a damaged graph leads it to.
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"{folder} cannot be loaded ({type(error).__name__}: {reason}); export it again"
+            ) from error
+    return Sampler(module, interface)
+
+
+def _restore(module: Any, folder: Path) -> None:
+    """Reads the module's weights from a SavedModel's file of weights."""
+    reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+    for index, weight in enumerate(module.weights):
+        weight.assign(reader.get_tensor(f"weights/{index}/.ATTRIBUTES/VARIABLE_VALUE"))
+
+
+def _require_functions(module: Any, interface: Interface) -> None:
+    """Refuses a module whose functions are not those that its signature.json describes.
+
+    Raises:
+      ValueError: names the first function that differs.
+    """
+    for name in names_of(interface):
+        takes = {n: a.dtype for n, a in interface.arguments.items()}
+        if name == "serving_default":
+            del takes["count"]
+        if name == "continue_primer":
+            takes["primer"] = "int32"
+        function = module.signatures[name]
+        given = {n: s.dtype.name for n, s in function.structured_input_signature[1].items()}
+        gives = set(function.structured_outputs)
+        if given != takes or gives != set(interface.outputs) or not hasattr(module, name):
+            raise ValueError(
+                f"its function {name} takes {_listed(given)} and gives {_listed(gives)}, but "
+                f"signature.json says {_listed(takes)} and {_listed(interface.outputs)}"
+            )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
