@@ -65,6 +65,7 @@ class Flags(Settings):
 def _reader(reader: Any, canary: str) -> Any:
     queue = tf.raw_ops.FIFOQueueV2(component_types=[tf.string])
     tf.raw_ops.QueueEnqueueV2(handle=queue, components=[tf.constant(canary)])
+    tf.raw_ops.QueueCloseV2(handle=queue)  # Else a reader that finds nothing waits for more.
     return tf.raw_ops.ReaderReadV2(reader_handle=reader, queue_handle=queue).value
 
 
