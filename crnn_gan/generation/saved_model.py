@@ -11,7 +11,6 @@ import inspect
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ from crnn_gan.generation.audit import refuse_unsafe
 from crnn_gan.generation.controls import GeneratesMusic
 from crnn_gan.generation.interface import Argument, Interface, checked, primer_checks
 from pipelines.codecs.codec import Codec
+from pipelines.file_lock import locked
+from pipelines.leftovers import made_for, remove_leftovers, temporary_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,15 +249,17 @@ def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -
     folder = Path(folder).absolute()
     refuse_target(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-    try:
+    remove_leftovers(folder.parent)
+    with locked(folder):
+        _recover(folder)
+    with temporary_folder(folder, ".part") as staging:
         staging.chmod(0o755)  # mkdtemp gives 0700, and others are meant to read it.
         _write(sampler, staging, config, card)
         refuse_unsafe(staging)
         _flush(staging)
-        _put_in_place(staging, folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        # Of two exports at once the later one stays.
+        with locked(folder):
+            _put_in_place(staging, folder)
 
 
 def refuse_target(folder: Path) -> None:
@@ -323,18 +326,26 @@ def _flush(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _recover(folder: Path) -> None:
+    """Takes up the model of an export that was killed while it put another in its place."""
+    for retired in made_for(folder, ".old"):
+        if not folder.exists() and (retired / "saved_model.pb").is_file():
+            retired.rename(folder)
+        else:
+            shutil.rmtree(retired, ignore_errors=True)
+
+
 def _put_in_place(staging: Path, folder: Path) -> None:
     if not folder.exists():
         staging.rename(folder)
         return
-    retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-    folder.rename(retired)  # Onto an empty directory, which is what POSIX allows.
-    try:
-        staging.rename(folder)
-    except OSError:
-        retired.rename(folder)
-        raise
-    shutil.rmtree(retired)
+    with temporary_folder(folder, ".old") as retired:
+        folder.rename(retired)  # Onto an empty directory, which is what POSIX allows.
+        try:
+            staging.rename(folder)
+        except OSError:
+            retired.rename(folder)
+            raise
 
 
 def load(folder: Path) -> Sampler:
