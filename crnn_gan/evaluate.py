@@ -175,7 +175,11 @@ def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
 
 def run() -> int:
     """Runs the command; gives its exit status."""
-    return run_command(main)
+
+    def kept(argv: list[str]) -> str:
+        return f"the report comes last, {peek(argv, 'out_dir', '')} may lack it"
+
+    return run_command(main, kept)
 
 
 if __name__ == "__main__":

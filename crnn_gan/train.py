@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
 
 def run() -> int:
     """Runs the command; gives its exit status."""
-    return run_command(main)
+    return run_command(main, lambda argv: "no epoch was trained; earlier checkpoints stay")
 
 
 if __name__ == "__main__":

@@ -279,7 +279,7 @@ def main(argv: list[str]) -> None:
 
 def run() -> int:
     """Runs the command; gives its exit status."""
-    return run_command(main)
+    return run_command(main, lambda argv: "what is downloaded and encoded stays")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from crnn_gan.generation import noise
 from crnn_gan.generation.audit import refuse_unsafe
 from crnn_gan.generation.controls import GeneratesMusic
 from crnn_gan.generation.interface import Argument, Interface, checked, primer_checks
+from pipelines import stopping
 from pipelines.codecs.codec import Codec
 from pipelines.file_lock import locked
 from pipelines.leftovers import made_for, remove_leftovers, temporary_folder
@@ -258,7 +259,7 @@ def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -
         refuse_unsafe(staging)
         _flush(staging)
         # Of two exports at once the later one stays.
-        with locked(folder):
+        with stopping.deferred("when the model is in place"), locked(folder):
             _put_in_place(staging, folder)
 
 

@@ -23,7 +23,7 @@ from crnn_gan.runs.epoch_pieces import array_generator, score_generator
 from crnn_gan.runs.progress import Progress
 from crnn_gan.runs.trainer_flags import TrainerFlags, resolved, run_config_of
 from crnn_gan.training.phases import make_deterministic
-from pipelines import dataset, records
+from pipelines import dataset, records, stopping
 from pipelines.atomic_file import write_atomically
 from pipelines.batches import augmentation
 from pipelines.codecs import audio
@@ -55,6 +55,7 @@ def train(flags: TrainerFlags, config: Any) -> MusicModel:
         that another process trains.
       CheckpointError: a checkpoint could not be written.
       TrainingError: too many updates in a row were not finite.
+      Stopped: a signal came; see `StopOnSignal`.
     """
     manifest = records.read_manifest(flags.data_dir)
     with _held(Path(flags.run_dir)):
@@ -108,7 +109,8 @@ def _train(flags: TrainerFlags, config: Any, manifest: records.Manifest) -> Musi
     trainer.introduce(done)
     if not done:
         model.adapt(trainer.first_batches())
-    trainer.fit(done)
+    with stopping.deferred("at the end of this batch, or when this epoch's files are written"):
+        trainer.fit(done)
     chosen = trainer.best_of(checkpoint.epochs(run_dir))
     if chosen is not None:
         how = "--checkpoint=best takes it when sampling or exporting"
@@ -252,6 +254,7 @@ class _Trainer:
                         *on_pieces(stage.name),
                         guard.SaveCheckpoint(self.run_dir, every, total, self.best_of),
                         Progress(total, stage.name),
+                        guard.StopOnSignal(self.run_dir),
                     ],
                 )
             first = last
