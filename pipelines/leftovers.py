@@ -46,19 +46,21 @@ def temporary_folder(path: Path, end: str) -> Iterator[Path]:
     Raises:
       OSError: as `make_file`.
     """
-    handle = -1
+    handle, folder = _make_folder(path, end)
     try:
-        while True:
-            folder = Path(tempfile.mkdtemp(f".{HOST}{end}", _start(path), path.parent))
-            handle = os.open(folder, os.O_RDONLY)
-            if _hold(handle, folder):
-                break
-            os.close(handle)
-            handle = -1
         yield folder
     finally:
-        if handle >= 0:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _make_folder(path: Path, end: str) -> tuple[int, Path]:
+    while True:
+        folder = Path(tempfile.mkdtemp(f".{HOST}{end}", _start(path), path.parent))
+        with contextlib.suppress(FileNotFoundError):  # It was removed before it had its lock.
+            handle = os.open(folder, os.O_RDONLY)
+            if _hold(handle, folder):
+                return handle, folder
             os.close(handle)
 
 
