@@ -177,7 +177,7 @@ def run() -> int:
     """Runs the command; gives its exit status."""
 
     def kept(argv: list[str]) -> str:
-        return f"the report comes last, {peek(argv, 'out_dir', '')} may lack it"
+        return f"{peek(argv, 'out_dir', '')} gets its report last, when all is measured"
 
     return run_command(main, kept)
 

@@ -103,7 +103,7 @@ def stoppable(say: Callable[[int], None] = lambda number: None) -> Iterator[Requ
         os.close(writer)  # Which ends the thread.
         watcher.join()
         os.close(reader)
-        _request.is_listening = False
+        _request.number, _request.is_listening = 0, False
 
 
 @contextlib.contextmanager
