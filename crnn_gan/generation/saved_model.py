@@ -258,9 +258,7 @@ def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -
         _write(sampler, staging, config, card)
         refuse_unsafe(staging)
         _flush(staging)
-        # Of two exports at once the later one stays.
-        with stopping.deferred("when the model is in place"), locked(folder):
-            _put_in_place(staging, folder)
+        put_in_place(staging, folder)
 
 
 def refuse_target(folder: Path) -> None:
@@ -336,10 +334,16 @@ def _recover(folder: Path) -> None:
             shutil.rmtree(retired, ignore_errors=True)
 
 
-def _put_in_place(staging: Path, folder: Path) -> None:
-    if not folder.exists():
-        staging.rename(folder)
-        return
+def put_in_place(staging: Path, folder: Path) -> None:
+    """Gives a whole model its name; of two exports at once the later one stays."""
+    with stopping.deferred("when the model is in place"), locked(folder):
+        if folder.exists():
+            _replace(folder, staging)
+        else:
+            staging.rename(folder)
+
+
+def _replace(folder: Path, staging: Path) -> None:
     with temporary_folder(folder, ".old") as retired:
         folder.rename(retired)  # Onto an empty directory, which is what POSIX allows.
         try:

@@ -111,6 +111,7 @@ def _train(flags: TrainerFlags, config: Any, manifest: records.Manifest) -> Musi
         model.adapt(trainer.first_batches())
     with stopping.deferred("at the end of this batch, or when this epoch's files are written"):
         trainer.fit(done)
+        stopping.check(lambda: " when all epochs were trained; their checkpoints stay")
     chosen = trainer.best_of(checkpoint.epochs(run_dir))
     if chosen is not None:
         how = "--checkpoint=best takes it when sampling or exporting"
