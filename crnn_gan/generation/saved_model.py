@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,12 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from crnn_gan.generation import noise
+from crnn_gan.generation import export_folder, noise
 from crnn_gan.generation.audit import refuse_unsafe
 from crnn_gan.generation.controls import GeneratesMusic
 from crnn_gan.generation.interface import Argument, Interface, checked, primer_checks
-from pipelines import stopping
 from pipelines.codecs.codec import Codec
-from pipelines.file_lock import locked
-from pipelines.leftovers import made_for, remove_leftovers, temporary_folder
+from pipelines.leftovers import FOLDER_END, temporary_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,15 +246,12 @@ def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -
     folder = Path(folder).absolute()
     refuse_target(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder.parent)
-    with locked(folder):
-        _recover(folder)
-    with temporary_folder(folder, ".part") as staging:
+    export_folder.clean(folder)
+    with temporary_folder(folder, FOLDER_END) as staging:
         staging.chmod(0o755)  # mkdtemp gives 0700, and others are meant to read it.
         _write(sampler, staging, config, card)
         refuse_unsafe(staging)
-        _flush(staging)
-        put_in_place(staging, folder)
+        export_folder.put_in_place(staging, folder)
 
 
 def refuse_target(folder: Path) -> None:
@@ -313,44 +306,6 @@ def operations(folder: Path, names: Sequence[str]) -> dict[str, Any]:
         }
         for name in sorted(names)
     }
-
-
-def _flush(folder: Path) -> None:
-    """Waits until everything in a folder is on the disk."""
-    for path in (folder, *folder.rglob("*")):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _recover(folder: Path) -> None:
-    """Takes up the model of an export that was killed while it put another in its place."""
-    for retired in made_for(folder, ".old"):
-        if not folder.exists() and (retired / "saved_model.pb").is_file():
-            retired.rename(folder)
-        else:
-            shutil.rmtree(retired, ignore_errors=True)
-
-
-def put_in_place(staging: Path, folder: Path) -> None:
-    """Gives a whole model its name; of two exports at once the later one stays."""
-    with stopping.deferred("when the model is in place"), locked(folder):
-        if folder.exists():
-            _replace(folder, staging)
-        else:
-            staging.rename(folder)
-
-
-def _replace(folder: Path, staging: Path) -> None:
-    with temporary_folder(folder, ".old") as retired:
-        folder.rename(retired)  # Onto an empty directory, which is what POSIX allows.
-        try:
-            staging.rename(folder)
-        except OSError:
-            retired.rename(folder)
-            raise
 
 
 def load(folder: Path) -> Sampler:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 
 import keras
 import numpy as np
@@ -13,7 +12,6 @@ import tensorflow as tf
 from crnn_gan.generation import saved_model
 from crnn_gan.generation.interface import Interface
 from crnn_gan.generation.noise import draw, draw_numpy
-from pipelines.leftovers import HOST
 
 pytestmark = pytest.mark.tensorflow_only
 REFUSED = tf.errors.InvalidArgumentError
@@ -200,42 +198,6 @@ def test_saving_again_replaces_the_whole_model(sampler, exported, tmp_path):
 def test_saving_that_fails_leaves_the_model_that_was_there(sampler, tmp_path):
     folder = tmp_path / "tiny"
     saved_model.save(sampler, folder, {}, "first")
-    with pytest.raises(ValueError, match="JSON"):
-        saved_model.save(sampler, folder, {"loss": float("nan")}, "second")
-    assert (folder / "card.md").read_text() == "first"
-    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
-
-
-def test_models_that_are_put_in_one_place_at_once_are_each_whole(tmp_path):
-    folder, faults = tmp_path / "tiny", []
-
-    def export(name):
-        try:
-            for number in range(40):
-                staging = tmp_path / f"{name}-{number}"
-                staging.mkdir()
-                for file in ("saved_model.pb", "card.md"):
-                    (staging / file).write_text(staging.name)
-                saved_model.put_in_place(staging, folder)
-        except OSError as error:
-            faults.append(error)
-
-    threads = [threading.Thread(target=export, args=(name,)) for name in ("one", "another")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert faults == []
-    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
-    assert (folder / "card.md").read_text() == (folder / "saved_model.pb").read_text()
-
-
-def test_a_model_that_a_killed_export_had_put_aside_comes_back(sampler, tmp_path):
-    folder = tmp_path / "tiny"
-    saved_model.save(sampler, folder, {}, "first")
-    # As if it had been killed between its two renames.
-    folder.rename(tmp_path / f".tiny.abcd.{HOST}.old")
-    (tmp_path / f".tiny.abcd.{HOST}.part").mkdir()
     with pytest.raises(ValueError, match="JSON"):
         saved_model.save(sampler, folder, {"loss": float("nan")}, "second")
     assert (folder / "card.md").read_text() == "first"
