@@ -29,6 +29,7 @@ from crnn_gan.runs.tables import read_losses, read_rows, write_rows
 from crnn_gan.runs.trainer_flags import TrainerFlags
 from pipelines import dataset, records
 from pipelines.command_line import parse
+from pipelines.leftovers import HOST
 from pipelines.settings import UsageError
 
 PATH = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"
@@ -228,6 +229,20 @@ def test_a_run_that_was_killed_and_interrupted_ends_bitwise_equal(data_dir, tmp_
     kill_and_resume.wait_for_end(unbroken)
     assert checkpoint.epochs(killed)[-2:] == [5, 6]
     assert kill_and_resume.differences(tmp_path / "whole", killed) == []
+
+
+def test_a_run_that_cannot_begin_leaves_nothing_and_what_a_killed_one_left_is_no_other_run(
+    data_dir, tmp_path
+):
+    with pytest.raises(ValueError, match="nobody"):
+        trained(data_dir, tmp_path / "run", "--composer=nobody")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    for left in (".train.lock", f".config.json.abcd.{HOST}.tmp"):
+        (tmp_path / "run" / left).write_text("half")
+    with pytest.raises(ValueError, match="nobody"):
+        trained(data_dir, tmp_path / "run", "--composer=nobody")
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 # Faults of the data.
