@@ -196,3 +196,16 @@ def test_a_process_that_a_script_started_in_the_background_can_be_interrupted():
     finally:
         signal.signal(signal.SIGINT, ignored)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "is_quiet"), [(["-m"], True), (["-c"], False), (["crnn-gan-train"], False)]
+)
+def test_ctrl_c_while_python_m_imports_a_command_is_no_traceback(argv, is_quiet):
+    code = (
+        f"import signal, sys; sys.argv[:] = {argv}; import crnn_gan\n"
+        "print(signal.getsignal(signal.SIGINT) is signal.SIG_DFL)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{is_quiet}\n"
