@@ -108,12 +108,14 @@ def prepare_collection(path: Path, data_dir: Path) -> None:
     prepare.prepare(flags, folder.Source(path=str(path)), Codec())
 
 
-def start_training(data_dir: Path, run_dir: Path, flags: Sequence[str]) -> subprocess.Popen:
+def start_training(
+    data_dir: Path, run_dir: Path, flags: Sequence[str], errors: int = subprocess.DEVNULL
+) -> subprocess.Popen:
     """Starts the trainer in a process of its own; what it says on stdout can be read."""
     command = [sys.executable, "-m", "crnn_gan.train", f"--data_dir={data_dir}"]
     return subprocess.Popen(
         [*command, f"--run_dir={run_dir}", *flags],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        stdout=subprocess.PIPE, stderr=errors, text=True,
         cwd=Path(__file__).parent.parent, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
     )  # fmt: skip
 

@@ -175,7 +175,11 @@ def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
 
 def run() -> int:
     """Runs the command; gives its exit status."""
-    return run_command(main)
+
+    def kept(argv: list[str]) -> str:
+        return f"{peek(argv, 'out_dir', '')} gets its report last, when all is measured"
+
+    return run_command(main, kept)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crnn_gan.runs.configuration import CHECKPOINT_HELP
 from crnn_gan.runs.run import export_run
-from pipelines.command_line import parse, run_command
+from pipelines.command_line import parse, peek, run_command
 from pipelines.settings import Settings, flag
 
 USAGE = """python -m crnn_gan.export --run_dir=DIR --export_dir=exported_models/NAME
@@ -37,7 +37,11 @@ def main(argv: list[str]) -> None:
 
 def run() -> int:
     """Runs the command; gives its exit status."""
-    return run_command(main)
+
+    def kept(argv: list[str]) -> str:
+        return f"{peek(argv, 'export_dir', '')} is as it was, or is the whole new model"
+
+    return run_command(main, kept)
 
 
 if __name__ == "__main__":

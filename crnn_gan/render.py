@@ -11,6 +11,7 @@ from crnn_gan.rendering.rendering import RenderFlags, account, render
 from pipelines.command_line import parse, run_command
 from pipelines.formats import midi
 from pipelines.formats.reading import MIDI_SUFFIXES
+from pipelines.leftovers import remove_leftovers
 from pipelines.music_files import files_below
 from pipelines.settings import UsageError, flag
 
@@ -39,8 +40,11 @@ def main(argv: list[str]) -> None:
     if not wanted.render:
         raise UsageError("say what to make: --render=png,wav,musicxml,score, or some of them")
     wanted.require_possible()
+    places = list(_places(flags))
+    for folder in {stem.parent for _, stem in places}:
+        remove_leftovers(folder)
     pieces, unread = [], 0
-    for path, stem in _places(flags):
+    for path, stem in places:
         try:
             score = midi.read_score(path)
         except midi.MidiError as error:
@@ -80,7 +84,7 @@ def _places(flags: Flags) -> Iterator[tuple[Path, Path]]:
 
 def run() -> int:
     """Runs the command; gives its exit status."""
-    return run_command(main)
+    return run_command(main, lambda argv: "the files that were written stay")
 
 
 if __name__ == "__main__":

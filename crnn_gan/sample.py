@@ -152,7 +152,11 @@ def primer_of(flags: Flags, interface: Interface) -> Primer | None:
 
 def run() -> int:
     """Runs the command; gives its exit status."""
-    return run_command(main)
+
+    def kept(argv: list[str]) -> str:
+        return f"the pieces that were written stay in {peek(argv, 'out_dir', '')}"
+
+    return run_command(main, kept)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,11 @@ def main(argv: list[str]) -> None:
 
 def run() -> int:
     """Runs the command; gives its exit status."""
-    return run_command(main)
+
+    def kept(argv: list[str]) -> str:
+        return f"the runs stay in {peek(argv, 'sweep_dir', '')}, each with its checkpoints"
+
+    return run_command(main, kept)
 
 
 if __name__ == "__main__":

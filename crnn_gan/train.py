@@ -34,7 +34,11 @@ def main(argv: list[str]) -> None:
 
 def run() -> int:
     """Runs the command; gives its exit status."""
-    return run_command(main)
+
+    def kept(argv: list[str]) -> str:
+        return f"the checkpoints in {peek(argv, 'run_dir', '')} stay"
+
+    return run_command(main, kept)
 
 
 if __name__ == "__main__":

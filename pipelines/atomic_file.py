@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from pipelines import leftovers
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # The errno where no room is left.
 
@@ -45,15 +46,16 @@ def open_atomically(path: Path, flush: bool = True) -> Iterator[BinaryIO]:
     Raises:
       OSError: as `write_atomically`.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, temporary = leftovers.make_file(path)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             if flush:
                 os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp lets nobody else read.
-        Path(temporary).replace(path)
+            # While it is open, which keeps others from taking it for a leftover.
+            Path(temporary).chmod(0o644)  # mkstemp lets nobody else read.
+            Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             Path(temporary).unlink()

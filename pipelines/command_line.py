@@ -8,10 +8,15 @@ of the chosen one.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import dataclasses
 import difflib
 import errno
+import gc
 import os
+import shlex
+import signal
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +24,7 @@ from typing import Any, Literal
 
 from absl import flags
 
-from pipelines import quiet_start
+from pipelines import quiet_start, stopping
 from pipelines.settings import Bounds, Settings, UsageError, bounds_in_words, flag, members
 
 __all__ = [
@@ -217,15 +222,77 @@ _REMEDIES = {
     errno.ENOENT: "a folder or file on the way is missing; make it, or give another place",
     errno.EISDIR: "a directory stands where a file belongs; move it away",
     errno.ENOTDIR: "a file stands where a directory belongs; give another place",
+    errno.EEXIST: "a file stands where a directory belongs; give another place",
+    errno.ENOLCK: "its file system locks no files; give a place on another",
+    errno.ENOSYS: "its file system locks no files; give a place on another",
 }
+JOB_VARIABLE = "CRNN_GAN_JOB"  # A job script's own command, in the environment of its stages.
 
 
-def run_command(main: Callable[[list[str]], None]) -> int:
-    """Runs a command on sys.argv; gives its exit status: 0 done, 1 failed, 130 Ctrl-C."""
+def run_command(
+    main: Callable[[list[str]], None],
+    kept: Callable[[list[str]], str] = lambda argv: "what was written so far stays",
+) -> int:
+    """Runs a command on sys.argv.
+
+    Args:
+      main: the command; gets the words after its name.
+      kept: gives, of those words, what stays where a signal stops it; without a full stop.
+
+    Returns:
+      Its exit status: 0 done, 1 failed, 130 stopped by Ctrl-C, 143 by SIGTERM.
+    """
     quiet_start.install()
+    # At its end Python would look through a million objects of TensorFlow, which takes seconds.
+    atexit.register(gc.freeze)
+    argv = sys.argv[1:]
+    again = command_again(main, argv)
+
+    def say(number: int, where: str = "") -> None:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        name = stopping.NAMES[signal.Signals(number)]
+        begun = "\n" if sys.stderr.isatty() else ""  # The line with ^C, or with the progress.
+        said = f"{begun}stopped by {name}{where or '; ' + kept(argv)}; go on with: {again}"
+        print(said, file=sys.stderr, flush=True)
+
+    with stopping.stoppable(say) as asked:
+        try:
+            status = _run(main, argv)
+        except stopping.Stopped as stopped:
+            say(stopped.number, stopped.where)
+            return stopping.status(stopped.number)
+        except Exception:
+            if not asked.number:
+                raise
+            say(asked.number)  # Some library made another error of it.
+        else:
+            if status or not asked.number:
+                return status
+            print("the signal to stop came when all was done", file=sys.stderr)
+        return stopping.status(asked.number)
+
+
+def command_again(main: Callable[[list[str]], None], argv: Sequence[str]) -> str:
+    """Gives what to type so that the same command runs again, or the job that it is a stage of."""
+    if job := os.environ.get(JOB_VARIABLE):
+        return job
+    module = main.__module__
+    if module == "__main__":
+        specification = sys.modules["__main__"].__spec__
+        module = specification.name if specification else ""
+    program = ["-m", module] if module else [sys.argv[0]]
+    backend = os.environ.get("KERAS_BACKEND")
+    before = f"KERAS_BACKEND={shlex.quote(backend)} " if backend else ""
+    return before + shlex.join([sys.orig_argv[0], *program, *argv])
+
+
+def _run(main: Callable[[list[str]], None], argv: list[str]) -> int:
     try:
-        main(sys.argv[1:])
-    except KeyboardInterrupt:
+        main(argv)
+    except stopping.Stopped:
+        raise
+    except KeyboardInterrupt:  # Raised by a library: no signal came here.
         print("stopped by Ctrl-C; what was written so far stays", file=sys.stderr)
         return 130
     except BrokenPipeError:  # Whoever read the output has seen enough of it.

@@ -279,7 +279,11 @@ def main(argv: list[str]) -> None:
 
 def run() -> int:
     """Runs the command; gives its exit status."""
-    return run_command(main)
+
+    def kept(argv: list[str]) -> str:
+        return f"what is encoded so far stays in {peek(argv, 'data_dir', '')}"
+
+    return run_command(main, kept)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,47 @@ keep_memory_between_steps() {
 
 stages=5
 python=.venv/bin/python
+child=
+
+# Runs a command of this project in a process group of its own. So Ctrl-C reaches this script alone,
+# which passes it on, and what else ends a job: bash by itself would wait until the command is done.
+run_python() {
+    local status=0
+    set -m
+    "$python" -m "$@" </dev/null &
+    child=$!
+    set +m
+    wait "$child" || status=$?
+    while kill -0 "$child" 2>/dev/null; do # A signal ended the wait, not yet the command.
+        status=0
+        wait "$child" || status=$?
+    done
+    child=
+    return "$status"
+}
+
+stop() {
+    if [[ -n "$child" ]]; then
+        kill "-$1" "$child" 2>/dev/null || true
+    else
+        echo "job: stopped by SIG$1; go on with: ${CRNN_GAN_JOB:-the same command}" >&2
+        exit "$2"
+    fi
+}
+trap 'stop HUP 129' HUP
+trap 'stop INT 130' INT
+trap 'stop TERM 143' TERM
+
+# Writes how this job is called again, in the same run directory and from where it was called.
+command_again() {
+    local name words=""
+    for name in DATA DATA_DIR EXPORT_DIR PREPARE_FLAGS SAMPLE_FLAGS EVALUATE_FLAGS SMOKE SET \
+        KERAS_BACKEND; do
+        if [[ -n "${!name:-}" ]]; then words+="$(printf '%s=%q ' "$name" "${!name}")"; fi
+    done
+    printf '%sRUN_DIR=%q' "$words" "$(absolute "$run_dir")"
+    printf ' %q' "$0" "$@"
+}
 
 # Begins a job whose own command is crnn_gan.$1, which answers --help: installs, and prepares.
 begin() {
@@ -79,29 +120,31 @@ begin() {
     fi
     add_flags_from_environment
     name_places
+    CRNN_GAN_JOB="$(command_again "$@")"
+    export CRNN_GAN_JOB
     run/setup.sh
     if [[ -n "$data_path" ]]; then from+=("--path=$data_path"); fi
 
     stage 1 "prepare: music into records" "$data_dir"
-    "$python" -m pipelines.prepare "${from[@]}" "--codec=$codec" "--data_dir=$data_dir" \
+    run_python pipelines.prepare "${from[@]}" "--codec=$codec" "--data_dir=$data_dir" \
         "${prepare_flags[@]}"
 }
 
 job() {
     begin train "$@"
     stage 2 "train: $model" "$run_dir"
-    "$python" -m crnn_gan.train "--model=$model" "--data_dir=$data_dir" "--run_dir=$run_dir" \
+    run_python crnn_gan.train "--model=$model" "--data_dir=$data_dir" "--run_dir=$run_dir" \
         "${train_flags[@]}" "$@"
     stage 3 "export: a SavedModel" "$export_dir"
-    "$python" -m crnn_gan.export "--run_dir=$run_dir" "--export_dir=$export_dir"
+    run_python crnn_gan.export "--run_dir=$run_dir" "--export_dir=$export_dir"
     stage 4 "sample: pieces from the SavedModel" "$run_dir/samples"
-    "$python" -m crnn_gan.sample "--saved_model=$export_dir" "--out_dir=$run_dir/samples" \
+    run_python crnn_gan.sample "--saved_model=$export_dir" "--out_dir=$run_dir/samples" \
         "${sample_flags[@]}"
     if [[ "$evaluate" == no ]]; then
         stage 5 "evaluate: left out, this job says evaluate=no; training printed what it measured" ""
     else
         stage 5 "evaluate: pieces of the run beside real music" "$run_dir/evaluation"
-        "$python" -m crnn_gan.evaluate "--run_dir=$run_dir" "--out_dir=$run_dir/evaluation" \
+        run_python crnn_gan.evaluate "--run_dir=$run_dir" "--out_dir=$run_dir/evaluation" \
             "${evaluate_flags[@]}"
     fi
     link_latest
@@ -112,7 +155,7 @@ sweep_job() {
     stages=2
     begin sweep "$@"
     stage 2 "sweep: $model" "$run_dir"
-    "$python" -m crnn_gan.sweep "--model=$model" "--data_dir=$data_dir" "--sweep_dir=$run_dir" \
+    run_python crnn_gan.sweep "--model=$model" "--data_dir=$data_dir" "--sweep_dir=$run_dir" \
         "${train_flags[@]}" "${sweep_flags[@]}" "$@"
 }
 

@@ -9,8 +9,11 @@ import gc
 import importlib
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -310,6 +313,42 @@ def asked(printed: str) -> list[list[str]]:
     """The words that Python was called with, without -m, stage by stage."""
     lines = [line for line in printed.split("\n") if line.startswith("asked: ")]
     return [re.findall(r"\[([^\]]*)\]", line)[1:] for line in lines]
+
+
+# A Python that says which signals it gets while it trains, and how the job goes on.
+LISTENING = """
+import os, signal, sys, time
+heard = []
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, frame: heard.append(signal.Signals(number).name))
+print("asked:", sys.argv[2], flush=True)
+while sys.argv[2] == "crnn_gan.train":
+    time.sleep(0.3)
+    if heard:
+        print(*heard, os.environ["CRNN_GAN_JOB"], sep="\\n")
+        sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("send", [os.kill, os.killpg])  # As the terminal does, to all it knows.
+def test_a_signal_reaches_the_stage_of_a_job_once_and_no_other_stage_begins(dry, send, number):
+    (dry / ".venv/bin/python").write_text(f"#!{sys.executable}{LISTENING}")
+    usual = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    job = subprocess.Popen(
+        ["bash", "a project/run/job1.sh", "--composer=bach, j. s."], cwd=dry.parent,
+        env=usual | {"SMOKE": "1", "DATA": "folder:my music"}, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    while "asked: crnn_gan.train" not in (line := job.stdout.readline()):
+        assert line
+    send(job.pid, number)
+    heard, again = job.communicate(timeout=20)[0].splitlines()
+    assert (job.returncode, heard) == (3, number.name)
+    *settings, run_dir, script, word = shlex.split(again)
+    assert settings == ["DATA=folder:my music", "SMOKE=1"]
+    assert run_dir.startswith(f"RUN_DIR={dry}/train/20")
+    assert [script, word] == ["a project/run/job1.sh", "--composer=bach, j. s."]
 
 
 def test_a_job_calls_its_stages_in_order_and_passes_each_its_flags(dry):

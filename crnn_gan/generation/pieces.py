@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from crnn_gan.generation.interface import Argument, Interface
 from pipelines.atomic_file import write_atomically
 from pipelines.formats import abc_notation, midi, wav
+from pipelines.leftovers import remove_leftovers
 from pipelines.score import Score
 from pipelines.settings import UsageError, flag
 
@@ -143,6 +144,7 @@ def write_pieces(
       OSError: a file cannot be written.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out_dir)
     for made in make(values):
         paths = [out_dir / f"{name}-{made.seed}{end}" for end in made.files]
         for path, content in zip(paths, made.files.values(), strict=True):

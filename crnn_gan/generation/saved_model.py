@@ -9,9 +9,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +16,12 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from crnn_gan.generation import noise
+from crnn_gan.generation import export_folder, noise
 from crnn_gan.generation.audit import audited_copy
 from crnn_gan.generation.controls import GeneratesMusic
 from crnn_gan.generation.interface import Argument, Interface, checked, primer_checks
 from pipelines.codecs.codec import Codec
+from pipelines.leftovers import FOLDER_END, temporary_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,16 +246,13 @@ def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -
     folder = Path(folder).absolute()
     refuse_target(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-    try:
+    export_folder.clean(folder)
+    with temporary_folder(folder, FOLDER_END) as staging:
         staging.chmod(0o755)  # mkdtemp gives 0700, and others are meant to read it.
         _write(sampler, staging, config, card)
         with audited_copy(staging):
             pass  # It raises where the model would be refused.
-        _flush(staging)
-        _put_in_place(staging, folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        export_folder.put_in_place(staging, folder)
 
 
 def refuse_target(folder: Path) -> None:
@@ -312,30 +307,6 @@ def operations(folder: Path, names: Sequence[str]) -> dict[str, Any]:
         }
         for name in sorted(names)
     }
-
-
-def _flush(folder: Path) -> None:
-    """Waits until everything in a folder is on the disk."""
-    for path in (folder, *folder.rglob("*")):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _put_in_place(staging: Path, folder: Path) -> None:
-    if not folder.exists():
-        staging.rename(folder)
-        return
-    retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-    folder.rename(retired)  # Onto an empty directory, which is what POSIX allows.
-    try:
-        staging.rename(folder)
-    except OSError:
-        retired.rename(folder)
-        raise
-    shutil.rmtree(retired)
 
 
 def load(folder: Path) -> Sampler:

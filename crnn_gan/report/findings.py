@@ -11,6 +11,8 @@ from crnn_gan.evaluation.evaluation import Evaluation
 from crnn_gan.rendering import piano_roll_plot
 from crnn_gan.report import page
 from pipelines.atomic_file import write_atomically
+from pipelines.file_lock import locked
+from pipelines.leftovers import remove_leftovers
 from pipelines.score import Score
 from pipelines.settings import UsageError
 
@@ -32,12 +34,18 @@ def write_findings(
     Raises:
       OSError: a file cannot be written.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / PIANO_ROLLS).mkdir(parents=True, exist_ok=True)
+    with locked(out_dir / "report", f"waiting for another evaluation to write into {out_dir}"):
+        for folder in (out_dir, out_dir / PIANO_ROLLS):
+            remove_leftovers(folder)
+        _write(evaluation, scores, out_dir, shown)
+
+
+def _write(evaluation: Evaluation, scores: Sequence[Score], out_dir: Path, shown: int) -> None:
     (out_dir / REPORT).unlink(missing_ok=True)  # It never stands beside figures of another time.
     # A number that is not finite would be no JSON: an error here rather than in a reader.
     text = json.dumps(evaluation.to_json(), allow_nan=False) + "\n"
     write_atomically(out_dir / METRICS, text.encode())
-    (out_dir / PIANO_ROLLS).mkdir(exist_ok=True)
     pieces = list(zip(evaluation.pieces, scores, strict=True))[:shown]
     names = picture_names([piece.name for piece, _ in pieces])
     with warnings.catch_warnings():

@@ -27,6 +27,7 @@ import numpy as np
 from crnn_gan.runs.best import best_of_run
 from crnn_gan.training.variable_paths import model_variables, optimizer_variables
 from pipelines.atomic_file import sync_folder
+from pipelines.leftovers import HOST
 from pipelines.settings import UsageError
 
 FOLDER = "checkpoints"
@@ -65,7 +66,7 @@ def save(run_dir: Path, model: keras.Model, epoch: int, spared: Collection[int] 
     """
     folder = run_dir / FOLDER
     target = folder / _name(epoch)
-    temporary = folder / f".tmp-{os.getpid()}-{epoch:06d}"
+    temporary = folder / f".tmp-{os.getpid()}-{epoch:06d}-{HOST}"
     try:
         temporary.mkdir(parents=True, exist_ok=True)
         arrays = _state(model)
@@ -101,16 +102,17 @@ def save(run_dir: Path, model: keras.Model, epoch: int, spared: Collection[int] 
 def restore(run_dir: Path, model: keras.Model) -> int:
     """Loads the newest good checkpoint into a compiled model; gives its epoch, 0 for none.
 
-    To be called by the one process that trains the run: it sweeps away what a killed one
-    left. Damaged checkpoints are put aside as `.bad-...`, each with a line on stderr: also
-    older ones, so that none of them counts as the best.
+    To be called by the one process that holds the run's lock: it sweeps away what a killed one
+    left on this host. Damaged checkpoints are put aside as `.bad-...`, each with a line on
+    stderr: also older ones, so that none of them counts as the best.
 
     Raises:
       CheckpointError: a good checkpoint is of another model.
     """
     folder = run_dir / FOLDER
     for leftover in [*folder.glob(".tmp-*"), *folder.glob(".old-*")]:
-        shutil.rmtree(leftover, ignore_errors=True)
+        if "-@" not in leftover.name or leftover.name.endswith(HOST):
+            shutil.rmtree(leftover, ignore_errors=True)
     newest = 0
     for path in reversed(_complete(folder)):
         try:
@@ -296,7 +298,7 @@ def _epoch(path: Path) -> int:
 
 def _remove(path: Path) -> None:
     """Takes a checkpoint away: renamed first, so that none is ever half there."""
-    aside = path.with_name(f".old-{path.name}-{os.getpid()}")
+    aside = path.with_name(f".old-{path.name}-{os.getpid()}-{HOST}")
     path.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crnn_gan.music_model import MusicModel
 
 FILE = "config.json"
+LOCK = "train"  # What is held of a run directory while it is trained: its file .train.lock.
 CHECKPOINT_HELP = (
     "of a run, which weights: newest, best (by the trainer's --best_by), or the number of an epoch"
 )
@@ -112,7 +113,7 @@ def require_same_run(run_dir: Path, run: RunConfig) -> None:
       ValueError: it holds a run with other settings, which are named.
     """
     if not (run_dir / FILE).exists():
-        if run_dir.exists() and any(run_dir.iterdir()):
+        if run_dir.exists() and any(path.name != f".{LOCK}.lock" for path in run_dir.iterdir()):
             raise ValueError(
                 f"{run_dir} is not empty and holds no run; give a new directory as --run_dir"
             )

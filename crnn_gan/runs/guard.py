@@ -1,4 +1,4 @@
-"""Callbacks that steer a run and keep it: schedules, checkpoints, and the end of a lost one."""
+"""Callbacks that steer a run and keep it: schedules, checkpoints, and its end before time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import keras
 from crnn_gan.runs import checkpoint
 from crnn_gan.runs.best import Best
 from crnn_gan.training.phases import MOST_SKIPPED_IN_A_ROW
+from pipelines import stopping
 
 
 class TrainingError(ValueError):
@@ -90,3 +91,43 @@ class SaveCheckpoint(keras.callbacks.Callback):
             best = self.choose([*checkpoint.epochs(self.run_dir), number])
             spared = [best.epoch] if best else []
             checkpoint.save(self.run_dir, self.model, number, spared)
+
+
+class StopOnSignal(keras.callbacks.Callback):
+    """Ends the run between two batches, or when an epoch's files are written, after a signal.
+
+    Put it last. Within an epoch nothing is saved: a checkpoint falls on the end of one, so that a
+    resumed run is the same as one that was never stopped. An exception in the signal's own handler
+    could be lost, where the garbage collector happens to be at work, or leave half a checkpoint.
+    """
+
+    def __init__(self, run_dir: Path):
+        """Makes the callback; `run_dir` is the run's."""
+        super().__init__()
+        self.run_dir, self.epoch = run_dir, 0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Counts; the epoch 1 is the first."""
+        self.epoch = epoch + 1
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Raises Stopped if a signal has come: the first batch of all is traced, which is slow."""
+        stopping.check(lambda: self._where(batch))
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Raises Stopped if a signal has come."""
+        stopping.check(lambda: self._where(batch + 1))
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Raises Stopped if a signal has come."""
+        stopping.check(lambda: f" after epoch {epoch + 1}; {self._kept()}")
+
+    def _where(self, batches: int) -> str:
+        of = f"{batches} of {self.params['steps']} batches"
+        return f" in epoch {self.epoch}, after {of}; {self._kept()}"
+
+    def _kept(self) -> str:
+        newest = max(checkpoint.epochs(self.run_dir), default=0)
+        if not newest:
+            return "no epoch has a checkpoint yet, so training begins again"
+        return f"the checkpoint of epoch {newest} stays"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -17,17 +18,19 @@ from crnn_gan.metrics import bands
 from crnn_gan.metrics.bands import Band
 from crnn_gan.runs import best, callbacks, checkpoint, guard, tables
 from crnn_gan.runs.collapse_alarm import CollapseAlarm
-from crnn_gan.runs.configuration import require_same_run
+from crnn_gan.runs.configuration import LOCK, require_same_run
 from crnn_gan.runs.epoch_pieces import array_generator, score_generator
 from crnn_gan.runs.progress import Progress
 from crnn_gan.runs.trainer_flags import TrainerFlags, resolved, run_config_of
 from crnn_gan.training.phases import make_deterministic
-from pipelines import dataset, records
+from pipelines import dataset, records, stopping
 from pipelines.atomic_file import write_atomically
 from pipelines.batches import augmentation
 from pipelines.codecs import audio
 from pipelines.codecs.codec import Codec
 from pipelines.dataset import Pieces, Shards, Windows
+from pipelines.file_lock import held
+from pipelines.leftovers import remove_leftovers
 from pipelines.settings import UsageError
 
 if TYPE_CHECKING:
@@ -48,11 +51,41 @@ def train(flags: TrainerFlags, config: Any) -> MusicModel:
       The trained model.
 
     Raises:
-      ValueError: data that is missing or does not fit, or a run directory of another run.
+      ValueError: data that is missing or does not fit, a run directory of another run, or one
+        that another process trains.
       CheckpointError: a checkpoint could not be written.
       TrainingError: too many updates in a row were not finite.
+      Stopped: a signal came; see `StopOnSignal`.
     """
     manifest = records.read_manifest(flags.data_dir)
+    with _held(Path(flags.run_dir)):
+        return _train(flags, config, manifest)
+
+
+@contextlib.contextmanager
+def _held(run_dir: Path) -> Iterator[None]:
+    """Holds a run directory, and removes what a killed process left in it.
+
+    One that was made for that is gone if it stays empty.
+
+    Raises:
+      ValueError: another process trains it.
+    """
+    is_new = not run_dir.exists()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    remedy = "wait until it ends, stop it, or give another --run_dir"
+    try:
+        with held(run_dir / LOCK, f"another process trains {run_dir}", remedy):
+            for folder in (run_dir, run_dir / tables.GENERATED):
+                remove_leftovers(folder)
+            yield
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):
+                run_dir.rmdir()
+
+
+def _train(flags: TrainerFlags, config: Any, manifest: records.Manifest) -> MusicModel:
     flags, measures_likelihood = resolved(flags, manifest)
     if flags.deterministic:
         make_deterministic(flags.seed)
@@ -67,7 +100,6 @@ def train(flags: TrainerFlags, config: Any) -> MusicModel:
     model = run.build_model()
     windows = _windows(flags, model, codec, pieces)
     measure = _held_out_measure(flags, model, codec) if measures_likelihood else None
-    run_dir.mkdir(parents=True, exist_ok=True)
     run.write(run_dir)
     real = _real_bands(codec, pieces, model, flags.seed)
     text = json.dumps(bands.to_json(real), indent=1) + "\n"
@@ -77,7 +109,9 @@ def train(flags: TrainerFlags, config: Any) -> MusicModel:
     trainer.introduce(done)
     if not done:
         model.adapt(trainer.first_batches())
-    trainer.fit(done)
+    with stopping.deferred("at the end of this batch, or when this epoch's files are written"):
+        trainer.fit(done)
+        stopping.check(lambda: " when all epochs were trained; their checkpoints stay")
     chosen = trainer.best_of(checkpoint.epochs(run_dir))
     if chosen is not None:
         how = "--checkpoint=best takes it when sampling or exporting"
@@ -221,6 +255,7 @@ class _Trainer:
                         *on_pieces(stage.name),
                         guard.SaveCheckpoint(self.run_dir, every, total, self.best_of),
                         Progress(total, stage.name),
+                        guard.StopOnSignal(self.run_dir),
                     ],
                 )
             first = last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from crnn_gan.sweeping.flags import Sweep
 from crnn_gan.sweeping.sweep_runs import SweepRun
 
 LOOK_SECONDS = 0.5  # Between two looks at the runs.
+STOP_SECONDS = 10.0  # For runs to stop by themselves.
 CHILD = ("-m", "crnn_gan.sweeping.child")
 
 
@@ -39,8 +41,7 @@ class TrainerProcesses:
                     if self._look(run, process, epoch):
                         del working[run.number]
         finally:
-            for _, process in working.values():
-                _stop(process)
+            _stop([process for _, process in working.values()])
 
     def _start(self, run: SweepRun) -> subprocess.Popen:
         words = [*self.fixed, *(f"--{name}={value}" for name, value in run.tried.items())]
@@ -55,6 +56,7 @@ class TrainerProcesses:
             return subprocess.Popen(
                 [*command, f"--run_dir={run.run_dir}"], stdin=subprocess.PIPE, stdout=log,
                 stderr=subprocess.STDOUT, env=environment,
+                start_new_session=True,  # Ctrl-C is for the sweep, which passes it on once.
             )  # fmt: skip
 
     def _look(self, run: SweepRun, process: subprocess.Popen, epoch: int) -> bool:
@@ -73,7 +75,7 @@ class TrainerProcesses:
             how, why = sweep_runs.DIVERGED, run.last_words()
         elif not how:
             why = f"failed, exit status {status}: {run.last_words()}"
-        _stop(process)
+        _stop([process])
         if how:
             run.end(how, why)
         said = [f"{how} after epoch {run.epoch}" if how else "", why]
@@ -81,7 +83,16 @@ class TrainerProcesses:
         return True
 
 
-def _stop(process: subprocess.Popen) -> None:
-    """Ends a process, if it has not ended, and lets go of it."""
-    with process:  # Closes its standard input, and waits.
+def _stop(processes: Sequence[subprocess.Popen]) -> None:
+    """Ends processes that have not ended, and lets go of them.
+
+    They may end a batch, or an epoch's files, so that they leave nothing half written.
+    """
+    for process in processes:
         process.terminate()
+    last = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, last - time.monotonic()))
+        with process:  # Closes its standard input, which ends it at once, and waits.
+            pass

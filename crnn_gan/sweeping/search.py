@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import itertools
 import json
 import shlex
@@ -20,6 +19,8 @@ from crnn_gan.sweeping.processes import TrainerProcesses
 from pipelines import records
 from pipelines.atomic_file import write_atomically
 from pipelines.command_line import duration
+from pipelines.file_lock import held
+from pipelines.leftovers import remove_leftovers
 from pipelines.settings import UsageError
 
 SETTINGS_FILE = "sweep.json"
@@ -68,13 +69,10 @@ def locked(folder: Path) -> Iterator[None]:
       ValueError: another does.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"another sweep is at work in {folder}; wait for it, or give another --sweep_dir"
-            ) from None
+    remedy = "wait for it, stop it, or give another --sweep_dir"
+    with held(folder / "sweep", f"another sweep is at work in {folder}", remedy):
+        for place in (folder, folder / sweep_runs.ENDED):
+            remove_leftovers(place)
         yield
 
 

@@ -27,6 +27,7 @@ from crnn_gan.runs.tables import (
 from pipelines.atomic_file import write_atomically
 
 DONE, COLLAPSED, DIVERGED, DROPPED = "done", "collapsed", "diverged", "dropped"
+ENDED = "ended"  # Folder of final statuses.
 NOT_FINITE = "gave no finite update"  # In the trainer's error where it gives up a run.
 
 
@@ -61,7 +62,7 @@ class SweepRun:
 
     @property
     def _ended_file(self) -> Path:
-        return self.folder / "ended" / f"{self.name}.txt"
+        return self.folder / ENDED / f"{self.name}.txt"
 
     @property
     def ended(self) -> tuple[str, str]:

@@ -7,6 +7,7 @@ given back, to be tried alone. Workers load no TensorFlow.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -18,6 +19,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, Self, TypeVar
 
+from pipelines import stopping
 from pipelines.command_line import duration
 
 PROGRESS_SECONDS = 5.0  # Between lines of progress where they do not overwrite each other.
@@ -82,6 +84,11 @@ class Pool:
 
     def __exit__(self, *error: object) -> None:
         if self._executor is not None:
+            if isinstance(error[1], stopping.Stopped):
+                for worker in multiprocessing.active_children():
+                    if worker.pid is not None:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(worker.pid, signal.SIGINT)
             self._executor.shutdown(cancel_futures=True)
             self._executor = None
 
@@ -90,7 +97,7 @@ class Pool:
         if self._executor is None:
             self._executor = _executor(self.workers)
         for _ in range(self.workers):
-            self._executor.submit(_take, example)
+            self._submit(_take, example)
 
     def run(
         self, function: Callable[[AnyJob], None], jobs: Sequence[AnyJob], doing: str
@@ -115,7 +122,7 @@ class Pool:
         try:
             while undone or running:
                 while undone and len(running) <= self.workers:  # One waits: no worker does.
-                    future = self._executor.submit(function, undone[-1])
+                    future = self._submit(function, undone[-1])
                     running[future] = undone.pop()
                 first = concurrent.futures.FIRST_COMPLETED
                 for future in concurrent.futures.wait(running, return_when=first).done:
@@ -136,10 +143,21 @@ class Pool:
         if self._executor is None:
             self._executor = _executor(self.workers)
         try:
-            return self._executor.submit(function, *arguments).result()
+            return self._submit(function, *arguments).result()
         except BrokenProcessPool:
             self._executor = None
             raise
+
+    def _submit(
+        self, function: Callable[..., Any], *arguments: Any
+    ) -> concurrent.futures.Future[Any]:
+        """Hands a job out, for which a worker may be started: with SIGINT blocked, see there."""
+        assert self._executor is not None
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._executor.submit(_do, function, *arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _executor(workers: int) -> concurrent.futures.ProcessPoolExecutor:
@@ -151,9 +169,16 @@ def _take(example: Any) -> None:
     """Does nothing. On the way here `example` was unpickled, and its modules imported."""
 
 
+def _do(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Does a job. In a worker."""
+    with stopping.raised_at_once():
+        return function(*arguments)
+
+
 def _start_worker() -> None:
-    """Leaves Ctrl-C to the main process, and ends this one when that has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Lets Ctrl-C end jobs, not this process, which ends when the main process has ended."""
+    stopping.note_sigint()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Blocked while Python started.
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

@@ -3,7 +3,11 @@
 import dataclasses
 import importlib.util
 import json
+import re
+import shlex
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +29,7 @@ from crnn_gan.runs.tables import read_losses, read_rows, write_rows
 from crnn_gan.runs.trainer_flags import TrainerFlags
 from pipelines import dataset, records
 from pipelines.command_line import parse
+from pipelines.leftovers import HOST
 from pipelines.settings import UsageError
 
 PATH = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"
@@ -196,20 +201,48 @@ def test_a_statistic_that_is_none_is_refused_before_anything_is_loaded(data_dir,
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_twice_ends_bitwise_equal(data_dir, tmp_path):
-    flags = [*kill_and_resume.TINY, *QUICKLY_TRACED, *ONE_STAGE, "--max_epoch=4"]
+def test_a_run_that_was_killed_and_interrupted_ends_bitwise_equal(data_dir, tmp_path, monkeypatch):
+    monkeypatch.delenv("CRNN_GAN_JOB", raising=False)
+    flags = [*kill_and_resume.TINY, *QUICKLY_TRACED, *ONE_STAGE, "--max_epoch=6"]
     unbroken = kill_and_resume.start_training(data_dir, tmp_path / "whole", flags)
     killed = tmp_path / "killed"
-    for kill in (
-        kill_and_resume.Kill("saving", epochs=1, share=0.0),
-        kill_and_resume.Kill("training", epochs=1, share=0.5),
-    ):
-        process = kill_and_resume.start_training(data_dir, killed, flags)
-        assert kill_and_resume.train_and_kill(process, killed, kill, 0.0, 0.1)
+    kill = kill_and_resume.Kill("saving", epochs=1, share=0.0)
+    process = kill_and_resume.start_training(data_dir, killed, flags)
+    assert kill_and_resume.train_and_kill(process, killed, kill, 0.0, 0.1)
+    process = kill_and_resume.start_training(data_dir, killed, flags, subprocess.PIPE)
+    assert kill_and_resume.epochs_said(process, 1) == 1
+    process.send_signal(signal.SIGSTOP)  # While a second trainer comes to its run directory.
+    words = rf"another process trains .*killed \(process {process.pid} on .*\): wait until it ends"
+    with pytest.raises(ValueError, match=words):
+        trained(data_dir, killed)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
+    said = process.communicate()[1].splitlines()[-1]
+    assert process.returncode == 130, said
+    assert re.match(
+        r"stopped by Ctrl-C .*epoch \d.*; the checkpoint of epoch \d stays; go on", said
+    )
+    _, again = said.split("; go on with: ")
+    assert [word for word in shlex.split(again) if "KERAS_BACKEND=" not in word] == process.args
+    assert not [*killed.glob(".*"), *killed.glob("*/.*")]
     kill_and_resume.wait_for_end(kill_and_resume.start_training(data_dir, killed, flags))
     kill_and_resume.wait_for_end(unbroken)
-    assert checkpoint.epochs(killed)[-2:] == [3, 4]
+    assert checkpoint.epochs(killed)[-2:] == [5, 6]
     assert kill_and_resume.differences(tmp_path / "whole", killed) == []
+
+
+def test_a_run_that_cannot_begin_leaves_nothing_and_what_a_killed_one_left_is_no_other_run(
+    data_dir, tmp_path
+):
+    with pytest.raises(ValueError, match="nobody"):
+        trained(data_dir, tmp_path / "run", "--composer=nobody")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    for left in (".train.lock", f".config.json.abcd.{HOST}.tmp"):
+        (tmp_path / "run" / left).write_text("half")
+    with pytest.raises(ValueError, match="nobody"):
+        trained(data_dir, tmp_path / "run", "--composer=nobody")
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 # Faults of the data.

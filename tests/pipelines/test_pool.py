@@ -1,14 +1,25 @@
 """Tests of pipelines/preparation/pool.py."""
 
 import dataclasses
+import multiprocessing
 import os
 import signal
+import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 
+from pipelines.atomic_file import open_atomically
 from pipelines.preparation.pool import Pool
+from pipelines.stopping import Stopped, stoppable
+
+# By the terminal to all processes, of which a worker may be the first to hear; or to the main one.
+SENT = {
+    "Ctrl-C": (os.getpid, signal.SIGINT),
+    "Ctrl-C of the main process": (os.getppid, signal.SIGINT),
+    "SIGTERM of the main process": (os.getppid, signal.SIGTERM),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +34,11 @@ class Job:
 def work(job):
     if job.fate == "death":
         os.kill(os.getpid(), signal.SIGKILL)
+    if job.fate in SENT:
+        receiver, number = SENT[job.fate]
+        with open_atomically(job.path):
+            os.kill(receiver(), number)
+            time.sleep(60)
     if job.fate == "error":
         raise OSError("the disk is full")
     with job.path.open("a") as file:
@@ -64,3 +80,29 @@ def test_an_error_of_a_job_ends_the_run(tmp_path):
 def test_a_call_gives_what_the_function_gives():
     with Pool(1) as pool:
         assert pool.call(max, 3, 5) == 5
+
+
+@pytest.mark.parametrize("sent", SENT)
+def test_a_signal_ends_the_jobs_at_once_and_leaves_no_process_and_nothing_half_written(
+    tmp_path, sent
+):
+    jobs = jobs_in(tmp_path, 3, job_2=sent)
+    begun = time.monotonic()
+    with pytest.raises(Stopped) as caught, stoppable(), Pool(2) as pool:
+        pool.run(work, jobs, "working")
+    assert caught.value.number == SENT[sent][1]
+    assert time.monotonic() - begun < 30
+    assert multiprocessing.active_children() == []
+    assert {path.name for path in tmp_path.iterdir()} <= {"0", "1"}
+
+
+def test_ctrl_c_while_workers_start_is_no_traceback(tmp_path, capfd):
+    with pytest.raises(Stopped), stoppable(), Pool(2) as pool:
+        pool.start(Job(tmp_path))
+        for _ in range(4):  # While Python starts in them, and while they import what they need.
+            time.sleep(0.1)
+            for worker in multiprocessing.active_children():
+                os.kill(worker.pid, signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    assert multiprocessing.active_children() == []
+    assert capfd.readouterr().err == ""

@@ -17,6 +17,7 @@ from crnn_gan.rendering import sound
 from crnn_gan.rendering.rendering import KINDS, Rendered, RenderFlags, account, render
 from pipelines.command_line import parse
 from pipelines.formats import midi, notation
+from pipelines.leftovers import HOST
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE, PEDAL, TEMPO
 from pipelines.settings import UsageError
@@ -297,3 +298,12 @@ def test_a_file_that_cannot_be_read_is_an_error_where_it_is_the_only_one(tmp_pat
     (tmp_path / "a.mid").write_bytes(b"no music")
     with pytest.raises(ValueError, match="no file could be read"):
         command.main([f"--midi={tmp_path / 'a.mid'}", "--render=png"])
+
+
+def test_the_next_call_removes_what_a_killed_one_left(tmp_path: Path):
+    midi.write(melody(60), tmp_path / "a.mid")
+    for name in (f".a.png.abcd.{HOST}.tmp", ".a.png.abcd.@0123abcd.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    command.main([f"--midi={tmp_path / 'a.mid'}", "--render=png"])
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"a.mid", "a.png", ".a.png.abcd.@0123abcd.tmp"}

@@ -17,6 +17,7 @@ from crnn_gan.runs.tables import Row, read_rows, write_rows
 from crnn_gan.training import variable_paths
 from crnn_gan.training.phases import Phase, PhasedModel, Stage
 from pipelines.codecs.note_tuples import Codec
+from pipelines.leftovers import HOST
 from pipelines.settings import UsageError
 
 
@@ -171,6 +172,17 @@ def test_what_a_killed_save_left_is_swept_away(tmp_path):
     (left / "state.npz").write_bytes(b"half")
     assert checkpoint.restore(tmp_path, Tiny()) == 1
     assert not left.exists()
+
+
+def test_what_a_process_of_another_host_left_stays(tmp_path):
+    folder = checkpoint.save(tmp_path, Tiny(), 1).parent
+    for left in (".tmp-123-000002", ".old-epoch-000001-123"):
+        (folder / f"{left}-@0123abcd").mkdir()
+        (folder / f"{left}-{HOST}").mkdir()
+    assert checkpoint.restore(tmp_path, Tiny()) == 1
+    assert {path.name for path in folder.iterdir()} == {
+        "epoch-000001", ".tmp-123-000002-@0123abcd", ".old-epoch-000001-123-@0123abcd",
+    }  # fmt: skip
 
 
 def test_a_checkpoint_of_another_model_is_refused_in_words(tmp_path):

@@ -1,10 +1,12 @@
 """Writes what a run writes, in no time: for tests of what sweeps over it.
 
 Pieces are as far from real music as the learning rate is from 0.01, less so from epoch to
-epoch; above 0.5 they collapse, of 0.4 the losses are not finite, 0.3 cannot be trained.
+epoch; above 0.5 they collapse, of 0.4 the losses are not finite, 0.3 cannot be trained; 0.25 takes
+long for an epoch, and half a second to stop.
 """
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -20,6 +22,16 @@ if rate == 0.3:
 if rate == 0.4:
     print("error: the phase 'generator' gave no finite update 20 times in a row")
     sys.exit(1)
+
+
+def stop(number, frame):
+    """Stops as the trainer does, at the end of a batch."""
+    signal.signal(number, signal.SIG_DFL)
+    time.sleep(0.5)
+    (run_dir / "stopped.txt").write_text("by itself")
+    sys.exit(128 + number)
+
+
 generated = run_dir / "generated_data"
 for folder in (generated, run_dir / "checkpoints"):
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,6 +42,10 @@ done = len(list((run_dir / "checkpoints").iterdir()))
 with (run_dir / "started.txt").open("a") as file:
     file.write(f"{done}\n")
 for last in range(done + 1, int(flags["max_epoch"]) + 1):
+    if rate == 0.25:
+        signal.signal(signal.SIGTERM, stop)
+        (run_dir / "waits").touch()
+        time.sleep(60)
     time.sleep(0.15)
     far = abs(rate - 0.01) * 20 / last
     tones = 1.0 if rate > 0.5 else 10.0

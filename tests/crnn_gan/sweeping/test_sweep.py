@@ -1,5 +1,6 @@
 """Sweeps over a trainer that takes no time: their ends, halving, kills, refusals, pictures."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from PIL import Image
 from crnn_gan import sweep
 from crnn_gan.sweeping import processes, search
 from crnn_gan.sweeping.sweep_runs import SweepRun, rungs
+from pipelines.command_line import run_command
 from pipelines.settings import UsageError
 
 FAKE = Path(__file__).with_name("fake_trainer.py")
@@ -109,6 +111,28 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(data_dir, tmp_path, monkeyp
     swept(*words)  # All is done: nothing is trained again.
     assert starts(folder, 2) == ["0"]
     assert "the winner by tone_span" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_runs_of_a_sweep_stop_by_themselves(
+    data_dir, tmp_path, number, monkeypatch, capsys
+):
+    folder = tmp_path / "sweep"
+    places = [run_of(folder, run).run_dir for run in range(2)]
+    look = processes.TrainerProcesses._look
+
+    def interrupt(self, run, process, epoch):
+        if all((place / "waits").exists() for place in places):
+            signal.raise_signal(number)
+        return look(self, run, process, epoch)
+
+    monkeypatch.setattr(processes.TrainerProcesses, "_look", interrupt)
+    vary = "learning_rate=0.25; beta_1=0.1,0.2"
+    status = run_command(lambda argv: swept(data_dir, folder, vary, "--search=grid"))
+    assert status == 128 + number
+    assert capsys.readouterr().err.count("go on with: ") == 1
+    assert [(place / "stopped.txt").read_text() for place in places] == ["by itself"] * 2
+    assert not [*folder.glob(".*")]
 
 
 def test_a_run_ends_with_the_sweep_that_was_killed(tmp_path):
