@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipelines.leftovers import FOLDER_END, remove_leftovers, temporary_folder
+
 LARGEST_GRAPH_BYTES = 512 * 2**20  # saved_model.pb; weights lie in files of their own.
 LARGEST_INDEX_BYTES = 16 * 2**20  # Names and shapes of weights.
 LARGEST_OBJECTS_BYTES = 16 * 2**20  # What the file of weights holds beside them.
@@ -55,8 +57,9 @@ def audited_copy(folder: Path) -> Iterator[Path]:
     """
     if findings := _file_findings(folder):
         raise RefusedError(folder, findings)
-    with tempfile.TemporaryDirectory(prefix="exported_model_") as name:
-        copy = Path(name)
+    place = Path(tempfile.gettempdir())
+    remove_leftovers(place)
+    with temporary_folder(place / "exported_model", FOLDER_END) as copy:
         (copy / "variables").mkdir()
         _copy(folder / GRAPH, copy / GRAPH, LARGEST_GRAPH_BYTES)
         if findings := _graph_findings(copy, folder / "variables"):
