@@ -97,7 +97,7 @@ class Shards:
 
     spec: Spec
     data_dir: Path
-    files: tuple[dict[str, Any], ...]
+    files: tuple[records.ShardFacts, ...]
     shard: np.ndarray
     index: np.ndarray
     sizes: np.ndarray
@@ -253,7 +253,7 @@ def _choose(
     works_per_composer: int | None,
 ) -> Shards:
     """The pieces to take. Of a million it holds numbers, no names."""
-    there = manifest.spec.classes["composer"]
+    there = manifest.spec.classes.get("composer", ())
     unknown = sorted(set(composer) - set(there))
     if split not in SPLITS:
         raise ValueError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
@@ -265,15 +265,20 @@ def _choose(
     if works_per_composer is not None and works_per_composer < 1:
         raise ValueError(f"--works_per_composer is {works_per_composer}; give 1 or more")
     wanted = set(composer or there)
-    files = tuple(manifest.splits[split]["shards"])
+    files = tuple(manifest.split(split)["shards"])
     number_of = {shard["file"]: number for number, shard in enumerate(files)}
     columns = [array.array("q") for _ in range(4)]
     works: dict[str, dict[str, int]] = {}
-    for row in records.read_pieces(data_dir, manifest):
+    needed = ("key", "split", "composer", "shard", "index", "steps")
+    for row in records.read_pieces(data_dir, manifest, needed):
         if row["split"] == split and row["composer"] in wanted:
             if works_per_composer is not None:
                 works.setdefault(row["composer"], {})[row["key"]] = len(columns[0])
             checksum = zlib.crc32(row["key"].encode())
+            if row["shard"] not in number_of:
+                raise ValueError(
+                    f"{data_dir}: the piece {row['key']} is in no shard; prepare again"
+                )
             values = (number_of[row["shard"]], row["index"], row["steps"], checksum)
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
