@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from crnn_gan.runs.best import BANDS_FILE, HELD_OUT_NATS, read_bands
 from crnn_gan.runs.configuration import RunConfig
 from crnn_gan.runs.tables import GENERATED, LOSSES_FILE, STATISTICS_FILE, read_losses, read_rows
 from pipelines.codecs.codec import Codec
+from pipelines.json_schema import object_of
 
 if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and a wrong flag needs neither.
     from crnn_gan.generation.saved_model import Sampler
@@ -66,10 +66,9 @@ def interface_of_run(run_dir: Path) -> Interface:
     """
     config = RunConfig.read(run_dir)
     use_tensorflow()
-    from crnn_gan.models.registry import config_class, model_class
+    from crnn_gan.models.registry import model_class
 
-    cls = model_class(config.model)
-    settings = config_class(config.model)(**config.config)
+    cls, settings = model_class(config.model), config.settings()
     controls = cls.controls_for(settings, config.spec)
     length = cls.piece_steps_for(settings, config.spec)
     return Interface.of(controls, config.build_codec(), length, cls.continues)
@@ -105,16 +104,15 @@ def export_run(run_dir: Path, export_dir: Path, checkpoint: str = "newest") -> P
         something else than an exported model.
       OSError: it cannot be written.
     """
-    RunConfig.read(run_dir)  # Says what is wrong before TensorFlow is loaded.
+    config = RunConfig.read(run_dir)  # Says what is wrong before TensorFlow is loaded.
     use_tensorflow()
     from crnn_gan.generation import saved_model
 
     saved_model.refuse_target(export_dir)
     run, sampler = sampler_of_run(run_dir, checkpoint)
-    config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
     card = card_of_run(export_dir.resolve().name, run_dir, run, sampler)
-    chosen = {"epoch": run.epoch, "chosen": run.chosen}
-    saved_model.save(sampler, export_dir, {**config, **chosen}, card)
+    exported = dataclasses.replace(config, epoch=run.epoch, chosen=run.chosen)
+    saved_model.save(sampler, export_dir, exported.to_json(), card)
     return export_dir
 
 
@@ -139,7 +137,8 @@ def card_of_run(name: str, run_dir: Path, run: Run, sampler: Sampler) -> str:
     """Gives the card of a run's model, Markdown, under the name it is or would be exported as."""
     config, source = run.config, run.config.data
     known = {field.name for field in dataclasses.fields(DataSource)}
-    learned = DataSource(**{key: value for key, value in source.items() if key in known})
+    stated = {key: value for key, value in source.items() if key in known}
+    learned = object_of(DataSource, stated, "config.json: data")
     figures = _figures(run_dir, run.epoch)
     weights = f"those after epoch {run.epoch} of the run {run_dir.resolve().name}, {run.chosen}"
     return card_text(
@@ -157,7 +156,7 @@ def _figures(run_dir: Path, epoch: int) -> dict[str, str]:
                 f"given all before it in its piece, measured after epoch {epoch} of training)"
             )
     rows = [r for r in read_rows(run_dir / GENERATED / STATISTICS_FILE) if r.epoch == epoch]
-    if not rows or not (run_dir / BANDS_FILE).is_file():  # Trained without samples: neither.
+    if not rows or not (run_dir / BANDS_FILE).exists():  # Trained without samples: neither.
         return likelihood
     real = read_bands(run_dir)
     return likelihood | {

@@ -59,6 +59,7 @@ def train(flags: TrainerFlags, config: Any) -> MusicModel:
     run_dir = Path(flags.run_dir)
     run = run_config_of(flags, config, manifest)
     require_same_run(run_dir, run)
+    tables.require_readable(run_dir)
     pieces = dataset.open_pieces(
         flags.data_dir, "train", flags.composer, flags.works_per_composer, flags.memory_megabytes
     )

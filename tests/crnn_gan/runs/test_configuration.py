@@ -65,8 +65,8 @@ def test_a_directory_without_a_configuration_is_no_run(tmp_path):
     ("content", "said"),
     [
         ('{"model": "c_rnn_', "Unterminated string"),
-        ("[]", "not a mapping"),
-        ("{}", "spec"),
+        ("[]", r"the file is \[\]; expected an object; mend it, or train again"),
+        ("{}", "the file has no key 'model'"),
         ('{"spec": {"kind": "vectors"}}', "shape"),
     ],
 )
