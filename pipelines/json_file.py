@@ -32,11 +32,9 @@ def read_json(path: Path) -> Any:
     """
     if path.is_dir():
         raise JSONFileError("a directory stands in its place; expected a file")
-    with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
+    if path.stat().st_size > MOST_BYTES:
         raise JSONFileError(f"it is larger than {MOST_BYTES // 2**20} MiB, which no such file is")
-    return parse_json(content)
+    return parse_json(path.read_bytes())
 
 
 def parse_json(content: bytes) -> Any:

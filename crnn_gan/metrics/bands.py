@@ -69,8 +69,8 @@ def from_json(values: object) -> dict[str, Band]:
     for name, band in found.items():
         if not band.low <= band.median <= band.high:
             raise ValueError(
-                f"not bands: {name} has low {band.low}, median {band.median} and high {band.high}; expected "
-                "them in this order"
+                f"not bands: {name} has low {band.low}, median {band.median}, high {band.high}; "
+                "expected them in this order"
             )
     return found
 
