@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from pipelines.permissions import give_usual_permissions
+
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # The errno where no room is left.
 
 
@@ -52,7 +54,7 @@ def open_atomically(path: Path, flush: bool = True) -> Iterator[BinaryIO]:
             file.flush()
             if flush:
                 os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp lets nobody else read.
+        give_usual_permissions(Path(temporary))
         Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

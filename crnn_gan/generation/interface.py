@@ -67,7 +67,7 @@ class Argument:
     size: Annotated[int, Bounds(at_least=0, at_most=MOST_NUMBERS)] = 0
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the range is none, or the default is not within it."""
+        """Raises ValueError where the range is none of the dtype."""
         if self.low > self.high:
             raise ValueError(f"low is {self.low} and high {self.high}; expected low <= high")
         if self.dtype != "float32":
@@ -79,8 +79,6 @@ class Argument:
             numbers = self.default if isinstance(self.default, tuple) else (self.default,)
             if any(isinstance(number, float) for number in (self.low, self.high, *numbers)):
                 raise ValueError(f"its dtype is {self.dtype}; expected whole numbers")
-        if self.default is not None and not self.takes(self.default):
-            raise ValueError(f"default is {shown(self.default)}; {self.range}")
 
     @property
     def range(self) -> str:
@@ -151,7 +149,6 @@ class Interface:
             dict(codec.output_descriptions),
             codec.file,
         )
-        interface.refuse({n: a.default for n, a in arguments.items() if a.default is not None})
         return interface
 
     def refuse(self, values: Mapping[str, float | Sequence[float]]) -> None:
@@ -217,6 +214,7 @@ class Interface:
         for name in ("seed", "count", "length"):
             if name not in self.arguments:
                 raise ValueError(f"arguments has no key {name!r}; expected one")
+        self.refuse({n: a.default for n, a in self.arguments.items() if a.default is not None})
         for name in self.arguments:
             if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
                 raise ValueError(f"arguments has the key {shown(name)}; expected a name")

@@ -24,6 +24,8 @@ from crnn_gan.generation.audit import refuse_unsafe
 from crnn_gan.generation.controls import GeneratesMusic
 from crnn_gan.generation.interface import Argument, Interface, checked, primer_checks
 from pipelines.codecs.codec import Codec
+from pipelines.file_faults import write_error
+from pipelines.permissions import give_usual_permissions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,11 +252,14 @@ def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     try:
-        staging.chmod(0o755)  # mkdtemp gives 0700, and others are meant to read it.
         _write(sampler, staging, config, card)
+        for path in (staging, *staging.rglob("*")):
+            give_usual_permissions(path)
         refuse_unsafe(staging)
         _flush(staging)
         _put_in_place(staging, folder)
+    except (tf.errors.OpError, OSError) as error:
+        raise write_error(error, folder, "export again; what was there is untouched") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

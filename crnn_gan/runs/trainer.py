@@ -37,6 +37,7 @@ REFERENCE_WINDOWS = 400  # Real windows behind the bands of real music.
 ADAPTING_BATCHES = 32  # Of training windows, that a model measures before the first epoch.
 
 
+@dataset.faults_in_words()
 def train(flags: TrainerFlags, config: Any) -> MusicModel:
     """Trains or resumes a run to its last epoch.
 

@@ -320,6 +320,37 @@ def test_a_changed_byte_is_found_when_the_shard_is_read(folder, tmp_path):
         batches(Windows(shards, 5, 4, seed=0), 0, 3)
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda shard: shard.write_bytes(shard.read_bytes()[:-9]), Path.unlink]
+)
+def test_a_shard_cut_or_deleted_while_it_is_read_is_named_in_one_sentence(folder, tmp_path, damage):
+    copy = copy_with(folder, tmp_path / "copy", lambda content: content)
+    windows = Windows(on_disk(copy), 5, 4, seed=0)
+    for shard in copy.glob("train-*"):
+        damage(shard)
+    expected = r"train-0000\d.*; delete .* and prepare again$"
+    with pytest.raises(ValueError, match=expected) as said, streaming.faults_in_words():
+        batches(windows, 0, 3)
+    assert "\n" not in str(said.value) and "Traceback" not in str(said.value)
+
+
+def test_another_fault_of_tensorflow_passes_as_it_is():
+    refused = tf.errors.InvalidArgumentError
+    with pytest.raises(refused, match="a fault"), streaming.faults_in_words():
+        raise refused(None, None, "a fault")
+
+
+def test_a_record_that_is_none_of_the_spec_is_refused(tmp_path):
+    (tmp_path / "stored").mkdir()
+    folder = store(
+        tmp_path / "stored",
+        [[np.array([1, 2, 9], "i4")]],
+        Spec("tokens", (None,), "int32", 9, "event"),
+    )
+    with pytest.raises(ValueError, match=r"train-00000.*holds what is no record of ours"):
+        open_pieces(folder, "train")
+
+
 def test_rows_that_are_not_those_of_the_shards_are_refused(folder):
     shards = on_disk(folder)
     mixed = dataclasses.replace(shards, sizes=shards.sizes[[1, 0, *range(2, 15)]])
