@@ -22,6 +22,7 @@ from pipelines.split import RULES, SPLITS
 
 FORMAT = 4
 MANIFEST = "manifest.json"
+LONGEST_NAME_BYTES = 255  # Of a file.
 TABLES = ("pieces", "skipped", "counts")
 CLASSES = ("composer", "genre")
 READING = ("left_out", "doubtful")  # See `reading_result.Reading`.
@@ -170,5 +171,5 @@ def _refuse_places(manifest: Manifest) -> None:
     for name, split in manifest.splits.items():
         named += [(f"splits.{name}.shards[{n}]", s["file"]) for n, s in enumerate(split["shards"])]
     for where, file in named:
-        if Path(file).name != file or "\0" in file:
+        if Path(file).name != file or "\0" in file or len(file.encode()) > LONGEST_NAME_BYTES:
             raise SchemaError(f"{where}.file is {shown(file)}; expected the name of a file")

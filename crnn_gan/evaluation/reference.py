@@ -10,6 +10,7 @@ of it `known`.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ import numpy as np
 from crnn_gan.runs.configuration import RunConfig
 from pipelines import records
 from pipelines.codecs.codec import ScoreCodec
-from pipelines.json_file import read_text
+from pipelines.json_file import read_text, shown
 from pipelines.music_files import printable
 from pipelines.preparation.data_card import CARD
 from pipelines.score import Score
@@ -115,10 +116,11 @@ def learned_from(model_dir: Path) -> tuple[Path, tuple[str, ...], int | None]:
     """
     training = RunConfig.read(model_dir).training
     data_dir = training.get("data_dir", "")
-    if not data_dir or not Path(data_dir).is_dir():
+    if not os.path.isdir(data_dir):  # noqa: PTH112 - also of what no disk could hold
+        named = shown(data_dir) if data_dir else "unnamed data"
         raise UsageError(
-            f"{model_dir} was trained on {data_dir or 'unnamed data'}, which is not found from "
-            "here; give its place with --reference=DIR"
+            f"{model_dir} was trained on {named}, which is not found from here; give its place "
+            "with --reference=DIR"
         )
     return Path(data_dir), tuple(training.get("composer", ())), training.get("works_per_composer")
 
