@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import keyword
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
@@ -25,8 +26,12 @@ LONGEST = 100_000  # Steps of a piece; hours of music in every codec of notes.
 LONGEST_SOUND = 1_000_000  # Samples; two minutes at 8,000 a second.
 SUM_TOLERANCE = 0.01  # Shares are often rounded to two digits.
 LIMITS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 MOST_NUMBERS = 1024  # Of an argument; a histogram of pitch classes has 12.
 MOST_PIECES = 10_000  # In one call: a slip of the keyboard should not take all memory.
+
+
+Positive = Annotated[int, Bounds(at_least=1, at_most=2**31 - 1)]
 
 
 class TensorFacts(TypedDict):
@@ -117,8 +122,8 @@ class Interface:
 
     arguments: dict[str, Argument]
     step: str
-    ticks_per_quarter: int | None
-    microseconds_per_quarter: int | None
+    ticks_per_quarter: Positive | None
+    microseconds_per_quarter: Positive | None
     continues: bool = False
     outputs: dict[str, str] = dataclasses.field(default_factory=lambda: dict(NOTE_OUTPUTS))
     file: File = MIDI_FILE
@@ -218,6 +223,8 @@ class Interface:
         for name in self.arguments:
             if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
                 raise ValueError(f"arguments has the key {shown(name)}; expected a name")
+        if not SUFFIX.fullmatch(self.file.suffix):
+            raise ValueError(f"file.suffix is {shown(self.file.suffix)}; expected one like .mid")
         if self.file.output not in self.outputs:
             raise ValueError(
                 f"file.output is {shown(self.file.output)}; expected one of the outputs"
