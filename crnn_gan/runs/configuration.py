@@ -124,8 +124,8 @@ class RunConfig:
         codec.require_spec(self.spec)
         return codec
 
-    def settings(self) -> Any:
-        """Gives the Config of the run's model.
+    def settings(self, path: Path = Path(FILE)) -> Any:
+        """Gives the Config of the run's model; `path` is of the file, for what is said of it.
 
         Raises:
           ValueError: there is no such model, or its settings cannot be taken or are of another
@@ -141,7 +141,7 @@ class RunConfig:
                 f"one that trained it: {self.versions.get('git_revision') or 'unknown'}"
             ) from None
         except SchemaError as error:
-            raise ValueError(f"{FILE}: {error}; mend it, or train again") from None
+            raise ValueError(f"{path}: {error}; mend it, or train again") from None
 
     def build_model(self, precision: str = "") -> MusicModel:
         """Builds the run's model, with new weights, and compiles it.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crnn_gan.generation.card import DataSource, card_text
 from crnn_gan.generation.interface import Interface
 from crnn_gan.runs.best import BANDS_FILE, HELD_OUT_NATS, read_bands
-from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.configuration import FILE, RunConfig
 from crnn_gan.runs.tables import GENERATED, LOSSES_FILE, STATISTICS_FILE, read_losses, read_rows
 from pipelines.codecs.codec import Codec
 from pipelines.json_schema import object_of
@@ -52,6 +52,7 @@ def load_run(run_dir: Path, which: str = "newest") -> Run:
     from crnn_gan.runs import checkpoint  # Imports Keras.
 
     config = RunConfig.read(run_dir)
+    config.settings(run_dir / FILE)
     model = config.build_model("float32")
     restored = checkpoint.restore_weights(run_dir, model, which)
     model.take_averages()
@@ -68,7 +69,7 @@ def interface_of_run(run_dir: Path) -> Interface:
     use_tensorflow()
     from crnn_gan.models.registry import model_class
 
-    cls, settings = model_class(config.model), config.settings()
+    cls, settings = model_class(config.model), config.settings(run_dir / FILE)
     controls = cls.controls_for(settings, config.spec)
     length = cls.piece_steps_for(settings, config.spec)
     return Interface.of(controls, config.build_codec(), length, cls.continues)
