@@ -25,6 +25,7 @@ from pipelines.split import SPLITS, Split, spread_sample
 
 ALIGNMENT_BYTES = 64  # Of an array whose memory TensorFlow shares rather than copies.
 MEBIBYTE = 2**20
+MOST = 2**40  # Steps of a piece, and records of a shard.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,6 +130,7 @@ class Shards:
         """
         if chosen is None:
             chosen = np.arange(len(self))
+        self._refuse_lengths(np.unique(chosen))
         sizes = self.sizes[chosen]
         music = empty_aligned((int(sizes.sum()), *spec_steps(self.spec)), self.spec.dtype)
         keys, ends = [], np.cumsum(sizes)
@@ -147,6 +149,14 @@ class Shards:
                 values.append(index)
         numbers = {name: np.array(values, np.int32) for name, values in classes.items()}
         return Pieces(self.spec, tuple(keys), music, sizes, numbers)
+
+    def _refuse_lengths(self, chosen: np.ndarray) -> None:
+        """Refuses pieces that are longer than their shards, before memory is taken for them."""
+        needed = np.bincount(self.shard[chosen], self.sizes_bytes[chosen], len(self.files))
+        for piece in chosen[np.unique(self.shard[chosen], return_index=True)[1]]:
+            path = self.data_dir / self.files[self.shard[piece]]["file"]
+            if not path.is_file() or path.stat().st_size < needed[self.shard[piece]]:
+                raise self._damaged(piece, "it is not what was written")
 
     def _parsed(self, record: bytes) -> tuple[str, np.ndarray, list[int]]:
         """Gives key, array and index of each class of a record; errors where it is none."""
@@ -299,11 +309,12 @@ def _choose(
             if works_per_composer is not None:
                 works.setdefault(row["composer"], {})[row["key"]] = len(columns[0])
             checksum = zlib.crc32(row["key"].encode())
-            if row["shard"] not in number_of:
+            numbers = row["index"], row["steps"]
+            if row["shard"] not in number_of or not all(0 <= n < MOST for n in numbers):
                 raise ValueError(
                     f"{data_dir}: the piece {row['key']} is in no shard; prepare again"
                 )
-            values = (number_of[row["shard"]], row["index"], row["steps"], checksum)
+            values = (number_of[row["shard"]], *numbers, checksum)
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
     if not columns[0]:

@@ -1,7 +1,9 @@
 """Batches from shards on disk: their order, exact resuming, parts, memory, and damage."""
 
 import dataclasses
+import hashlib
 import itertools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -377,3 +379,31 @@ def test_tokens_and_rolls_keep_their_type_on_the_way_through_disk(tmp_path):
         batch = batches(Windows(shards, 9, 4, seed=0), 0, 1)[0]["music"]
         assert batch.dtype == dtype
         np.testing.assert_array_equal(sorted(batch.tolist()), [a.tolist() for a in arrays])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"steps": 10**11}, "train-00000.*is not what was written"),
+        ({"steps": -1}, "is in no shard"),
+        ({"index": 2**70}, "is in no shard"),
+        ({"shard": "elsewhere"}, "is in no shard"),
+        ({"steps": "5"}, r"pieces.jsonl, line 1 is no row; expected key \(a text\), split"),
+        ({"key": None}, "line 1 is no row"),
+    ],
+)
+def test_a_row_that_no_shard_can_hold_is_refused_before_memory_is_taken(
+    folder, tmp_path, row, said
+):
+    copy = copy_with(folder, tmp_path / "copy", lambda content: content)
+    first, *others = (copy / "pieces.jsonl").read_text().splitlines()
+    lines = "\n".join([json.dumps({**json.loads(first), **row}), *others, ""])
+    (copy / "pieces.jsonl").write_text(lines)
+    manifest = records.read_manifest(copy)
+    sha256 = hashlib.sha256(lines.encode()).hexdigest()
+    facts = {**manifest.tables["pieces"], "bytes": len(lines), "sha256": sha256}
+    tables = {**manifest.tables, "pieces": facts}
+    changed = dataclasses.replace(manifest, tables=tables)
+    (copy / records.MANIFEST).write_bytes(changed.to_bytes())
+    with pytest.raises(ValueError, match=said):
+        dataset.load(copy, "train")
