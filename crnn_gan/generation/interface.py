@@ -26,6 +26,7 @@ LONGEST = 100_000  # Steps of a piece; hours of music in every codec of notes.
 LONGEST_SOUND = 1_000_000  # Samples; two minutes at 8,000 a second.
 SUM_TOLERANCE = 0.01  # Shares are often rounded to two digits.
 LIMITS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+FILES = ("midi_bytes", "text", "wav_bytes")  # Outputs that are files.
 SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 MOST_NUMBERS = 1024  # Of an argument; a histogram of pitch classes has 12.
 MOST_PIECES = 10_000  # In one call: a slip of the keyboard should not take all memory.
@@ -225,9 +226,10 @@ class Interface:
                 raise ValueError(f"arguments has the key {shown(name)}; expected a name")
         if not SUFFIX.fullmatch(self.file.suffix):
             raise ValueError(f"file.suffix is {shown(self.file.suffix)}; expected one like .mid")
-        if self.file.output not in self.outputs:
+        if self.file.output not in self.outputs or self.file.output not in FILES:
             raise ValueError(
-                f"file.output is {shown(self.file.output)}; expected one of the outputs"
+                f"file.output is {shown(self.file.output)}; expected one of the outputs that is a "
+                f"file: {'|'.join(FILES)}"
             )
 
 

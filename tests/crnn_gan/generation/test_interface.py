@@ -53,6 +53,7 @@ def test_what_was_written_comes_back(tmp_path):
         ("ticks_per_quarter", 0, "ticks_per_quarter is 0; expected a whole number, 1"),
         ("continues", "no", 'continues is "no"; expected true or false'),
         ("file.output", "hats", 'file.output is "hats"; expected one of the outputs'),
+        ("file.output", "note_count", "expected one of the outputs that is a file"),
         ("file.suffix", "/../x", "file.suffix"),
         ("outputs", {"midi_bytes": 3}, "outputs.midi_bytes is 3; expected a text"),
         ("signatures", {"generate": 3}, "signatures.generate is 3; expected an object"),
