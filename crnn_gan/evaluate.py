@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +19,11 @@ from crnn_gan.metrics.bands import table
 from crnn_gan.report.findings import REPORT, refuse_files, write_findings
 from crnn_gan.report.words import left_out, sentences
 from crnn_gan.runs.best import HELD_OUT_NATS
-from crnn_gan.runs.configuration import CHECKPOINT_HELP
+from crnn_gan.runs.configuration import CHECKPOINT_HELP, RunConfig
 from crnn_gan.runs.run import card_of_run, interface_of_run, sampler_of_run
 from crnn_gan.runs.tables import GENERATED, LOSSES_FILE
-from pipelines.codecs.codec import codec_from_json
 from pipelines.command_line import parse, peek, run_command
+from pipelines.json_file import read_text
 from pipelines.score import Score
 from pipelines.settings import Settings, UsageError, flag
 
@@ -165,9 +164,8 @@ def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
         generated = from_sampler(sampler, values, name, model, run.codec.require_scores())
         title = f"{run.config.model} {name}"
         return dataclasses.replace(generated, name=title), card
-    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    codec = codec_from_json(config["codec"]).require_scores()
-    card = (path / "card.md").read_text(encoding="utf-8")
+    codec = RunConfig.read(path).build_codec().require_scores()
+    card = read_text(path / "card.md")
     from crnn_gan.generation import saved_model
 
     return from_sampler(saved_model.load(path), values, name, name, codec), card

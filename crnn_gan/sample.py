@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +19,8 @@ from crnn_gan.generation.pieces import (
     write_pieces,
 )
 from crnn_gan.rendering.rendering import RenderFlags, account, render
-from crnn_gan.runs.configuration import CHECKPOINT_HELP
+from crnn_gan.runs.configuration import CHECKPOINT_HELP, RunConfig
 from crnn_gan.runs.run import interface_of_run, sampler_of_run
-from pipelines.codecs.codec import codec_from_json
 from pipelines.command_line import parse, peek, run_command
 from pipelines.settings import UsageError, flag
 
@@ -145,8 +143,7 @@ def primer_of(flags: Flags, interface: Interface) -> Primer | None:
         raise UsageError("this model cannot go on from a primer: leave --primer out")
     from crnn_gan.generation.primer import read_primer
 
-    path = Path(flags.run_dir or flags.saved_model) / "config.json"
-    codec = codec_from_json(json.loads(path.read_text(encoding="utf-8"))["codec"])
+    codec = RunConfig.read(Path(flags.run_dir or flags.saved_model)).build_codec()
     return read_primer(Path(flags.primer), codec, flags.primer_steps)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipelines import leftovers
+from pipelines.permissions import give_usual_permissions
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # The errno where no room is left.
 
@@ -54,7 +55,7 @@ def open_atomically(path: Path, flush: bool = True) -> Iterator[BinaryIO]:
             if flush:
                 os.fsync(file.fileno())
             # While it is open, which keeps others from taking it for a leftover.
-            Path(temporary).chmod(0o644)  # mkstemp lets nobody else read.
+            give_usual_permissions(Path(temporary))
             Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

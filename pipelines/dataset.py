@@ -27,6 +27,7 @@ from pipelines.batches.augmentation import Augmentation
 from pipelines.batches.conditions import Conditions
 from pipelines.batches.prepared_pieces import Pieces, Shards, load, open_pieces
 from pipelines.batches.real_windows import long_enough, real_windows
+from pipelines.batches.streaming import faults_in_words
 from pipelines.batches.windows import (
     STRETCH,
     TRANSPOSITION,
@@ -39,7 +40,16 @@ from pipelines.batches.windows import (
     visited,
 )
 
-__all__ = ["Pieces", "Shards", "Summary", "Windows", "load", "open_pieces", "real_windows"]
+__all__ = [
+    "Pieces",
+    "Shards",
+    "Summary",
+    "Windows",
+    "faults_in_words",
+    "load",
+    "open_pieces",
+    "real_windows",
+]
 
 Transform = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 CALLS_AT_ONCE = 2  # Batches that are made at the same time, beside the training.

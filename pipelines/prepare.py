@@ -31,6 +31,7 @@ from pipelines import records
 from pipelines.codecs.codec import Codec, codec_class
 from pipelines.command_line import parse, peek, run_command
 from pipelines.file_lock import locked
+from pipelines.manifest import FORMAT
 from pipelines.preparation import data_card, listing, making, pool
 from pipelines.preparation.duplicates import kind_of
 from pipelines.preparation.tasks import Recipe
@@ -167,7 +168,7 @@ def _listed(source: Source) -> list[Piece]:
 def _configuration(recipe: Recipe, fractions: Fractions, pieces: Sequence[Piece]) -> str:
     """Gives the SHA-256 of all that decides what the records hold."""
     values = {
-        "format": records.FORMAT,
+        "format": FORMAT,
         "source": {"name": recipe.source.name, **recipe.source.flags()},
         "codec": recipe.codec.to_json(),
         "shaping": recipe.shaping_flags(),
@@ -192,6 +193,7 @@ def _done_before(data_dir: Path, configuration: str) -> Manifest | str:
         return ""
     try:
         manifest = records.read_manifest(data_dir)
+        manifest.require_complete()
     except ValueError as error:
         return str(error)
     if manifest.configuration != configuration:

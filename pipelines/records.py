@@ -17,7 +17,6 @@ is not prepared. It holds the SHA-256 of every other file, no time and no path.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,18 +26,20 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pipelines.atomic_file import open_atomically
-from pipelines.codecs.codec import Codec, codec_from_json
+from pipelines.json_schema import WORDS
+from pipelines.manifest import MANIFEST, Manifest, ShardFacts, TableFacts, read_manifest
 from pipelines.music_files import file_sha256
-from pipelines.spec import Spec
 from pipelines.split import SPLITS
 from pipelines.tfrecord import example, frames
 
-FORMAT = 4
-MANIFEST = "manifest.json"
+__all__ = ["MANIFEST", "Manifest", "read_manifest"]  # And what is below.
+
 PIECES, SKIPPED, COUNTS = "pieces", "skipped", "counts"  # The tables.
 SHARD_BYTES = 2**23  # Of arrays, in a shard.
 BYTES_AT_ONCE = 2**20  # Of records that are framed together; they fit in a processor's cache.
 SHARD_RECORDS = 2**12  # At most; where arrays are small.
+ROW = {"key": str, "split": str, "composer": str, "shard": str, "index": int, "steps": int}
+ROW |= {"reason": str}  # Of a skipped piece.
 
 
 # Bytes that tell whether they are whole.
@@ -155,93 +156,26 @@ def open_table(folder: Path, name: str) -> Iterator[Table]:
         yield Table(file)
 
 
-# The manifest.
+# Tables that are read.
 
 
-@dataclasses.dataclass(frozen=True)
-class Manifest:
-    """What a prepared directory holds. Written as `manifest.json`, with these names.
-
-    Attributes:
-      configuration: SHA-256 of all that decides the content.
-      source: name, flags, licence, citation, homepage.
-      codec: as `Codec.to_json` gives it.
-      shaping: the fields of `Shaping`.
-      spec: of the records; its classes are composer and genre.
-      fractions: expected shares of groups in train and validation.
-      split_rules: {rule of `split.RULES`: number of pieces whose split it decided}.
-      splits: for each split pieces, steps, notes and its shards, each with file, bytes,
-        sha256 and records.
-      tables: of "pieces", "skipped" and "counts" file, bytes, sha256 and rows; `read_pieces`,
-        `read_skipped` and `read_counts` give the rows.
-      reading: {"left_out": {element: how often}, "doubtful": {fault: how often}}, the sums of
-        those of the pieces.
-      versions: of the libraries that read the music.
-    """
-
-    configuration: str
-    source: dict[str, Any]
-    codec: dict[str, Any]
-    shaping: dict[str, Any]
-    spec: Spec
-    fractions: dict[str, float]
-    split_rules: dict[str, int]
-    splits: dict[str, dict[str, Any]]
-    tables: dict[str, dict[str, Any]]
-    reading: dict[str, dict[str, int]]
-    versions: dict[str, str]
-
-    def build_codec(self) -> Codec:
-        """Gives the codec that made the records."""
-        return codec_from_json(self.codec)
-
-    def to_bytes(self) -> bytes:
-        """Gives the text of `manifest.json`."""
-        values = {"format": FORMAT, **dataclasses.asdict(self), "spec": self.spec.to_json()}
-        values["sha256"] = _sha256_of(values)
-        return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _sha256_of(values: Mapping[str, Any]) -> str:
-    """Gives the SHA-256 of JSON values, whatever the order and the spaces they are written in."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def read_manifest(data_dir: str | Path) -> Manifest:
-    """Reads the manifest of a prepared directory.
-
-    Raises:
-      ValueError: the directory is not prepared, or by another version of this program, or its
-        manifest has been changed.
-    """
-    path = Path(data_dir) / MANIFEST
-    again = f"run: python -m pipelines.prepare --data_dir={data_dir} --source=... --codec=..."
-    if not path.is_file():
-        raise ValueError(f"{data_dir} holds no prepared music ({MANIFEST} is missing); {again}")
-    try:
-        values = json.loads(path.read_bytes())
-        if values.pop("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        if values.pop("sha256") != _sha256_of({"format": FORMAT, **values}):
-            raise ValueError("it is not as it was written: its SHA-256 differs")
-        values["spec"] = Spec.from_json(values["spec"])
-        manifest = Manifest(**values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no manifest of this version ({error}); {again}") from error
-    return manifest
-
-
-def read_pieces(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
+def read_pieces(
+    data_dir: str | Path, manifest: Manifest, needed: Sequence[str] = ("key",)
+) -> Iterator[dict[str, Any]]:
     """Gives the row of each piece in turn, sorted by key.
 
     A row has key, title, composer, genre, group, split, licence, steps (of the array),
     notes, seconds, left_out and doubtful (see `reading_result.Reading`), shard (the name of its
     file) and index (of its record in there).
 
+    Args:
+      data_dir, manifest: of the prepared directory.
+      needed: what is looked at to be there, of `ROW`.
+
     Raises:
       ValueError: the file of rows is missing, or not as it was written.
     """
-    return _read_table(data_dir, manifest, PIECES)
+    return _read_table(data_dir, manifest, PIECES, needed)
 
 
 def read_skipped(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
@@ -250,7 +184,7 @@ def read_skipped(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str,
     Raises:
       ValueError: as `read_pieces`.
     """
-    return _read_table(data_dir, manifest, SKIPPED)
+    return _read_table(data_dir, manifest, SKIPPED, ("key", "reason"))
 
 
 def read_counts(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
@@ -259,21 +193,32 @@ def read_counts(data_dir: str | Path, manifest: Manifest) -> Iterator[dict[str, 
     Raises:
       ValueError: as `read_pieces`.
     """
-    return _read_table(data_dir, manifest, COUNTS)
+    return _read_table(data_dir, manifest, COUNTS, ("split",))
 
 
-def _read_table(data_dir: str | Path, manifest: Manifest, name: str) -> Iterator[dict[str, Any]]:
-    facts = manifest.tables[name]
+def _read_table(
+    data_dir: str | Path, manifest: Manifest, name: str, needed: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    facts = manifest.table(name)
     _refuse(_fault(data_dir, facts), data_dir)
-    with (Path(data_dir) / facts["file"]).open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
+    path, types = Path(data_dir) / facts["file"], [(key, ROW[key]) for key in needed]
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = None
+            if not isinstance(row, dict) or not all(isinstance(row.get(k), t) for k, t in types):
+                expected = ", ".join(f"{key} ({WORDS[kind]})" for key, kind in types)
+                raise ValueError(f"{path}, line {number} is no row; expected {expected}")
+            yield row
 
 
 def fault(data_dir: str | Path, manifest: Manifest, split: str | None = None) -> str:
     """Describes what is wrong with the shards of a split, or any file; "" if nothing is."""
-    files = [] if split else list(manifest.tables.values())
+    files: list[TableFacts | ShardFacts] = [] if split else list(manifest.tables.values())
     for name in SPLITS if split is None else (split,):
-        files += manifest.splits[name]["shards"]
+        files += manifest.split(name)["shards"]
     return next(filter(None, (_fault(data_dir, facts) for facts in files)), "")
 
 

@@ -7,9 +7,15 @@ and the export signature.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pipelines.json_schema import value_of
+from pipelines.settings import Bounds
 
 Kind = Literal["tokens", "vectors", "roll", "set", "audio"]
+DType = Literal["uint8", "uint16", "int32", "int64", "float32"]
+Size = Annotated[int, Bounds(at_least=1)]
+First = Annotated[int, Bounds(at_least=0)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +37,11 @@ class Spec:
     """
 
     kind: Kind
-    shape: tuple[int | None, ...]
-    dtype: str
-    size: int
+    shape: tuple[Size | None, ...]
+    dtype: DType
+    size: Size
     step: str
-    blocks: tuple[tuple[str, int, int], ...] = ()
+    blocks: tuple[tuple[str, First, Size], ...] = ()
     classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -43,10 +49,11 @@ class Spec:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Spec:
-        """Reads what `to_json` gave."""
-        values = dict(values)
-        values["shape"] = tuple(values["shape"])
-        values["blocks"] = tuple((name, first, size) for name, first, size in values["blocks"])
-        values["classes"] = {name: tuple(names) for name, names in values["classes"].items()}
-        return cls(**values)
+    def from_json(cls, values: Any, where: str = "spec") -> Spec:
+        """Reads what `to_json` gave; `where` is its key's path.
+
+        Raises:
+          SchemaError: it is no Spec.
+        """
+        spec: Spec = value_of(cls, values, where)
+        return spec

@@ -15,7 +15,9 @@ from pipelines.settings import Settings, flag
 class LikelihoodConfig(Settings):
     """Settings that models trained by maximum likelihood share."""
 
-    window_steps: int = flag(256, "length of a training window, steps of the codec", at_least=2)
+    window_steps: int = flag(
+        256, "length of a training window, steps of the codec", at_least=2, at_most=1_000_000
+    )
     batch_size: int = flag(32, "windows per batch", at_least=1)
     max_epoch: int = flag(20, "epochs of training", at_least=1)
     dropout: float = flag(0.0, "dropout rate between layers", at_least=0, below=1)

@@ -10,15 +10,17 @@ of it `known`.
 from __future__ import annotations
 
 import dataclasses
-import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from crnn_gan.runs.configuration import RunConfig
 from pipelines import records
 from pipelines.codecs.codec import ScoreCodec
+from pipelines.json_file import read_text, shown
 from pipelines.music_files import printable
 from pipelines.preparation.data_card import CARD
 from pipelines.score import Score
@@ -112,14 +114,14 @@ def learned_from(model_dir: Path) -> tuple[Path, tuple[str, ...], int | None]:
     Raises:
       UsageError: config.json does not name the data, or it is missing.
     """
-    config = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
-    data_dir = config.get("training", {}).get("data_dir", "")
-    if not data_dir or not Path(data_dir).is_dir():
+    training = RunConfig.read(model_dir).training
+    data_dir = training.get("data_dir", "")
+    if not os.path.isdir(data_dir):  # noqa: PTH112 - also of what no disk could hold
+        named = shown(data_dir) if data_dir else "unnamed data"
         raise UsageError(
-            f"{model_dir} was trained on {data_dir or 'unnamed data'}, which is not found from "
-            "here; give its place with --reference=DIR"
+            f"{model_dir} was trained on {named}, which is not found from here; give its place "
+            "with --reference=DIR"
         )
-    training = config["training"]
     return Path(data_dir), tuple(training.get("composer", ())), training.get("works_per_composer")
 
 
@@ -178,17 +180,18 @@ def _through(
 
 def _prepared(data_dir: Path, composer: Sequence[str], works_per_composer: int | None) -> Reference:
     manifest = records.read_manifest(data_dir)
+    its_codec = manifest.build_codec()
     try:
-        codec = manifest.build_codec().require_scores()
+        codec = its_codec.require_scores()
     except ValueError:
         raise ValueError(
-            f"{data_dir} was prepared with --codec={manifest.build_codec().name}, which decodes to "
+            f"{data_dir} was prepared with --codec={its_codec.name}, which decodes to "
             "no notes; give a directory of another codec, or of music files, as the reference"
         ) from None
     known = tuple(_decoded(data_dir, codec, "train", composer, works_per_composer))
     there = {
         row["split"]
-        for row in records.read_pieces(data_dir, manifest)
+        for row in records.read_pieces(data_dir, manifest, ("key", "split", "composer"))
         if not composer or row["composer"] in composer
     }
     held_out = [
@@ -198,7 +201,7 @@ def _prepared(data_dir: Path, composer: Sequence[str], works_per_composer: int |
         for piece in _decoded(data_dir, codec, split, composer)
     ]
     card = data_dir / CARD
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    text = read_text(card) if card.is_file() else ""
     return Reference(folder_name(data_dir), known, tuple(held_out), known, False, codec, text)
 
 

@@ -17,6 +17,7 @@ from crnn_gan.runs.tables import (
     LOSSES_FILE,
     STATISTICS_FILE,
     Row,
+    read_alarms,
     read_losses,
     read_rows,
 )
@@ -36,15 +37,14 @@ def read_training(run_dir: Path) -> Training | None:
       ValueError: not a run directory, or one of its tables is damaged.
     """
     config = RunConfig.read(run_dir)
-    bands = read_bands(run_dir) if (run_dir / BANDS_FILE).is_file() else {}
+    bands = read_bands(run_dir) if (run_dir / BANDS_FILE).exists() else {}
     rows = read_rows(run_dir / GENERATED / STATISTICS_FILE)
     measured = {row.epoch: _measured(row, bands) for row in rows}
     losses = {row.epoch: row.losses for row in read_losses(run_dir / GENERATED / LOSSES_FILE)}
     epochs = sorted(measured.keys() | losses.keys())
     if not epochs:
         return None
-    path = run_dir / ALARMS_FILE
-    alarms = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    alarms = [line for _, line in read_alarms(run_dir / ALARMS_FILE)]
     curves = {**_curves(losses, epochs), **_curves(measured, epochs)}
     return Training(settings(config), tuple(epochs), curves, tuple(alarms))
 

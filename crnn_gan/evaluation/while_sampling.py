@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from crnn_gan.originality.classification import place_in_words
 from crnn_gan.originality.comparing import OriginalityClassifier
 from crnn_gan.originality.originality import PieceOriginality
 from crnn_gan.originality.reference_pieces import ReferencePieces
-from pipelines.codecs.codec import codec_from_json
+from crnn_gan.runs.configuration import RunConfig
 
 ATTEMPTS = 10  # Most pieces sampled per piece requested.
 BATCH = 256  # Pieces that are compared at once.
@@ -57,10 +56,9 @@ def classifier_of(model_dir: Path, reference: str) -> OriginalityClassifier:
     Raises:
       ValueError: the music is unknown or missing.
     """
-    config = json.loads((model_dir / "config.json").read_text(encoding="utf-8"))
     learned = (Path(reference), (), None) if reference else learned_from(model_dir)
     path, composer, works_per_composer = learned
-    codec = codec_from_json(config["codec"]).require_scores()
+    codec = RunConfig.read(model_dir).build_codec().require_scores()
     found = read_reference(path, composer, codec, works_per_composer)
     names, scores = [piece.name for piece in found.known], [piece.score for piece in found.known]
     held_out = () if found.knows_held_out else [piece.score for piece in found.held_out]

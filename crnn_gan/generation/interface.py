@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import keyword
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from crnn_gan.generation.controls import Control
 from pipelines.codecs.codec import Codec, File
 from pipelines.codecs.note_codec import MIDI_FILE, NOTE_OUTPUTS, PEDAL_OUTPUTS, NoteCodec
+from pipelines.json_file import read_json, shown
+from pipelines.json_schema import UnknownKeyError, value_of
+from pipelines.settings import Bounds
 from pipelines.spec import Spec
 
 if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and refusing needs neither.
@@ -21,7 +25,30 @@ FORMAT = 1  # Of signature.json.
 LONGEST = 100_000  # Steps of a piece; hours of music in every codec of notes.
 LONGEST_SOUND = 1_000_000  # Samples; two minutes at 8,000 a second.
 SUM_TOLERANCE = 0.01  # Shares are often rounded to two digits.
+LIMITS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+FILES = ("midi_bytes", "text", "wav_bytes")  # Outputs that are files.
+SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
+MOST_NUMBERS = 1024  # Of an argument; a histogram of pitch classes has 12.
 MOST_PIECES = 10_000  # In one call: a slip of the keyboard should not take all memory.
+
+
+Positive = Annotated[int, Bounds(at_least=1, at_most=2**31 - 1)]
+
+
+class TensorFacts(TypedDict):
+    """Where the graph of an exported model has a tensor; None in a shape is an axis of any size."""
+
+    operation: str
+    index: Annotated[int, Bounds(at_least=0)]
+    dtype: str
+    shape: list[Annotated[int, Bounds(at_least=0)] | None]
+
+
+class Signature(TypedDict):
+    """The tensors of a signature, by name."""
+
+    inputs: dict[str, TensorFacts]
+    outputs: dict[str, TensorFacts]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +64,27 @@ class Argument:
       size: how many numbers it is; 0 of a single one, which has no axis.
     """
 
-    dtype: str
+    dtype: Literal["int32", "int64", "float32"]
     low: float
     high: float
     default: float | tuple[float, ...] | None
     help: str
     sums_to_one: bool = False
-    size: int = 0
+    size: Annotated[int, Bounds(at_least=0, at_most=MOST_NUMBERS)] = 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the range is none of the dtype."""
+        if self.low > self.high:
+            raise ValueError(f"low is {self.low} and high {self.high}; expected low <= high")
+        if self.dtype != "float32":
+            smallest, largest = LIMITS[self.dtype]
+            if not smallest <= self.low <= self.high <= largest:
+                raise ValueError(
+                    f"low is {self.low} and high {self.high}; expected what {self.dtype} holds"
+                )
+            numbers = self.default if isinstance(self.default, tuple) else (self.default,)
+            if any(isinstance(number, float) for number in (self.low, self.high, *numbers)):
+                raise ValueError(f"its dtype is {self.dtype}; expected whole numbers")
 
     @property
     def range(self) -> str:
@@ -82,8 +123,8 @@ class Interface:
 
     arguments: dict[str, Argument]
     step: str
-    ticks_per_quarter: int | None
-    microseconds_per_quarter: int | None
+    ticks_per_quarter: Positive | None
+    microseconds_per_quarter: Positive | None
     continues: bool = False
     outputs: dict[str, str] = dataclasses.field(default_factory=lambda: dict(NOTE_OUTPUTS))
     file: File = MIDI_FILE
@@ -114,7 +155,6 @@ class Interface:
             dict(codec.output_descriptions),
             codec.file,
         )
-        interface.refuse({n: a.default for n, a in arguments.items() if a.default is not None})
         return interface
 
     def refuse(self, values: Mapping[str, float | Sequence[float]]) -> None:
@@ -151,32 +191,61 @@ class Interface:
           ValueError: there is none, or it is not one of ours.
         """
         path = folder / "signature.json"
-        if not path.is_file():
+        if not path.exists():
             raise ValueError(
                 f"{folder} is not an exported model: it has no signature.json; "
                 "python -m crnn_gan.export makes one from a run directory"
             )
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            if values["format"] != FORMAT:
-                raise ValueError(f"its format is {values['format']}, this program reads {FORMAT}")
-            arguments = {name: _argument(a) for name, a in values["arguments"].items()}
-            time = values["ticks_per_quarter"], values["microseconds_per_quarter"]
-            # Models that were exported before there were primers do not say, and all that were
-            # exported before there were other files than MIDI give that.
-            continues = bool(values.get("continues", False))
-            outputs = values["outputs"] if "outputs" in values else _outputs_before(values)
-            file = File(**values["file"]) if "file" in values else MIDI_FILE
-            if file.output not in outputs:
-                raise ValueError(f"its file {file.output!r} is none of its outputs")
-            return cls(arguments, values["step"], *time, continues, dict(outputs), file)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"cannot read {path}: {error}; export the model again") from error
+            values = value_of(dict[str, Any], read_json(path))
+            if values.pop("format", None) != FORMAT:
+                raise ValueError(f"its format is not {FORMAT}, which this program reads")
+            operations = value_of(dict[str, Signature], values.pop("signatures", {}), "signatures")
+            if (
+                "outputs" not in values
+            ):  # All that were exported before there were others than MIDI.
+                values["outputs"] = _outputs_before(operations)
+            interface: Interface = value_of(cls, values)
+            return interface
+        except UnknownKeyError as error:
+            raise ValueError(
+                f"cannot read {path}: {error}; it was written by the version {_version(folder)}: "
+                "use that one, or export the model again"
+            ) from None
+        except ValueError as error:
+            raise ValueError(f"cannot read {path}: {error}; export the model again") from None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where its parts do not fit each other."""
+        for name in ("seed", "count", "length"):
+            if name not in self.arguments:
+                raise ValueError(f"arguments has no key {name!r}; expected one")
+        self.refuse({n: a.default for n, a in self.arguments.items() if a.default is not None})
+        for name in self.arguments:
+            if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
+                raise ValueError(f"arguments has the key {shown(name)}; expected a name")
+        if not SUFFIX.fullmatch(self.file.suffix):
+            raise ValueError(f"file.suffix is {shown(self.file.suffix)}; expected one like .mid")
+        if self.file.output not in self.outputs or self.file.output not in FILES:
+            raise ValueError(
+                f"file.output is {shown(self.file.output)}; expected one of the outputs that is a "
+                f"file: {'|'.join(FILES)}"
+            )
 
 
-def _outputs_before(values: Mapping[str, Any]) -> dict[str, str]:
+def _version(folder: Path) -> str:
+    """The version that exported a model, as far as its config.json says so."""
+    try:
+        revision = read_json(folder / "config.json")["versions"]["git_revision"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return "unknown"
+    return shown(revision)
+
+
+def _outputs_before(operations: Mapping[str, Signature]) -> dict[str, str]:
     """The outputs of a model whose signature.json only names their operations."""
-    names = values.get("signatures", {}).get("generate", {}).get("outputs", NOTE_OUTPUTS)
+    generate = operations.get("generate")
+    names = NOTE_OUTPUTS if generate is None else generate["outputs"]
     known = NOTE_OUTPUTS | PEDAL_OUTPUTS
     return {name: words for name, words in known.items() if name in names}
 
@@ -227,13 +296,6 @@ def checked(
             assertions.append(_in_range(name, tf.identity(value), arguments[name]))
     with tf.control_dependencies(assertions):
         return {name: tf.identity(value) for name, value in values.items()}
-
-
-def _argument(values: dict[str, Any]) -> Argument:
-    """Reads an argument as JSON holds it."""
-    default = values["default"]
-    default = tuple(default) if isinstance(default, list) else default
-    return Argument(**{**values, "default": default})
 
 
 def _one_each(name: str, value: tf.Tensor, seeds: tf.Tensor) -> Any:

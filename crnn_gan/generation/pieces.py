@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crnn_gan.generation.interface import Argument, Interface
 from pipelines.atomic_file import write_atomically
+from pipelines.file_faults import reason
 from pipelines.formats import abc_notation, midi, wav
 from pipelines.leftovers import remove_leftovers
 from pipelines.score import Score
@@ -167,15 +169,30 @@ def sampled(
     for first in range(0, values["count"], at_once):
         seed, count = values["seed"] + first, min(at_once, values["count"] - first)
         asked = {**values, "seed": seed, "count": count}
-        if primer:
-            made = sampler.continue_primer(primer.array, **asked)
-        else:
-            made = sampler.generate(**asked)
-        rows = {name: value.numpy() for name, value in made.items()}
+        with _faults_in_words():
+            if primer:
+                made = sampler.continue_primer(primer.array, **asked)
+            else:
+                made = sampler.generate(**asked)
+            rows = {name: value.numpy() for name, value in made.items()}
         understand = _UNDERSTAND[sampler.interface.file.output]
         for row in range(count):
             one = {name: values[row] for name, values in rows.items()}
             yield understand(seed + row, one, sampler.interface, primer)
+
+
+@contextlib.contextmanager
+def _faults_in_words() -> Iterator[None]:
+    """Raises a ValueError, one sentence, of what TensorFlow says while a graph runs."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"the model could not make these pieces ({reason(error)}); ask for fewer or shorter "
+            "ones, or, if it is damaged, export it again"
+        ) from None
 
 
 def _of_notes(

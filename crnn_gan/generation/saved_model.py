@@ -21,7 +21,9 @@ from crnn_gan.generation.audit import audited_copy
 from crnn_gan.generation.controls import GeneratesMusic
 from crnn_gan.generation.interface import Argument, Interface, checked, primer_checks
 from pipelines.codecs.codec import Codec
+from pipelines.file_faults import write_error
 from pipelines.leftovers import FOLDER_END, temporary_folder
+from pipelines.permissions import give_usual_permissions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,12 +249,16 @@ def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -
     refuse_target(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     export_folder.clean(folder)
-    with temporary_folder(folder, FOLDER_END) as staging:
-        staging.chmod(0o755)  # mkdtemp gives 0700, and others are meant to read it.
-        _write(sampler, staging, config, card)
-        with audited_copy(staging):
-            pass  # It raises where the model would be refused.
-        export_folder.put_in_place(staging, folder)
+    try:
+        with temporary_folder(folder, FOLDER_END) as staging:
+            _write(sampler, staging, config, card)
+            for path in (staging, *staging.rglob("*")):
+                give_usual_permissions(path)
+            with audited_copy(staging):
+                pass  # It raises where the model would be refused.
+            export_folder.put_in_place(staging, folder)
+    except (tf.errors.OpError, OSError) as error:
+        raise write_error(error, folder, "export again; what was there is untouched") from None
 
 
 def refuse_target(folder: Path) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from crnn_gan.metrics import statistics
+from pipelines.json_schema import SchemaError, value_of
 from pipelines.score import Score
 
 HEADER = ("statistic", "generated", "real", "real 5 % .. 95 %", "")
@@ -56,18 +56,23 @@ def to_json(bands: Mapping[str, Band]) -> dict[str, dict[str, float]]:
     return {name: dataclasses.asdict(band) for name, band in bands.items()}
 
 
-def from_json(values: Mapping[str, Any]) -> dict[str, Band]:
+def from_json(values: object) -> dict[str, Band]:
     """Converts the values of `to_json` back.
 
     Raises:
       ValueError: they are not bands.
     """
     try:
-        return {name: Band(**fields) for name, fields in values.items()}
-    except (TypeError, AttributeError) as error:
-        raise ValueError(
-            f"not bands ({error}); give an object with mean, low, median and high per statistic"
-        ) from None
+        found: dict[str, Band] = value_of(dict[str, Band], values)
+    except SchemaError as error:
+        raise ValueError(f"not bands: {error}") from None
+    for name, band in found.items():
+        if not band.low <= band.median <= band.high:
+            raise ValueError(
+                f"not bands: {name} has low {band.low}, median {band.median}, high {band.high}; "
+                "expected them in this order"
+            )
+    return found
 
 
 def mean_statistics(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

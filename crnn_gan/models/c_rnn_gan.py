@@ -52,14 +52,18 @@ DROPOUT = Control(0.0, 0.0, 0.9, "dropout rate of the generator's layers while s
 class Config(AnyLossConfig, CurriculumSettings):
     """Settings of c_rnn_gan."""
 
-    window_steps: int = flag(32, "steps of the codec in a training window", at_least=2)
+    window_steps: int = flag(
+        32, "steps of the codec in a training window", at_least=2, at_most=1_000_000
+    )
     batch_size: int = flag(32, "windows per update of a network", at_least=1)
     pretraining_epochs: int = flag(0, "first epochs, of teacher forcing alone", at_least=0)
     pretraining_d: bool = flag(False, "also train the discriminator while pretraining")
     hidden_size_g: int = flag(96, "units of each generator layer; the paper has 350", at_least=1)
     hidden_size_d: int = flag(96, "units of each discriminator layer and direction", at_least=1)
-    num_layers_g: int = flag(2, "layers of the generator", at_least=1)
-    num_layers_d: int = flag(2, "layers of each direction of the discriminator", at_least=1)
+    num_layers_g: int = flag(2, "layers of the generator", at_least=1, at_most=64)
+    num_layers_d: int = flag(
+        2, "layers of each direction of the discriminator", at_least=1, at_most=64
+    )
     random_input_scale: float = flag(0.3, "random numbers per step and feature", above=0)
     piece_noise: int = flag(8, "random numbers of a piece, the same at each step", at_least=0)
     noise: Literal["normal", "uniform"] = flag("normal", "distribution of the random numbers")

@@ -39,7 +39,7 @@ class Config(LikelihoodConfig):
 
     cell: Literal["lstm", "gru"] = flag("lstm", "cell of each recurrent layer")
     hidden_size: int = flag(256, "units of each recurrent layer", at_least=1)
-    num_layers: int = flag(2, "recurrent layers", at_least=1)
+    num_layers: int = flag(2, "recurrent layers", at_least=1, at_most=64)
     embedding_size: int = flag(128, "size of the embedding of a token or frame", at_least=1)
 
 

@@ -41,7 +41,7 @@ class Config(ConditionConfig, LikelihoodConfig):
     )
     cell: Literal["lstm", "gru"] = flag("lstm", "cell of each recurrent layer")
     hidden_size: int = flag(256, "units of each recurrent layer", at_least=1)
-    num_layers: int = flag(2, "recurrent layers", at_least=1)
+    num_layers: int = flag(2, "recurrent layers", at_least=1, at_most=64)
     embedding_size: int = flag(128, "size of the embedding of a token", at_least=1)
 
     def __post_init__(self) -> None:

@@ -63,17 +63,26 @@ class Config(AdversarialConfig, CrossEntropySettings):
     """Settings of mlp_gan."""
 
     window_steps: int = flag(
-        64, "steps of the codec in a window, all of which are generated at once", at_least=1
+        64,
+        "steps of the codec in a window, all of which are generated at once",
+        at_least=1,
+        at_most=1_000_000,
     )
     batch_size: int = flag(
         32, "windows per batch; batch normalisation compares those of a batch", at_least=2
     )
     latent_size: int = flag(100, "size of the latent vector of a window", at_least=1)
     generator_units: tuple[int, ...] = flag(
-        (128, 256, 512, 1024), "comma-separated units of the generator's dense layers", at_least=1
+        (128, 256, 512, 1024),
+        "comma-separated units of the generator's dense layers",
+        at_least=1,
+        at_most=65_536,
     )
     discriminator_units: tuple[int, ...] = flag(
-        (512, 256), "comma-separated units of the discriminator's dense layers", at_least=1
+        (512, 256),
+        "comma-separated units of the discriminator's dense layers",
+        at_least=1,
+        at_most=65_536,
     )
     norm_momentum: float = flag(
         0.8, "momentum of batch normalisation's moving averages", at_least=0, below=1

@@ -59,7 +59,9 @@ TEMPERATURE = Control(1.0, 0.0, 4.0, "factor on the noise: below 1 less random, 
 class Config(LikelihoodConfig):
     """Settings of parallel_wavenet."""
 
-    window_steps: int = flag(4096, "length of a training window, samples", at_least=2)
+    window_steps: int = flag(
+        4096, "length of a training window, samples", at_least=2, at_most=1_000_000
+    )
     batch_size: int = flag(8, "windows per batch", at_least=1)
     max_epoch: int = flag(20, "epochs of training, of teacher and student together", at_least=1)
     teacher_epochs: int = flag(
@@ -69,9 +71,10 @@ class Config(LikelihoodConfig):
         2,
         "of the teacher: blocks of dilated convolutions, each with dilations 1, 2, 4, ...",
         at_least=1,
+        at_most=64,
     )
     layers_per_block: int = flag(
-        8, "convolutions per block, of the teacher and of each flow", at_least=1
+        8, "convolutions per block, of the teacher and of each flow", at_least=1, at_most=20
     )
     kernel_size: int = flag(2, "kernel size of each convolution, samples", at_least=2)
     residual_channels: int = flag(32, "channels of the residual path", at_least=1)
@@ -79,7 +82,7 @@ class Config(LikelihoodConfig):
     skip_channels: int = flag(64, "channels of the sum of the skip connections", at_least=1)
     end_channels: int = flag(64, "units of the layer before the output", at_least=1)
     flows: int = flag(
-        2, "inverse autoregressive flows of the student, each of one block", at_least=1
+        2, "inverse autoregressive flows of the student, each of one block", at_least=1, at_most=64
     )
     distilled_log_deviation: float = flag(
         -7.0,

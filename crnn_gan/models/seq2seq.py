@@ -61,9 +61,12 @@ class Config(LikelihoodConfig):
         "length of a training window, steps of the codec: the first half is the encoder's input, "
         "the second half the decoder's target",
         at_least=2,
+        at_most=1_000_000,
     )
     hidden_size: int = flag(256, "units of each GRU layer", at_least=1)
-    num_layers: int = flag(2, "GRU layers of the encoder, and of the decoder", at_least=1)
+    num_layers: int = flag(
+        2, "GRU layers of the encoder, and of the decoder", at_least=1, at_most=64
+    )
     classifier_size: int = flag(
         256, "units of the dense layer between decoder and output", at_least=1
     )

@@ -37,10 +37,16 @@ class Config(ConditionConfig, LikelihoodConfig):
     """Settings of wavenet."""
 
     blocks: int = flag(
-        2, "blocks of dilated convolutions, each with dilations 1, 2, 4, ...", at_least=1
+        2,
+        "blocks of dilated convolutions, each with dilations 1, 2, 4, ...",
+        at_least=1,
+        at_most=64,
     )
     layers_per_block: int = flag(
-        7, "convolutions per block; the last has dilation 2^(layers_per_block - 1)", at_least=1
+        7,
+        "convolutions per block; the last has dilation 2^(layers_per_block - 1)",
+        at_least=1,
+        at_most=20,
     )
     kernel_size: int = flag(2, "kernel size of each convolution, steps", at_least=2)
     residual_channels: int = flag(64, "channels of the residual path", at_least=1)
@@ -66,7 +72,9 @@ class Config(ConditionConfig, LikelihoodConfig):
     notewise_hidden: int = flag(
         64, "of neighbours and one_by_one: hidden units per key", at_least=1
     )
-    notewise_layers: int = flag(2, "of neighbours and one_by_one: hidden layers", at_least=1)
+    notewise_layers: int = flag(
+        2, "of neighbours and one_by_one: hidden layers", at_least=1, at_most=64
+    )
     notewise_dropout: float = flag(
         0.0, "of neighbours and one_by_one: dropout rate of the hidden units", at_least=0, below=1
     )

@@ -11,7 +11,6 @@ them. Needs no Keras.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from crnn_gan import metrics
 from crnn_gan.metrics.bands import Band, from_json, in_words
 from crnn_gan.runs.collapse import too_alike
 from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.criteria import BAND_DISTANCE, HELD_OUT_NATS, refuse_unknown
 from crnn_gan.runs.tables import (
     GENERATED,
     LOSSES_FILE,
@@ -28,11 +28,10 @@ from crnn_gan.runs.tables import (
     read_losses,
     read_rows,
 )
-from pipelines.settings import UsageError
+from pipelines.json_file import read_json
 
+__all__ = ["refuse_unknown"]  # And what is below.
 BANDS_FILE = "bands.json"
-BAND_DISTANCE = "band_distance"
-HELD_OUT_NATS = "held_out_nats"  # A column of losses.tsv: mean nats of a step of held-out music.
 COMPARED = tuple(s.name for s in metrics.STATISTICS if s.group == metrics.THE_PAPERS)
 NO_WIDTH = 1e-5  # Of a mean: less than this is rounding, of sums and of a row's six digits.
 
@@ -57,21 +56,6 @@ class Best:
         if self.by == HELD_OUT_NATS:
             return f"the best by held-out music ({self.distance:.4f} nats a step)"
         return f"the best by {in_words(self.by)} ({self.distance:.3f} over {self.pieces} pieces)"
-
-
-def refuse_unknown(by: str) -> None:
-    """Refuses what no epochs can be compared by; "" is for not comparing.
-
-    Raises:
-      UsageError: it is neither a statistic nor "band_distance" nor "held_out_nats".
-    """
-    names = [statistic.name for statistic in metrics.STATISTICS]
-    if by not in ("", BAND_DISTANCE, HELD_OUT_NATS, *names):
-        raise UsageError(
-            f"--best_by={by} is not known; give {BAND_DISTANCE}, one of the statistics "
-            f"({', '.join(names)}), {HELD_OUT_NATS} of a model that measures likelihood, or "
-            "nothing (--best_by=) to keep the newest only"
-        )
 
 
 def statistic_distance(mean: float, band: Band) -> float:
@@ -149,12 +133,14 @@ def read_bands(run_dir: Path) -> dict[str, Band]:
       ValueError: there are none, or they are damaged.
     """
     path = run_dir / BANDS_FILE
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"{run_dir} has no {BANDS_FILE}; training writes it when it starts")
     try:
-        return from_json(json.loads(path.read_text(encoding="utf-8")))
+        return from_json(read_json(path))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; training writes it again when it starts") from None
+        raise ValueError(
+            f"{path}: {error}; move it away: training writes it again when it goes on"
+        ) from None
 
 
 def best_of_run(run_dir: Path, epochs: Collection[int]) -> Best:

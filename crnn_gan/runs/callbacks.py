@@ -33,6 +33,7 @@ from crnn_gan.runs.tables import (
 )
 from pipelines.atomic_file import write_atomically
 from pipelines.codecs import audio
+from pipelines.file_faults import write_error
 from pipelines.formats import midi
 
 TAGS = {s.name: f"statistics: {s.group}/{s.name}" for s in metrics.STATISTICS}
@@ -60,7 +61,24 @@ class Charts:
         """Writes scalars by tag, and what `more` writes, where it can be read at once."""
         import tensorflow as tf
 
+        try:
+            self._write(run, epoch, scalars, more)
+        except tf.errors.OpError as error:
+            again = "call the same command again; it goes on"
+            raise write_error(error, self.log_dir / run, again) from None
+
+    def _write(
+        self,
+        run: str,
+        epoch: int,
+        scalars: Mapping[str, float],
+        more: Callable[[], None] | None,
+    ) -> None:
+        import tensorflow as tf
+
         if run not in self._writers:
+            # TensorFlow would make it without the right to write for the group.
+            (self.log_dir / run).mkdir(parents=True, exist_ok=True)
             self._writers[run] = tf.summary.create_file_writer(str(self.log_dir / run))
         writer = self._writers[run]
         with tf.device("CPU:0"), writer.as_default(epoch):

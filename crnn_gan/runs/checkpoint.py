@@ -25,6 +25,19 @@ import keras
 import numpy as np
 
 from crnn_gan.runs.best import best_of_run
+from crnn_gan.runs.checkpoint_file import (
+    FORMAT,
+    MANIFEST,
+    STATE,
+    CheckpointError,
+    DamagedError,
+    Variable,
+    epoch_of,
+    name_of,
+    read_arrays,
+    read_manifest,
+    verify,
+)
 from crnn_gan.training.variable_paths import model_variables, optimizer_variables
 from pipelines.atomic_file import sync_folder
 from pipelines.leftovers import HOST
@@ -32,16 +45,7 @@ from pipelines.settings import UsageError
 
 FOLDER = "checkpoints"
 KEPT = 2
-FORMAT = 2  # Of the manifest. The first knew variables by position and is not read.
 GROUPS = ("model", "optimizer")
-
-
-class CheckpointError(OSError):
-    """A checkpoint that could not be written, or is of another model."""
-
-
-class DamagedError(CheckpointError):
-    """A checkpoint that cannot be read, or whose hash is not that of its manifest."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,13 +69,13 @@ def save(run_dir: Path, model: keras.Model, epoch: int, spared: Collection[int] 
       CheckpointError: the disk is full, for example; older checkpoints are untouched.
     """
     folder = run_dir / FOLDER
-    target = folder / _name(epoch)
+    target = folder / name_of(epoch)
     temporary = folder / f".tmp-{os.getpid()}-{epoch:06d}-{HOST}"
     try:
         temporary.mkdir(parents=True, exist_ok=True)
         arrays = _state(model)
         state = _to_npz(arrays)
-        _write(temporary / "state.npz", state)
+        _write(temporary / STATE, state)
         facts = {
             "format": FORMAT,
             "epoch": epoch,
@@ -79,7 +83,7 @@ def save(run_dir: Path, model: keras.Model, epoch: int, spared: Collection[int] 
             "sha256": hashlib.sha256(state).hexdigest(),
             "variables": _described(arrays),
         }
-        _write(temporary / "manifest.json", json.dumps(facts, indent=1).encode())
+        _write(temporary / MANIFEST, json.dumps(facts, indent=1).encode())
         sync_folder(temporary)
         if target.exists():  # An epoch that is trained again, after a quarantine.
             _remove(target)
@@ -94,7 +98,7 @@ def save(run_dir: Path, model: keras.Model, epoch: int, spared: Collection[int] 
             "and start the same command again: it goes on from there"
         ) from error
     for old in _complete(folder)[:-KEPT]:
-        if _epoch(old) not in spared:
+        if epoch_of(old) not in spared:
             _remove(old)
     return target
 
@@ -113,18 +117,18 @@ def restore(run_dir: Path, model: keras.Model) -> int:
     for leftover in [*folder.glob(".tmp-*"), *folder.glob(".old-*")]:
         if "-@" not in leftover.name or leftover.name.endswith(HOST):
             shutil.rmtree(leftover, ignore_errors=True)
+    _note_others(folder)
     newest = 0
     for path in reversed(_complete(folder)):
         try:
-            epoch, arrays = _load(path)
+            if newest:
+                verify(path)
+            else:
+                newest = _load(path, _variables(model))
         except DamagedError as error:
             aside = path.with_name(f".bad-{path.name}-{os.getpid()}")
             path.rename(aside)
             print(f"warning: {error}; put aside as {aside.name}", file=sys.stderr)
-            continue
-        if not newest:
-            _assign(_variables(model), arrays, path)
-            newest = epoch
     return newest
 
 
@@ -144,17 +148,16 @@ def restore_weights(run_dir: Path, model: keras.Model, which: str = "newest") ->
       CheckpointError: it is damaged, or of another model.
     """
     damaged = []
+    _note_others(run_dir / FOLDER)
     for epoch, chosen in _choice(run_dir, which):
-        path = run_dir / FOLDER / _name(epoch)
+        path = run_dir / FOLDER / name_of(epoch)
         try:
-            _, arrays = _load(path)
+            _load(path, _variables(model, ["model"]))
         except DamagedError as error:
             damaged.append(f"{error}, {chosen}")
             continue
         if damaged:
             print(f"warning: {'; '.join(damaged)}; {path} is used", file=sys.stderr)
-        weights = {name: value for name, value in arrays.items() if name.startswith("model/")}
-        _assign(_variables(model, ["model"]), weights, path)
         return Restored(epoch, chosen)
     raise CheckpointError(f"{'; '.join(damaged)}; give another --checkpoint: {_there(run_dir)}")
 
@@ -186,7 +189,7 @@ def _there(run_dir: Path) -> str:
 
 def epochs(run_dir: Path) -> list[int]:
     """Lists the epochs that have a checkpoint."""
-    return [_epoch(path) for path in _complete(run_dir / FOLDER)]
+    return [epoch for path in _complete(run_dir / FOLDER) if (epoch := epoch_of(path))]
 
 
 def digest(model: keras.Model) -> str:
@@ -216,7 +219,7 @@ def _state(model: keras.Model) -> dict[str, np.ndarray]:
     return {path: keras.ops.convert_to_numpy(v) for path, v in _variables(model).items()}
 
 
-def _described(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _described(values: Mapping[str, Any]) -> list[Variable]:
     """Gives path, shape and dtype of variables or arrays, in their order."""
     return [
         {"path": path, "shape": list(value.shape), "dtype": str(value.dtype)}
@@ -224,15 +227,20 @@ def _described(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _assign(
-    variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray], path: Path
-) -> None:
-    """Assigns arrays to the variables of their paths.
+def _load(path: Path, variables: Mapping[str, keras.Variable]) -> int:
+    """Assigns the arrays of a checkpoint to variables by path; gives its epoch.
+
+    Variables of groups that are not asked for are not read.
 
     Raises:
-      CheckpointError: paths, shapes or dtypes differ; the first that do are named.
+      DamagedError: it cannot be read, or its hash or its arrays are not those of its manifest.
+      CheckpointError: it was written by another version; or paths, shapes or dtypes are not those
+        of the variables, and the first that differ are named.
     """
-    here, there = _described(variables), _described(arrays)
+    manifest = read_manifest(path)
+    groups = {name.partition("/")[0] for name in variables}
+    here = _described(variables)
+    there = [v for v in manifest["variables"] if v["path"].partition("/")[0] in groups]
     if here != there:
         differing = itertools.zip_longest(map(_in_words, here), map(_in_words, there))
         model_has, it_has = next((a, b) for a, b in differing if a != b)
@@ -241,41 +249,14 @@ def _assign(
             f"{model_has or 'nothing more'} ({len(there)} and {len(here)} variables); give another "
             "--run_dir, or the flags of its config.json"
         )
+    arrays = read_arrays(path, there)
     for name, variable in variables.items():
         variable.assign(arrays[name])
+    return manifest["epoch"]
 
 
-def _in_words(variable: Mapping[str, Any]) -> str:
+def _in_words(variable: Variable) -> str:
     return f"{variable['path']} {variable['dtype']} {variable['shape']}"
-
-
-def _load(path: Path) -> tuple[int, dict[str, np.ndarray]]:
-    """Gives the epoch of a checkpoint and its arrays by path.
-
-    Raises:
-      DamagedError: it cannot be read, or its hash or its arrays are not those of its manifest.
-      CheckpointError: it was written by a version that knew variables by position.
-    """
-    try:
-        facts = json.loads((path / "manifest.json").read_bytes())
-        state = (path / "state.npz").read_bytes()
-        if hashlib.sha256(state).hexdigest() != facts["sha256"]:
-            raise ValueError("its hash is not that of its manifest")
-        if facts.get("format") != FORMAT:
-            raise CheckpointError(
-                f"{path} was written by another version of this program, whose checkpoints are not "
-                f"read (format {facts.get('format', 1)}, this is {FORMAT}): train again in another "
-                "--run_dir, or use the version that config.json names"
-            )
-        with np.load(io.BytesIO(state), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        if _described(arrays) != facts["variables"]:
-            raise ValueError("its arrays are not those of its manifest")
-        return int(facts["epoch"]), arrays
-    except CheckpointError:
-        raise
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise DamagedError(f"{path} is damaged ({error})") from None
 
 
 def _to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -285,15 +266,20 @@ def _to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _complete(folder: Path) -> list[Path]:
-    return sorted(folder.glob("epoch-*"))
+    """Lists the checkpoints of a folder, the oldest first."""
+    found = {epoch: path for path in folder.glob("epoch-*") if (epoch := epoch_of(path))}
+    return [found[epoch] for epoch in sorted(found)]
 
 
-def _name(epoch: int) -> str:
-    return f"epoch-{epoch:06d}"
-
-
-def _epoch(path: Path) -> int:
-    return int(path.name.removeprefix("epoch-"))
+def _note_others(folder: Path) -> None:
+    """Says on stderr what has nearly the name of a checkpoint: a copy that somebody made."""
+    others = sorted(path.name for path in folder.glob("epoch-*") if epoch_of(path) is None)
+    if others:
+        print(
+            f"note: {folder} holds {', '.join(map(ascii, others))}, which is not the name of a "
+            "checkpoint; it is left alone",
+            file=sys.stderr,
+        )
 
 
 def _remove(path: Path) -> None:

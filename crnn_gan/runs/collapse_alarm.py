@@ -11,7 +11,14 @@ import keras
 
 from crnn_gan.metrics.bands import Band, in_words, number, side
 from crnn_gan.runs.collapse import too_alike
-from crnn_gan.runs.tables import ALARMS_FILE, GENERATED, STATISTICS_FILE, Row, read_rows
+from crnn_gan.runs.tables import (
+    ALARMS_FILE,
+    GENERATED,
+    STATISTICS_FILE,
+    Row,
+    read_alarms,
+    read_rows,
+)
 from pipelines.atomic_file import write_atomically
 
 ADVICE = {  # What it tends to mean that a statistic is far outside real music's band.
@@ -112,15 +119,10 @@ class CollapseAlarm(keras.callbacks.Callback):
     def _say(self, epoch: int, texts: Sequence[str]) -> None:
         """Adds lines to alarms.txt; those of this epoch and later are of an older attempt."""
         path = self.run_dir / ALARMS_FILE
-        old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        lines = [line for line in old if _epoch_of(line) < epoch]
+        old = read_alarms(path)
+        lines = [line for of, line in old if of < epoch]
         for text in texts:
             print(f"warning: epoch {epoch}: {text}", file=sys.stderr, flush=True)
         lines += [f"epoch {epoch}: {text}" for text in texts]
-        if lines != old:
+        if lines != [line for _, line in old]:
             write_atomically(path, "".join(line + "\n" for line in lines).encode())
-
-
-def _epoch_of(line: str) -> int:
-    """Gives the epoch of a line of alarms.txt, "epoch 7: ..."."""
-    return int(line.split(":", 1)[0].removeprefix("epoch "))

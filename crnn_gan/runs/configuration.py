@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import importlib.metadata
 import json
+import math
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from crnn_gan.runs.trainer_settings import TrainerFlags
 from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import Codec, codec_from_json
+from pipelines.json_file import read_json, shown
+from pipelines.json_schema import SchemaError, UnknownKeyError, fields_of, object_of, value_of
 from pipelines.spec import Spec
 
 if TYPE_CHECKING:
@@ -26,7 +32,20 @@ MAY_CHANGE = {
     *("max_epoch", "epochs_per_checkpoint", "samples_per_epoch", "best_by"),
     *("data_dir", "preset"),
 }
+MOST_WEIGHTS = 2**30  # 4 GiB in float32; training takes four times that.
 PACKAGES = ("tensorflow", "keras", "numpy", "symusic", "music21")
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnedData:
+    """The prepared data that a run learned from, as its manifest says it."""
+
+    configuration: str = ""
+    name: str = ""
+    flags: dict[str, Any] = dataclasses.field(default_factory=dict)
+    licence: str = ""
+    citation: str = ""
+    homepage: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +60,8 @@ class RunConfig:
       training: precision, seed, filters and the rest of the trainer's flags.
       data: of the prepared data: source, licence, citation, configuration hash.
       versions: of the packages that matter; git_revision of the project, "" outside git.
+      epoch, chosen: of an exported model: after which epoch its weights are those, and how that
+        was chosen.
     """
 
     model: str
@@ -50,34 +71,78 @@ class RunConfig:
     training: dict[str, Any]
     data: dict[str, Any]
     versions: dict[str, str]
+    epoch: int | None = None
+    chosen: str | None = None
 
     def write(self, run_dir: Path) -> None:
         """Writes run_dir/config.json, whole or not at all."""
+        write_atomically(run_dir / FILE, (json.dumps(self.to_json(), indent=1) + "\n").encode())
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives it as plain JSON values; what only an exported model has, where it has it."""
         values = {**dataclasses.asdict(self), "spec": self.spec.to_json()}
-        write_atomically(run_dir / FILE, (json.dumps(values, indent=1) + "\n").encode())
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
-    def read(cls, run_dir: Path) -> RunConfig:
-        """Reads run_dir/config.json.
+    def read(cls, folder: Path) -> RunConfig:
+        """Reads the config.json of a run directory or of an exported model.
+
+        The settings of the model are not looked at: see `settings`.
 
         Raises:
-          ValueError: the directory is not a run, or its file is damaged.
+          ValueError: the directory is neither, or its file is damaged or of another version; the
+            key, what stands there and what was expected are named.
         """
-        path = run_dir / FILE
-        if not path.is_file():
+        path = folder / FILE
+        is_exported = (folder / "signature.json").exists()
+        if not path.exists():
             raise ValueError(
-                f"{run_dir} is not a run directory: it has no {FILE}; give the --run_dir of "
+                f"{folder} has lost its {FILE}; export the model again"
+                if is_exported
+                else f"{folder} is not a run directory: it has no {FILE}; give the --run_dir of "
                 "`python -m crnn_gan.train`"
             )
+        again = "export the model again" if is_exported else "train again in another --run_dir"
+        values: Any = None
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{**values, "spec": Spec.from_json(values["spec"])})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} cannot be read: {error}") from None
+            values = read_json(path)
+            config: RunConfig = value_of(cls, values)
+            value_of(str | tuple[str, ...], config.training.get("preset", ""), "training.preset")
+            training = {n: value for n, value in config.training.items() if n != "preset"}
+            fields_of(TrainerFlags, training, "training")
+            fields_of(LearnedData, config.data, "data")
+            config.build_codec()
+            return config
+        except UnknownKeyError as error:
+            by = f"it was written by the version {_version(values)}: use that one, or {again}"
+            raise ValueError(f"{path} cannot be read: {error}; {by}") from None
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read: {error}; mend it, or {again}") from None
 
     def build_codec(self) -> Codec:
-        """Gives the codec of the run."""
-        return codec_from_json(self.codec)
+        """Gives the codec of the run. ValueError where its Spec is not that of the run."""
+        codec = codec_from_json(self.codec)
+        codec.require_spec(self.spec)
+        return codec
+
+    def settings(self, path: Path = Path(FILE)) -> Any:
+        """Gives the Config of the run's model; `path` is of the file, for what is said of it.
+
+        Raises:
+          ValueError: there is no such model, or its settings cannot be taken or are of another
+            version.
+        """
+        from crnn_gan.models.registry import config_class
+
+        try:
+            return object_of(config_class(self.model), self.config, "config")
+        except UnknownKeyError as error:
+            raise ValueError(
+                f"the settings of {self.model} are not those of this version ({error}); use the "
+                f"one that trained it: {self.versions.get('git_revision') or 'unknown'}"
+            ) from None
+        except SchemaError as error:
+            raise ValueError(f"{path}: {error}; mend it, or train again") from None
 
     def build_model(self, precision: str = "") -> MusicModel:
         """Builds the run's model, with new weights, and compiles it.
@@ -86,24 +151,59 @@ class RunConfig:
           precision: another than that of training.
 
         Raises:
-          ValueError: there is no such model, or its settings are of another version.
+          ValueError: there is no such model, or its settings are of another version, or it would
+            have more than `MOST_WEIGHTS`.
         """
         import keras
 
-        from crnn_gan.models.registry import config_class, model_class
+        from crnn_gan.models.registry import model_class
 
-        keras.config.set_dtype_policy(precision or self.training["precision"])
-        keras.utils.set_random_seed(self.training["seed"])
-        try:
-            config = config_class(self.model)(**self.config)
-        except TypeError as error:
-            raise ValueError(
-                f"the settings of {self.model} are not those of this version ({error}); use the "
-                f"one that trained it: {self.versions.get('git_revision') or 'unknown'}"
-            ) from None
-        model = model_class(self.model)(config, self.spec, seed=self.training["seed"])
+        settings, cls = self.settings(), model_class(self.model)
+        self.build_codec()
+        seed = self._of_training("seed")
+        keras.config.set_dtype_policy(precision or self._of_training("precision"))
+        refuse_too_large(lambda: cls(settings, self.spec, seed=seed))
+        keras.utils.set_random_seed(seed)
+        model = cls(settings, self.spec, seed=seed)
         model.compile(jit_compile=wants_jit())
         return model
+
+    def _of_training(self, name: str) -> Any:
+        if name not in self.training:
+            raise ValueError(f"{FILE}: training has no key {name!r}; mend it, or train again")
+        return self.training[name]
+
+
+def _version(values: Any) -> str:
+    """Which version wrote a config.json, as far as it says so."""
+    versions = values.get("versions", {}) if isinstance(values, dict) else {}
+    revision = versions.get("git_revision") if isinstance(versions, dict) else None
+    return shown(revision) if revision else "unknown"
+
+
+def refuse_too_large(build: Callable[[], Any]) -> None:
+    """Refuses a model of too many weights, before memory is taken for them.
+
+    Args:
+      build: builds the model. It is called where Keras notes shapes and makes no values, in a
+        thread of its own: Keras keeps a list of such variables per thread, which goes with it.
+
+    Raises:
+      ValueError: it would have more than `MOST_WEIGHTS`.
+    """
+    import keras
+
+    def weights() -> int:
+        with keras.StatelessScope(initialize_variables=False):
+            return sum(math.prod(variable.shape) for variable in build().variables)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        count = thread.submit(weights).result()
+    if count > MOST_WEIGHTS:
+        raise ValueError(
+            f"the model would have {count:,} weights; at most {MOST_WEIGHTS:,} are taken: give "
+            "smaller or fewer layers"
+        )
 
 
 def require_same_run(run_dir: Path, run: RunConfig) -> None:
@@ -130,7 +230,7 @@ def require_same_run(run_dir: Path, run: RunConfig) -> None:
             (old.config, run.config),
             (old.training, run.training),
             ({"codec": old.codec}, {"codec": run.codec}),
-            ({"data": old.data["configuration"]}, {"data": run.data["configuration"]}),
+            ({"data": old.data.get("configuration")}, {"data": run.data["configuration"]}),
         )
         for name in sorted(before.keys() | now.keys())
         if name not in MAY_CHANGE and before.get(name) != now.get(name)

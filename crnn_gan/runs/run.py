@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING
 from crnn_gan.generation.card import DataSource, card_text
 from crnn_gan.generation.interface import Interface
 from crnn_gan.runs.best import BANDS_FILE, HELD_OUT_NATS, read_bands
-from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.configuration import FILE, RunConfig
 from crnn_gan.runs.tables import GENERATED, LOSSES_FILE, STATISTICS_FILE, read_losses, read_rows
 from pipelines.codecs.codec import Codec
+from pipelines.json_schema import object_of
 
 if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and a wrong flag needs neither.
     from crnn_gan.generation.saved_model import Sampler
@@ -52,6 +52,7 @@ def load_run(run_dir: Path, which: str = "newest") -> Run:
     from crnn_gan.runs import checkpoint  # Imports Keras.
 
     config = RunConfig.read(run_dir)
+    config.settings(run_dir / FILE)
     model = config.build_model("float32")
     restored = checkpoint.restore_weights(run_dir, model, which)
     model.take_averages()
@@ -66,10 +67,9 @@ def interface_of_run(run_dir: Path) -> Interface:
     """
     config = RunConfig.read(run_dir)
     use_tensorflow()
-    from crnn_gan.models.registry import config_class, model_class
+    from crnn_gan.models.registry import model_class
 
-    cls = model_class(config.model)
-    settings = config_class(config.model)(**config.config)
+    cls, settings = model_class(config.model), config.settings(run_dir / FILE)
     controls = cls.controls_for(settings, config.spec)
     length = cls.piece_steps_for(settings, config.spec)
     return Interface.of(controls, config.build_codec(), length, cls.continues)
@@ -105,16 +105,15 @@ def export_run(run_dir: Path, export_dir: Path, checkpoint: str = "newest") -> P
         something else than an exported model.
       OSError: it cannot be written.
     """
-    RunConfig.read(run_dir)  # Says what is wrong before TensorFlow is loaded.
+    config = RunConfig.read(run_dir)  # Says what is wrong before TensorFlow is loaded.
     use_tensorflow()
     from crnn_gan.generation import saved_model
 
     saved_model.refuse_target(export_dir)
     run, sampler = sampler_of_run(run_dir, checkpoint)
-    config = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))
     card = card_of_run(export_dir.resolve().name, run_dir, run, sampler)
-    chosen = {"epoch": run.epoch, "chosen": run.chosen}
-    saved_model.save(sampler, export_dir, {**config, **chosen}, card)
+    exported = dataclasses.replace(config, epoch=run.epoch, chosen=run.chosen)
+    saved_model.save(sampler, export_dir, exported.to_json(), card)
     return export_dir
 
 
@@ -139,7 +138,8 @@ def card_of_run(name: str, run_dir: Path, run: Run, sampler: Sampler) -> str:
     """Gives the card of a run's model, Markdown, under the name it is or would be exported as."""
     config, source = run.config, run.config.data
     known = {field.name for field in dataclasses.fields(DataSource)}
-    learned = DataSource(**{key: value for key, value in source.items() if key in known})
+    stated = {key: value for key, value in source.items() if key in known}
+    learned = object_of(DataSource, stated, "config.json: data")
     figures = _figures(run_dir, run.epoch)
     weights = f"those after epoch {run.epoch} of the run {run_dir.resolve().name}, {run.chosen}"
     return card_text(
@@ -157,7 +157,7 @@ def _figures(run_dir: Path, epoch: int) -> dict[str, str]:
                 f"given all before it in its piece, measured after epoch {epoch} of training)"
             )
     rows = [r for r in read_rows(run_dir / GENERATED / STATISTICS_FILE) if r.epoch == epoch]
-    if not rows or not (run_dir / BANDS_FILE).is_file():  # Trained without samples: neither.
+    if not rows or not (run_dir / BANDS_FILE).exists():  # Trained without samples: neither.
         return likelihood
     real = read_bands(run_dir)
     return likelihood | {

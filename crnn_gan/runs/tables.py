@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipelines.atomic_file import write_atomically
+from pipelines.json_file import read_text, shown
 
 GENERATED = "generated_data"
 STATISTICS_FILE = "statistics.tsv"
 LOSSES_FILE = "losses.tsv"
 ALARMS_FILE = "alarms.txt"
+MOST_EPOCHS = 999_999  # What the names of checkpoints have digits for.
 SHARED_NOTES = "shared_notes"  # A column of statistics.tsv: of the set, not a mean.
 Cells = Mapping[str, str]  # Of one row: {column: text}.
 R = TypeVar("R")
@@ -74,10 +76,12 @@ def read_rows(path: Path) -> list[Row]:
     """
 
     def row(own: Cells, values: Mapping[str, float]) -> Row:
-        counts = int(own["pieces"]), int(own["repeated"])
+        counts = pieces, repeated = int(own["pieces"]), int(own["repeated"])
+        if not 0 <= repeated <= pieces or not pieces:
+            raise ValueError(f"{repeated} of {pieces} pieces repeat another; expected 1 or more")
         statistics = dict(values)
         alike = statistics.pop(SHARED_NOTES, None)  # Tables of earlier versions have none.
-        return Row(int(own["epoch"]), own["stage"], *counts, statistics, alike)
+        return Row(_epoch(own["epoch"]), own["stage"], *counts, statistics, alike)
 
     return _read(path, ("epoch", "stage", "pieces", "repeated"), row)
 
@@ -97,7 +101,7 @@ def read_losses(path: Path) -> list[Losses]:
     """
 
     def row(own: Cells, values: Mapping[str, float]) -> Losses:
-        return Losses(int(own["epoch"]), own["stage"], values)
+        return Losses(_epoch(own["epoch"]), own["stage"], values)
 
     return _read(path, ("epoch", "stage"), row)
 
@@ -108,12 +112,52 @@ def write_losses(path: Path, rows: Sequence[Losses]) -> None:
     _write(path, ("epoch", "stage"), own, [row.losses for row in rows])
 
 
+def read_alarms(path: Path) -> list[tuple[int, str]]:
+    """Reads an alarms.txt: the epoch and the line of each alarm; none when there is no such file.
+
+    Raises:
+      ValueError: it is no such file; the line is named.
+    """
+    if not path.exists():
+        return []
+    found = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        begun, _, _ = line.partition(":")
+        try:
+            found.append((_epoch(begun.removeprefix("epoch ")), line))
+        except ValueError:
+            raise ValueError(
+                f"{path}, line {number} is {shown(line)}; expected 'epoch 7: ...'. Mend the line, "
+                "or move the file away: the run goes on without its earlier alarms"
+            ) from None
+    return found
+
+
+def require_readable(run_dir: Path) -> None:
+    """Reads all tables of a run, so that a damaged one is named before an epoch is trained.
+
+    Raises:
+      ValueError: one is damaged.
+    """
+    read_rows(run_dir / GENERATED / STATISTICS_FILE)
+    read_losses(run_dir / GENERATED / LOSSES_FILE)
+    read_alarms(run_dir / ALARMS_FILE)
+
+
+def _epoch(text: str) -> int:
+    """Reads the number of an epoch."""
+    epoch = int(text)
+    if not 1 <= epoch <= MOST_EPOCHS:
+        raise ValueError(f"the epoch is {shown(text)}; expected 1 to {MOST_EPOCHS}")
+    return epoch
+
+
 def _read(
     path: Path, names: Sequence[str], row: Callable[[Cells, Mapping[str, float]], R]
 ) -> list[R]:
     if not path.exists():
         return []
-    head, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    head, *lines = read_text(path).splitlines() or [""]
     columns, rows = head.split("\t"), []
     for number, line in enumerate([head, *lines], 1):
         try:

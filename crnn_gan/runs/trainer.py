@@ -40,6 +40,7 @@ REFERENCE_WINDOWS = 400  # Real windows behind the bands of real music.
 ADAPTING_BATCHES = 32  # Of training windows, that a model measures before the first epoch.
 
 
+@dataset.faults_in_words()
 def train(flags: TrainerFlags, config: Any) -> MusicModel:
     """Trains or resumes a run to its last epoch.
 
@@ -92,6 +93,7 @@ def _train(flags: TrainerFlags, config: Any, manifest: records.Manifest) -> Musi
     run_dir = Path(flags.run_dir)
     run = run_config_of(flags, config, manifest)
     require_same_run(run_dir, run)
+    tables.require_readable(run_dir)
     pieces = dataset.open_pieces(
         flags.data_dir, "train", flags.composer, flags.works_per_composer, flags.memory_megabytes
     )

@@ -20,6 +20,8 @@ from pipelines import records
 from pipelines.atomic_file import write_atomically
 from pipelines.command_line import duration
 from pipelines.file_lock import held
+from pipelines.json_file import read_json
+from pipelines.json_schema import value_of
 from pipelines.leftovers import remove_leftovers
 from pipelines.settings import UsageError
 
@@ -89,7 +91,10 @@ def agree(folder: Path, settings: Sweep, fixed: Sequence[str]) -> None:
     if not path.exists():
         write_atomically(path, (json.dumps(now, indent=1) + "\n").encode())
         return
-    before = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        before = value_of(dict[str, Any], read_json(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; mend it, or give another --sweep_dir") from None
     different = [
         f"{name} is {before.get(name)!r} there and {now.get(name)!r} here"
         for name in sorted(before.keys() | now.keys())

@@ -13,10 +13,10 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from pipelines import records
 from pipelines.records import Manifest
@@ -25,6 +25,7 @@ from pipelines.split import SPLITS, Split, spread_sample
 
 ALIGNMENT_BYTES = 64  # Of an array whose memory TensorFlow shares rather than copies.
 MEBIBYTE = 2**20
+MOST = 2**40  # Steps of a piece, and records of a shard.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,7 +98,7 @@ class Shards:
 
     spec: Spec
     data_dir: Path
-    files: tuple[dict[str, Any], ...]
+    files: tuple[records.ShardFacts, ...]
     shard: np.ndarray
     index: np.ndarray
     sizes: np.ndarray
@@ -129,30 +130,55 @@ class Shards:
         """
         if chosen is None:
             chosen = np.arange(len(self))
+        self._refuse_lengths(np.unique(chosen))
         sizes = self.sizes[chosen]
         music = empty_aligned((int(sizes.sum()), *spec_steps(self.spec)), self.spec.dtype)
         keys, ends = [], np.cumsum(sizes)
         classes: dict[str, list[int]] = {name: [] for name in self.spec.classes}
         found = zip(chosen, self._records(chosen), ends, sizes, strict=True)
         for piece, record, end, size in found:
-            (key,) = record["key"].bytes_list.value
-            (content,) = record["array"].bytes_list.value
-            shape = (int(size), *spec_steps(self.spec))
-            if (
-                zlib.crc32(key) != self.key_checksums[piece]
-                or tuple(record["shape"].int64_list.value) != shape
-            ):
+            try:
+                key, stored, indices = self._parsed(record)
+            except (ValueError, IndexError, DecodeError):
+                raise self._damaged(piece, "it holds what is no record of ours") from None
+            if zlib.crc32(key.encode()) != self.key_checksums[piece] or len(stored) != size:
                 raise self._damaged(piece, "it holds another piece than pieces.jsonl says")
-            stored = np.frombuffer(content, np.dtype(self.spec.dtype).newbyteorder("<"))
-            music[end - size : end] = stored.reshape(shape)
-            keys.append(key.decode())
-            for name, values in classes.items():
-                values.append(record[name].int64_list.value[0])
-        indices = {name: np.array(values, np.int32) for name, values in classes.items()}
-        return Pieces(self.spec, tuple(keys), music, sizes, indices)
+            music[end - size : end] = stored
+            keys.append(key)
+            for values, index in zip(classes.values(), indices, strict=True):
+                values.append(index)
+        numbers = {name: np.array(values, np.int32) for name, values in classes.items()}
+        return Pieces(self.spec, tuple(keys), music, sizes, numbers)
 
-    def _records(self, chosen: np.ndarray) -> Iterator[Any]:
-        """Gives the features of each chosen piece in turn; each run of a shard is read once.
+    def _refuse_lengths(self, chosen: np.ndarray) -> None:
+        """Refuses pieces that are longer than their shards, before memory is taken for them."""
+        needed = np.bincount(self.shard[chosen], self.sizes_bytes[chosen], len(self.files))
+        for piece in chosen[np.unique(self.shard[chosen], return_index=True)[1]]:
+            path = self.data_dir / self.files[self.shard[piece]]["file"]
+            if not path.is_file() or path.stat().st_size < needed[self.shard[piece]]:
+                raise self._damaged(piece, "it is not what was written")
+
+    def _parsed(self, record: bytes) -> tuple[str, np.ndarray, list[int]]:
+        """Gives key, array and index of each class of a record; errors where it is none."""
+        features = tf.train.Example.FromString(record).features.feature
+        (key,) = features["key"].bytes_list.value
+        (content,) = features["array"].bytes_list.value
+        stored = np.frombuffer(content, np.dtype(self.spec.dtype).newbyteorder("<"))
+        stored = stored.reshape(tuple(features["shape"].int64_list.value))
+        if stored.shape[1:] != spec_steps(self.spec):
+            raise ValueError("its shape is not that of the spec")
+        if self.spec.kind in ("tokens", "audio") and stored.max(initial=0) >= self.spec.size:
+            raise ValueError("it holds a number that is none of the spec's")
+        indices = []
+        for name, there in self.spec.classes.items():
+            (index,) = features[name].int64_list.value
+            if not 0 <= index < len(there):
+                raise ValueError("its class is none of the spec's")
+            indices.append(index)
+        return key.decode(), stored, indices
+
+    def _records(self, chosen: np.ndarray) -> Iterator[bytes]:
+        """Gives the record of each chosen piece in turn; each run of a shard is read once.
 
         Without TensorFlow's operations: it is called from within a tf.data pipeline, whose
         threads would wait for each other.
@@ -164,18 +190,10 @@ class Shards:
             path = self.data_dir / facts["file"]
             if not records.is_as_written(path, facts):
                 raise self._damaged(run[0], "it is not what was written")
-            with path.open("rb") as file:
-                place = 0
-                for wanted in self.index[run].tolist():
-                    while place < wanted:
-                        (size,) = struct.unpack("<Q", file.read(8))
-                        file.seek(size + 8, 1)
-                        place += 1
-                    (size,) = struct.unpack("<Q", file.read(8))
-                    file.seek(4, 1)
-                    yield tf.train.Example.FromString(file.read(size)).features.feature
-                    file.seek(4, 1)
-                    place += 1
+            try:
+                yield from _at(path, self.index[run].tolist())
+            except (OSError, struct.error):
+                raise self._damaged(run[0], "it was cut while it was read") from None
 
     def _damaged(self, piece: int, reason: str) -> ValueError:
         return ValueError(
@@ -245,6 +263,22 @@ def open_pieces(
     return dataclasses.replace(chosen, memory_bytes=int(memory_megabytes * MEBIBYTE))
 
 
+def _at(path: Path, places: Sequence[int]) -> Iterator[bytes]:
+    """Gives the records of a shard at some places, which rise."""
+    with path.open("rb") as file:
+        place = 0
+        for wanted in places:
+            while place < wanted:
+                (size,) = struct.unpack("<Q", file.read(8))
+                file.seek(size + 8, 1)
+                place += 1
+            (size,) = struct.unpack("<Q", file.read(8))
+            file.seek(4, 1)
+            yield file.read(size)
+            file.seek(4, 1)
+            place += 1
+
+
 def _choose(
     data_dir: str | Path,
     manifest: Manifest,
@@ -253,7 +287,7 @@ def _choose(
     works_per_composer: int | None,
 ) -> Shards:
     """The pieces to take. Of a million it holds numbers, no names."""
-    there = manifest.spec.classes["composer"]
+    there = manifest.spec.classes.get("composer", ())
     unknown = sorted(set(composer) - set(there))
     if split not in SPLITS:
         raise ValueError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
@@ -265,16 +299,22 @@ def _choose(
     if works_per_composer is not None and works_per_composer < 1:
         raise ValueError(f"--works_per_composer is {works_per_composer}; give 1 or more")
     wanted = set(composer or there)
-    files = tuple(manifest.splits[split]["shards"])
+    files = tuple(manifest.split(split)["shards"])
     number_of = {shard["file"]: number for number, shard in enumerate(files)}
     columns = [array.array("q") for _ in range(4)]
     works: dict[str, dict[str, int]] = {}
-    for row in records.read_pieces(data_dir, manifest):
+    needed = ("key", "split", "composer", "shard", "index", "steps")
+    for row in records.read_pieces(data_dir, manifest, needed):
         if row["split"] == split and row["composer"] in wanted:
             if works_per_composer is not None:
                 works.setdefault(row["composer"], {})[row["key"]] = len(columns[0])
             checksum = zlib.crc32(row["key"].encode())
-            values = (number_of[row["shard"]], row["index"], row["steps"], checksum)
+            numbers = row["index"], row["steps"]
+            if row["shard"] not in number_of or not all(0 <= n < MOST for n in numbers):
+                raise ValueError(
+                    f"{data_dir}: the piece {row['key']} is in no shard; prepare again"
+                )
+            values = (number_of[row["shard"]], *numbers, checksum)
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
     if not columns[0]:

@@ -9,7 +9,9 @@ are kept for the next group, so that every batch of an epoch is full. All follow
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +20,9 @@ import tensorflow as tf
 
 from pipelines.batches.prepared_pieces import MEBIBYTE, Shards, spec_steps
 from pipelines.batches.windows import SHARDS, VISITS, Music, Rows, Sampling, cut, visited
+
+# What a generator raised, in the text of TensorFlow's error.
+SAID = re.compile(r"^(?:\{\{.*\}\} )?\w+Error: (.*?)\nTraceback", re.DOTALL | re.MULTILINE)
 
 
 class Portion(NamedTuple):
@@ -126,6 +131,25 @@ class Plan:
                     yield Portion(epoch, number, pieces, begin - first, end - begin, row)
                 first = after
             epoch, place = epoch + 1, 0
+
+
+@contextlib.contextmanager
+def faults_in_words() -> Iterator[None]:
+    """Gives what a pipeline could not read as the sentence that its reader said.
+
+    TensorFlow passes on what a generator raises as an error of its own, with both their tracebacks
+    in the text.
+
+    Raises:
+      ValueError: a shard is gone or damaged; the file is named, with what to do.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        said = SAID.search(str(error))
+        if said is None:
+            raise
+        raise ValueError(" ".join(said[1].split())) from None
 
 
 def rows(plan: Plan, first_step: int, slots: np.ndarray, class_names: list[str]) -> tf.data.Dataset:

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from pipelines.json_file import shown
+from pipelines.json_schema import SchemaError, object_of, value_of
 from pipelines.score import Score
 from pipelines.settings import Settings
 from pipelines.spec import Kind, Spec
@@ -160,6 +162,16 @@ class Codec(Settings, abc.ABC):
         """Gives the array without its end token and what follows it, to be continued."""
         return array
 
+    def require_spec(self, spec: Spec) -> None:
+        """Raises SchemaError where a Spec read from a file, classes aside, is not this codec's."""
+        own, there = self.spec.to_json(), spec.to_json()
+        for name in own:
+            if name != "classes" and own[name] != there[name]:
+                raise SchemaError(
+                    f"spec.{name} is {shown(there[name])}; expected {shown(own[name])}, as the "
+                    f"codec {self.name} with these settings has it"
+                )
+
     def require(self, fact: bool, text: str) -> None:
         """Raises ValueError, whose text begins with the codec's name, where the fact is false."""
         if not fact:
@@ -275,10 +287,20 @@ def codecs_of(kinds: Sequence[Kind]) -> list[str]:
     return [name for name in codec_names() if codec_class(name)().spec.kind in kinds]
 
 
-def codec_from_json(values: dict[str, Any]) -> Codec:
-    """Builds a codec from what `Codec.to_json` gave."""
-    values = dict(values)
-    return codec_class(values.pop("name"))(**values)
+def codec_from_json(values: Any, where: str = "codec") -> Codec:
+    """Builds a codec from what `Codec.to_json` gave; `where` is its key's path.
+
+    Raises:
+      SchemaError: it is of no codec of this version.
+    """
+    fields = dict(value_of(dict[str, Any], values, where))
+    name = value_of(str, fields.pop("name", None), f"{where}.name")
+    if name not in codec_names():
+        raise SchemaError(
+            f"{where}.name is {shown(name)}; expected one of {'|'.join(codec_names())}"
+        )
+    codec: Codec = object_of(codec_class(name), fields, where)
+    return codec
 
 
 def _names_of_score_codecs() -> list[str]:

@@ -43,7 +43,7 @@ class Codec(NoteCodec):
     name: ClassVar[str] = "note_tuples"
 
     tones_per_cell: int = flag(
-        1, "most tones of a cell, which is one step of the sequence; 3 is C-RNN-GAN-3", at_least=1
+        1, "most tones of a cell, one step of the sequence; 3: C-RNN-GAN-3", at_least=1, at_most=128
     )
     quadruplet_per_tone: bool = flag(
         False,

@@ -41,7 +41,7 @@ from pipelines.note_tensors import in_rows, one_note_per_pitch
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE, TEMPO
 from pipelines.settings import flag
-from pipelines.spec import Spec
+from pipelines.spec import DType, Spec
 
 FRAMES_PER_QUARTER = 4
 VELOCITY = 96
@@ -135,7 +135,7 @@ class Codec(NoteCodec):
             ("strike", STRIKE, self.pitches),
             ("hold", self._hold, self.pitches),
         )
-        dtype = "uint8" if size <= 256 else "uint16"
+        dtype: DType = "uint8" if size <= 256 else "uint16"
         return Spec("tokens", (None,), dtype, size, "character", blocks)
 
     # From a Score to tokens.

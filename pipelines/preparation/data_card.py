@@ -132,14 +132,13 @@ def _splits(manifest: Manifest, totals: Totals) -> list[str]:
         (split, part["pieces"], _hours(totals.seconds[split]), part["notes"], part["steps"])
         for split, part in manifest.splits.items()
     ]
-    sums = [sum(part[name] for part in manifest.splits.values()) for name in _SUMMED]
-    rows.append(("all", sums[0], _hours(sum(totals.seconds.values())), *sums[1:]))
+    parts = manifest.splits.values()
+    pieces = sum(part["pieces"] for part in parts)
+    notes, steps = sum(part["notes"] for part in parts), sum(part["steps"] for part in parts)
+    rows.append(("all", pieces, _hours(sum(totals.seconds.values())), notes, steps))
     lines = _table(("split", "pieces", "hours", "notes", "steps"), rows)
     rules = [f"{rule}, {count:,}" for rule, count in manifest.split_rules.items() if count]
     return [*lines, "", f"Pieces by what decided their split: {'; '.join(rules) or 'none'}."]
-
-
-_SUMMED = ("pieces", "notes", "steps")
 
 
 def _further(counts: Mapping[str, np.ndarray], is_pedal_applied: bool) -> list[str]:

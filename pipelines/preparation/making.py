@@ -13,6 +13,7 @@ import numpy as np
 
 from pipelines import records
 from pipelines.atomic_file import sync_folder, write_atomically
+from pipelines.manifest import CLASSES, READING
 from pipelines.preparation import data_card, data_counts, duplicates, plan, pool, shards, tasks
 from pipelines.preparation.parts import Skipped
 from pipelines.preparation.plan import Plan
@@ -22,8 +23,6 @@ from pipelines.sources.source import Piece
 from pipelines.split import RULES, SPLITS, Fractions
 
 LIBRARIES = ("music21", "numpy", "symusic")  # Whose versions may change what is read.
-CLASSES = ("composer", "genre")
-READING = ("left_out", "doubtful")  # See `reading_result.Reading`.
 
 
 def make(
@@ -119,10 +118,10 @@ def places_of(
 
 def _write_tables(
     folder: Path, todo: Sequence[Task], made: Plan
-) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]], dict[str, dict[str, int]]]:
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, int]]]:
     """Writes the tables; gives `Manifest.splits` but the shards, `.tables` and `.reading`."""
     reading = {name: collections.Counter[str]() for name in READING}
-    splits: dict[str, dict[str, Any]]
+    splits: dict[str, Any]
     splits = {split: {"pieces": 0, "steps": 0, "notes": 0} for split in SPLITS}
     sums: dict[str, np.ndarray]
     sums = {split: np.zeros(data_counts.COUNTS, np.int64) for split in SPLITS}
@@ -165,7 +164,7 @@ def install(folder: Path, data_dir: Path, manifest: Manifest) -> None:
     old = [path for split in SPLITS for path in data_dir.glob(f"{split}-*-of-*.tfrecord")]
     for path in old:
         path.unlink()
-    written = [*manifest.tables.values()]
+    written: list[Any] = [*manifest.tables.values()]
     for split in SPLITS:
         written += manifest.splits[split]["shards"]
     for facts in written:

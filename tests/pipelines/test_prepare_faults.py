@@ -1,6 +1,5 @@
 """Tests of preparing where a process, a file, or the disk fails."""
 
-import contextlib
 import dataclasses
 import os
 import signal
@@ -10,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from full_disk import tiny_disk
 from small_midi import write_midi
 from test_prepare import (
     everything_in,
@@ -261,23 +261,6 @@ def test_files_that_may_not_grow_end_the_run_in_words_and_it_goes_on(
     assert not list(data_dir.glob(".parts/*/*.receipt"))
     assert command.run(data_dir).returncode == 0
     assert everything_in(data_dir) == undisturbed
-
-
-@contextlib.contextmanager
-def tiny_disk(folder, size):
-    """A file system of `size` bytes, for a superuser."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("only a superuser can mount a file system")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_ends_the_run_in_words_and_it_goes_on_when_there_is_room(

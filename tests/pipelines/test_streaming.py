@@ -1,7 +1,9 @@
 """Batches from shards on disk: their order, exact resuming, parts, memory, and damage."""
 
 import dataclasses
+import hashlib
 import itertools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -320,6 +322,37 @@ def test_a_changed_byte_is_found_when_the_shard_is_read(folder, tmp_path):
         batches(Windows(shards, 5, 4, seed=0), 0, 3)
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda shard: shard.write_bytes(shard.read_bytes()[:-9]), Path.unlink]
+)
+def test_a_shard_cut_or_deleted_while_it_is_read_is_named_in_one_sentence(folder, tmp_path, damage):
+    copy = copy_with(folder, tmp_path / "copy", lambda content: content)
+    windows = Windows(on_disk(copy), 5, 4, seed=0)
+    for shard in copy.glob("train-*"):
+        damage(shard)
+    expected = r"train-0000\d.*; delete .* and prepare again$"
+    with pytest.raises(ValueError, match=expected) as said, streaming.faults_in_words():
+        batches(windows, 0, 3)
+    assert "\n" not in str(said.value) and "Traceback" not in str(said.value)
+
+
+def test_another_fault_of_tensorflow_passes_as_it_is():
+    refused = tf.errors.InvalidArgumentError
+    with pytest.raises(refused, match="a fault"), streaming.faults_in_words():
+        raise refused(None, None, "a fault")
+
+
+def test_a_record_that_is_none_of_the_spec_is_refused(tmp_path):
+    (tmp_path / "stored").mkdir()
+    folder = store(
+        tmp_path / "stored",
+        [[np.array([1, 2, 9], "i4")]],
+        Spec("tokens", (None,), "int32", 9, "event"),
+    )
+    with pytest.raises(ValueError, match=r"train-00000.*holds what is no record of ours"):
+        open_pieces(folder, "train")
+
+
 def test_rows_that_are_not_those_of_the_shards_are_refused(folder):
     shards = on_disk(folder)
     mixed = dataclasses.replace(shards, sizes=shards.sizes[[1, 0, *range(2, 15)]])
@@ -346,3 +379,31 @@ def test_tokens_and_rolls_keep_their_type_on_the_way_through_disk(tmp_path):
         batch = batches(Windows(shards, 9, 4, seed=0), 0, 1)[0]["music"]
         assert batch.dtype == dtype
         np.testing.assert_array_equal(sorted(batch.tolist()), [a.tolist() for a in arrays])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"steps": 10**11}, "train-00000.*is not what was written"),
+        ({"steps": -1}, "is in no shard"),
+        ({"index": 2**70}, "is in no shard"),
+        ({"shard": "elsewhere"}, "is in no shard"),
+        ({"steps": "5"}, r"pieces.jsonl, line 1 is no row; expected key \(a text\), split"),
+        ({"key": None}, "line 1 is no row"),
+    ],
+)
+def test_a_row_that_no_shard_can_hold_is_refused_before_memory_is_taken(
+    folder, tmp_path, row, said
+):
+    copy = copy_with(folder, tmp_path / "copy", lambda content: content)
+    first, *others = (copy / "pieces.jsonl").read_text().splitlines()
+    lines = "\n".join([json.dumps({**json.loads(first), **row}), *others, ""])
+    (copy / "pieces.jsonl").write_text(lines)
+    manifest = records.read_manifest(copy)
+    sha256 = hashlib.sha256(lines.encode()).hexdigest()
+    facts = {**manifest.tables["pieces"], "bytes": len(lines), "sha256": sha256}
+    tables = {**manifest.tables, "pieces": facts}
+    changed = dataclasses.replace(manifest, tables=tables)
+    (copy / records.MANIFEST).write_bytes(changed.to_bytes())
+    with pytest.raises(ValueError, match=said):
+        dataset.load(copy, "train")

@@ -1,6 +1,8 @@
 """Exported models: the same seed gives the same piece, and nonsense is refused in words."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from full_disk import short_files, tiny_disk
 
 from crnn_gan.generation import saved_model
 from crnn_gan.generation.interface import Interface
@@ -276,3 +279,38 @@ def test_sampling_a_saved_model_needs_no_keras(exported, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny-0.mid", "tiny-1.mid"]
+
+
+@pytest.mark.parametrize("pages", [1, 20, 54])
+def test_a_full_disk_while_exporting_is_said_and_leaves_nothing(sampler, tmp_path, pages):
+    disk = tmp_path / "disk"
+    with tiny_disk(disk, pages * os.sysconf("SC_PAGE_SIZE")):
+        with pytest.raises(OSError, match=r"disk/tiny could not be written, no room is left: make"):
+            saved_model.save(sampler, disk / "tiny", {"model": "tiny"}, "# tiny\n")
+        assert list(disk.iterdir()) == []
+
+
+def test_files_that_may_not_grow_are_said_and_the_model_that_was_there_stays(
+    sampler, exported, tmp_path
+):
+    there = shutil.copytree(exported, tmp_path / "tiny")
+    with (
+        short_files(50_000),
+        pytest.raises(OSError, match=r"tiny could not be written, files may not grow so large"),
+    ):
+        saved_model.save(sampler, there, {"model": "tiny"}, "# tiny\n")
+    assert list(tmp_path.iterdir()) == [there] and Interface.read(there) == sampler.interface
+
+
+@pytest.mark.parametrize(("mask", "modes"), [(0o027, {0o640, 0o750}), (0o002, {0o664, 0o775})])
+def test_an_exported_model_has_the_permissions_that_the_umask_leaves(
+    sampler, tmp_path, mask, modes
+):
+    before = os.umask(mask)
+    try:
+        saved_model.save(sampler, tmp_path / "models" / "tiny", {"model": "tiny"}, "# tiny\n")
+    finally:
+        os.umask(before)
+    found = [path for path in tmp_path.rglob("*") if path.name != "models"]
+    assert {path.stat().st_mode & 0o777 for path in found} == modes
+    assert {path.is_dir() for path in found} == {True, False}

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from crnn_gan.runs.tables import Losses, Row, read_losses, read_rows, write_losses, write_rows
+from crnn_gan.runs.tables import (
+    Losses,
+    Row,
+    read_alarms,
+    read_losses,
+    read_rows,
+    require_readable,
+    write_losses,
+    write_rows,
+)
 
 OLD = "epoch\tstage\tpieces\trepeated\tpolyphony\thats\n1\tpretraining\t16\t0\t0.5\t3\n"
 
@@ -103,3 +112,40 @@ def test_a_damaged_table_is_refused_with_its_line_and_what_to_do(tmp_path: Path,
     (tmp_path / "statistics.tsv").write_text(text)
     with pytest.raises(ValueError, match=rf"{said}.*or move the file away: the run goes on"):
         read_rows(tmp_path / "statistics.tsv")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"epoch 7: too few tones\nepoch x: y\n", r'line 2 is "epoch x: y"; expected .epoch 7'),
+        (b"\x89PNG\r\n", "byte 0 is no UTF-8; expected a text"),
+        (b"epoch 0: no such epoch\n", "line 1 is"),
+    ],
+)
+def test_damaged_alarms_are_named_before_an_epoch_is_trained(tmp_path: Path, content, said):
+    (tmp_path / "alarms.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"alarms\.txt.*{said}"):
+        require_readable(tmp_path)
+
+
+def test_alarms_come_back_with_their_epochs(tmp_path: Path):
+    (tmp_path / "alarms.txt").write_text("epoch 7: a: b\nepoch 12: c\n")
+    assert read_alarms(tmp_path / "alarms.txt") == [(7, "epoch 7: a: b"), (12, "epoch 12: c")]
+    assert read_alarms(tmp_path / "none.txt") == []
+    require_readable(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("1\t\t0\t0\t0.5\n", "0 of 0 pieces repeat another; expected 1 or more"),
+        ("1\t\t4\t5\t0.5\n", "5 of 4 pieces"),
+        ("0\t\t4\t0\t0.5\n", 'the epoch is "0"; expected 1 to 999999'),
+    ],
+)
+def test_a_row_that_cannot_be_is_refused_with_its_line(tmp_path: Path, line, said):
+    path = tmp_path / "generated_data" / "statistics.tsv"
+    path.parent.mkdir()
+    path.write_text(f"epoch\tstage\tpieces\trepeated\tpolyphony\n{line}")
+    with pytest.raises(ValueError, match=f"line 2: {said}"):
+        require_readable(tmp_path)
