@@ -31,6 +31,7 @@ from pipelines import records
 from pipelines.codecs.codec import Codec, codec_class
 from pipelines.command_line import parse, peek, run_command
 from pipelines.file_lock import locked
+from pipelines.leftovers import remove_leftovers
 from pipelines.manifest import FORMAT
 from pipelines.preparation import data_card, listing, making, pool
 from pipelines.preparation.duplicates import kind_of
@@ -128,6 +129,7 @@ def prepare(
         if isinstance(done, str) or needs_card or (data_dir / PARTS).exists():
             data_dir.mkdir(parents=True, exist_ok=True)
             with locked(data_dir / "prepare", f"waiting for another process to prepare {data_dir}"):
+                remove_leftovers(data_dir)
                 # By another process, perhaps.
                 done = _done_before(data_dir, configuration)
                 if isinstance(done, str):
@@ -212,7 +214,7 @@ def _parts_folder(data_dir: Path, configuration: str, source: Source) -> Path:
             print("starting again: the unfinished run before had other flags, files or versions")
             shutil.rmtree(other)
     folder.mkdir(parents=True, exist_ok=True)
-    for temporary in (*folder.glob(".*"), *data_dir.glob(f".{records.MANIFEST}.*")):
+    for temporary in folder.glob(".*"):  # Of workers, which end with their main process.
         temporary.unlink()
     return folder
 

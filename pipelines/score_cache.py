@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.atomic_file import write_atomically
+from pipelines.leftovers import remove_leftovers
 from pipelines.reading_result import Reading
 from pipelines.records import seal, unseal
 from pipelines.score import Score
@@ -21,6 +22,7 @@ def write(path: Path, reading: Reading) -> None:
     """Keeps a reading. Raises SourceError where its folder cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent)
         write_atomically(path, _to_bytes(reading))
     except OSError as error:
         raise SourceError(

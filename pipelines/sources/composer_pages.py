@@ -30,6 +30,7 @@ from pipelines.composer_page_list import PAGES
 from pipelines.downloads import web_pages
 from pipelines.downloads.known_file import DeadAddressError, DownloadError
 from pipelines.downloads.web_links import links_in, same_file
+from pipelines.leftovers import remove_leftovers
 from pipelines.music_archives import Archive, Place
 from pipelines.music_files import files_below
 from pipelines.settings import flag
@@ -177,6 +178,7 @@ class _Visit:
                 return ()
             if is_whole:
                 index.parent.mkdir(parents=True, exist_ok=True)
+                remove_leftovers(index.parent)
                 write_atomically(index, "".join(f"{url}\n" for url in links).encode())
             print(f"{composer}: {len(links)} files on {address}", file=sys.stderr)
         self.pages_read += 1
@@ -195,6 +197,7 @@ class _Visit:
             return False
         path = self.home / composer / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent)
         write_atomically(path, content)
         self.files_new += 1
         return True
