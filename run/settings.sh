@@ -170,7 +170,8 @@ add_flags_from_environment() {
         fi
         train_flags+=(--preset=tiny --samples_per_epoch=2 --held_out_steps=2000)
         sweep_flags+=(--runs=2)
-        if [[ "$codec" == audio ]]; then sample_flags+=(--length=2000); fi
+        # Steps of the pieces of a job that says how long they are.
+        if [[ " ${sample_flags[*]}" == *" --length="* ]]; then sample_flags+=(--length=64); fi
         sample_flags+=(--count=2)
         evaluate_flags+=(--count=3)
     fi

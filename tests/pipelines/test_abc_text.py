@@ -257,7 +257,7 @@ def outputs_of(codec):
     import tensorflow as tf
 
     signature = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]
-    return tf.function(codec.outputs, input_signature=signature)
+    return tf.function(codec.outputs, input_signature=signature, autograph=False)
 
 
 @every(["music", "none", "whole"])

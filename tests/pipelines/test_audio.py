@@ -155,7 +155,7 @@ def test_a_graph_gives_the_wav_file_that_python_gives_and_its_samples():
 
     codec = Codec(sample_rate=4000)
     signature = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]
-    graph = tf.function(codec.outputs, input_signature=signature)
+    graph = tf.function(codec.outputs, input_signature=signature, autograph=False)
     arrays = np.stack([np.arange(256), np.random.default_rng(0).permutation(256)])
     made = graph(arrays.astype(np.int32), np.array([256, 100], np.int32))
     made = {name: value.numpy() for name, value in made.items()}

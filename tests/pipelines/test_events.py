@@ -212,7 +212,7 @@ def test_tensors_give_what_arrays_give():
     arrays[arrays < 256] = arrays[arrays < 256] % 8 + 60 + arrays[arrays < 256] // 128 * 128
     lengths = draw.integers(0, 301, 7).astype(np.int32)
     for function in (codec.notes, codec.pedal):
-        in_graph = tf.function(function)(tf.constant(arrays), tf.constant(lengths))
+        in_graph = tf.function(function, autograph=False)(tf.constant(arrays), tf.constant(lengths))
         for array, tensor in zip(function(arrays, lengths), in_graph, strict=True):
             np.testing.assert_array_equal(array, tensor)
             assert array.dtype == tensor.dtype.as_numpy_dtype

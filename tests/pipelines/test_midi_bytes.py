@@ -12,6 +12,7 @@ from pipelines.midi_bytes import LONGEST_DELTA_TICKS, midi_bytes
 graph = tf.function(
     lambda notes, count: midi_bytes(notes, count, 480, 600_000, program=6),
     input_signature=[tf.TensorSpec([None, None, 4], tf.int32), tf.TensorSpec([None], tf.int32)],
+    autograph=False,
 )
 
 

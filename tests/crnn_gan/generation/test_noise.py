@@ -36,7 +36,10 @@ def test_a_longer_request_begins_with_the_shorter_one(distribution, length):
 
 
 def test_a_graph_with_sizes_of_its_own_draws_the_same_numbers():
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)],
+        autograph=False,  # As models are exported.
+    )
     def graph(seeds, length):
         return draw(noises(tf.size(seeds), length), seeds)
 

@@ -46,7 +46,10 @@ def test_a_seed_gives_the_same_piece_alone_and_among_others(sampler):
 def arrays(model, seeds, length):
     """What the network gives in a graph, before a codec rounds it: [batch, time, feature]."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)],
+        autograph=False,  # As models are exported.
+    )
     def graph(seeds, length):
         ones = tf.ones(tf.shape(seeds))
         noise = draw(model.noise_spec(tf.size(seeds), length), seeds)

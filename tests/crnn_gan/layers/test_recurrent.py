@@ -342,7 +342,8 @@ def test_one_graph_of_unknown_batch_and_time_takes_them_all():
     generator = feedback_layer()
 
     @tf.function(
-        input_signature=[tf.TensorSpec((None, None, FEATURES)), tf.TensorSpec((None, None, 2))]
+        input_signature=[tf.TensorSpec((None, None, FEATURES)), tf.TensorSpec((None, None, 2))],
+        autograph=False,
     )
     def penalty_gradient(x, noise):
         fake = generator(noise, tf.zeros((tf.shape(noise)[0], FEATURES)))
