@@ -110,9 +110,14 @@ def stoppable(say: Callable[[int], None] = lambda number: None) -> Iterator[Requ
 def deferred(until: str) -> Iterator[None]:
     """Within the block a first signal is only noted; `check` raises, at the latest at its end.
 
+    Outside the main thread nothing happens.
+
     Args:
       until: what is waited for, as in "stops at the end of this batch".
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Signals raise in the main thread, whose block this is not.
+        return
     with contextlib.ExitStack() as stack:
         if not _request.is_listening:
             stack.enter_context(stoppable())

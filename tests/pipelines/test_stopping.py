@@ -209,3 +209,22 @@ def test_ctrl_c_while_python_m_imports_a_command_is_no_traceback(argv, is_quiet)
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == f"{is_quiet}\n"
+
+
+def test_a_block_in_another_thread_defers_nothing_in_the_main_thread():
+    began, goes_on = threading.Event(), threading.Event()
+
+    def work():
+        with deferred("when the thread is done"):
+            began.set()
+            goes_on.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    began.wait()
+    try:
+        with pytest.raises(Stopped), stopping.stoppable():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        goes_on.set()
+        thread.join()
