@@ -96,9 +96,6 @@ def attempt(count: Count, name: str, action: Callable[[], Any]) -> None:
         print(f"WRONG: {name}: {type(error).__name__} {str(error)[:200]!r} at {where}")
 
 
-# The three directories.
-
-
 def write_music(folder: Path, pieces: int = 6, notes: int = 60) -> None:
     """Writes MIDI files of random walks."""
     import numpy as np
@@ -133,9 +130,6 @@ def make(folder: Path) -> None:
     train.main(train_words(folder))
     (folder / "run" / "alarms.txt").write_text("epoch 1: repetitions are far above\n")
     export.main([f"--run_dir={folder / 'run'}", f"--export_dir={folder / 'model'}"])
-
-
-# Edits of JSON.
 
 
 def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
@@ -255,9 +249,6 @@ def edit_all(folder: Path, edits: int, seed: int) -> dict[str, Count]:
             attempt(count, f"{name}, edit {number}", read)
         path.write_bytes(whole)
     return counts
-
-
-# Damage to each file.
 
 
 def damage(path: Path, kind: str, chance: random.Random) -> None:
