@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn_gan.generation.controls import Control
+from crnn_gan.generation.memory import Memory
 from pipelines.codecs.codec import Codec, File
 from pipelines.codecs.note_codec import MIDI_FILE, NOTE_OUTPUTS, PEDAL_OUTPUTS, NoteCodec
 from pipelines.spec import Spec
@@ -78,6 +79,8 @@ class Interface:
       continues: whether it can go on from a primer.
       outputs: what it gives: {name: what it is, in words}.
       file: the one of them that is a file.
+      memory: what a request may take; None of models that were exported before they said so, and
+        are asked for any values in range.
     """
 
     arguments: dict[str, Argument]
@@ -87,6 +90,7 @@ class Interface:
     continues: bool = False
     outputs: dict[str, str] = dataclasses.field(default_factory=lambda: dict(NOTE_OUTPUTS))
     file: File = MIDI_FILE
+    memory: Memory | None = None
 
     @classmethod
     def of(
@@ -129,6 +133,15 @@ class Interface:
                 shown = ",".join(map(str, value)) if isinstance(value, Sequence) else value
                 raise ValueError(f"{name} is {shown}; {argument.range}")
 
+    def refuse_steps(self, length: int, primer_steps: int = 0) -> None:
+        """Checks the length of a piece before anything heavy is loaded.
+
+        Raises:
+          ValueError: one piece of so many steps is beyond `memory`.
+        """
+        if self.memory:
+            self.memory.refuse(1, length + primer_steps)
+
     def seconds(self, ticks: int) -> float:
         """Gives the seconds that some ticks of `notes` last.
 
@@ -169,7 +182,8 @@ class Interface:
             file = File(**values["file"]) if "file" in values else MIDI_FILE
             if file.output not in outputs:
                 raise ValueError(f"its file {file.output!r} is none of its outputs")
-            return cls(arguments, values["step"], *time, continues, dict(outputs), file)
+            memory = Memory(**values["memory"]) if values.get("memory") else None
+            return cls(arguments, values["step"], *time, continues, dict(outputs), file, memory)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"cannot read {path}: {error}; export the model again") from error
 
@@ -226,6 +240,18 @@ def checked(
         with tf.control_dependencies([_one_each(name, value, values["seed"])]):
             assertions.append(_in_range(name, tf.identity(value), arguments[name]))
     with tf.control_dependencies(assertions):
+        return {name: tf.identity(value) for name, value in values.items()}
+
+
+def fitting(
+    memory: Memory, values: Mapping[str, tf.Tensor], primer_steps: Any = 0
+) -> dict[str, tf.Tensor]:
+    """Gives the same values [batch], in a graph that fails in words when all of them together take
+    too much memory; as `checked`, before any is taken."""
+    import tensorflow as tf
+
+    steps = tf.reduce_max(values["length"]) + primer_steps
+    with tf.control_dependencies([memory.assertion(tf.size(values["seed"]), steps)]):
         return {name: tf.identity(value) for name, value in values.items()}
 
 
