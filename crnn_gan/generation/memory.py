@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # TensorFlow is slow to import, and refusing needs none.
 
 LIMIT_BYTES = 4 * 2**30  # Beside the weights and TensorFlow itself.
 GIBIBYTE = 2**30
+MOST = 2**53  # Above it float64, which graphs compute in, does not hold every integer.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,13 @@ class Memory:
     bytes_per_row: int
     bytes_per_row_and_step: int
     bytes_per_step: int
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a number, which a file may hold, is none or out of range."""
+        for name, value in dataclasses.asdict(self).items():
+            least = int(name in ("limit_bytes", "rows_together", "bytes_per_step"))
+            if type(value) is not int or not least <= value < MOST:
+                raise ValueError(f"memory has {name} {value!r}; give {least} to {MOST - 1}")
 
     def of(self, pieces: Any, steps: Any) -> Any:
         """Gives the bytes that a request takes at most; of numbers, or of float64 tensors."""

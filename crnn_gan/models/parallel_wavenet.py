@@ -295,8 +295,7 @@ class Model(MusicModel):
         before = ops.shape(state[0])[1]
         whole = ops.concatenate([state[0], scaled], axis=1)
         sound = self.apply_flows(whole)[0][:, before:]
-        kept = ops.minimum(ops.shape(whole)[1], self.student_receptive_field)
-        return (whole[:, ops.shape(whole)[1] - kept :],), to_levels(sound)
+        return (whole[:, -self.student_receptive_field :],), to_levels(sound)
 
     def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
         """Gives levels, int32 [batch, time]; see `controls`."""

@@ -113,6 +113,19 @@ def test_signature_json_states_the_bounds_and_older_ones_may_say_nothing(exporte
     old.refuse_steps(100_000)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("bytes_per_step", 0), ("rows_together", 0), ("limit_bytes", -1), ("bytes_per_row", 1.5),
+     ("steps_together", None), ("bytes_per_row", True), ("limit_bytes", 2**60)],
+)  # fmt: skip
+def test_bounds_in_a_file_that_are_none_are_named(exported, tmp_path, name, value):
+    described = json.loads((exported / "signature.json").read_text())
+    described["memory"][name] = value
+    (tmp_path / "signature.json").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=f"memory has {name} {value!r}; give"):
+        Interface.read(tmp_path)
+
+
 def test_a_piece_longer_than_a_block_is_what_it_is_as_a_whole(model, codec):
     class InBlocks(type(model)):
         """Writes 4 steps at once; its state is the noise of the piece and a number of steps."""
