@@ -91,8 +91,9 @@ class Codec(Settings, abc.ABC):
     @property
     def bytes_per_step(self) -> int:
         """Upper bound of the memory that `outputs` takes for a step of a row, its results included;
-        benchmarks/sampling_memory.py measures it."""
-        return 512
+        benchmarks/sampling_memory.py measures it. Of vectors the distances of a tone's pitch from
+        all 128 take most."""
+        return 2048 + 128 * self.spec.size if self.spec.kind == "vectors" else 512
 
     @property
     @abc.abstractmethod

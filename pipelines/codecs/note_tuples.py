@@ -95,11 +95,6 @@ class Codec(NoteCodec):
         )
 
     @property
-    def bytes_per_step(self) -> int:
-        """See `Codec`: the distances of one tone's pitch from all 128 take most."""
-        return 2048 + 768 * self.tones_per_cell
-
-    @property
     def longest_ticks(self) -> int:
         """The longest time between onsets, and the longest note, ticks."""
         return self.longest_quarters * self.ticks_per_quarter
