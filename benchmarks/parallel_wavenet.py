@@ -1,7 +1,7 @@
 """How fast the student of parallel_wavenet gives sound, and how near that is to its teacher's.
 
 Speed: the student in one pass beside its teacher sample by sample, with the layers' past in ring
-buffers and steps compiled by XLA (`scan_compiled`): samples per second of all rows, in turns, in
+buffers and steps compiled by XLA (`run_compiled`): samples per second of all rows, in turns, in
 the same process; the ratio is the median of those within the rounds. Compilation, at the first
 call, is not in them. The student is timed as TensorFlow runs its graph and as XLA compiles it.
 Both multiply about as much for a sample, which is printed: a CPU that is busy with one sample of
@@ -117,7 +117,8 @@ def composers(model: Any) -> dict[str, Callable[[Any], Any]]:
         return to_levels(model.apply_flows(noise)[0])
 
     def teacher(noise: Any) -> Any:
-        return to_levels(model.sample_teacher(noise))
+        state = (model.teacher.stack.initial_state(tf.shape(noise)[0]), tf.zeros_like(noise[:, :1]))
+        return to_levels(model.extend_teacher(state, noise)[1])
 
     plain = tf.function(student, input_signature=noise, autograph=False)
     sound = tf.function(lambda z: model.apply_flows(z)[0], jit_compile=True, autograph=False)

@@ -10,8 +10,8 @@ with noise that is drawn before the loop, the same for all systems, for 1 and 16
              product a layer, one product for the skips of all layers
   modules    PyTorch as published implementations of cached generation are: a queue and four
              nn.Conv1d a layer, the skips added up layer by layer
-  scan       `DilatedStack.step` in a plain TensorFlow loop
-  compiled   the same loop by `scan_compiled`
+  scan       `DilatedStack.step` in a plain TensorFlow loop, `run`
+  compiled   the same loop by `run_compiled`
 
 Ours is saved as a SavedModel, loaded again and timed as that. Before anything is timed, the
 logits of pytorch and modules on 1,200 given tokens are compared with those of our whole network,
@@ -98,7 +98,7 @@ def ours(drawn: dict[str, Any]) -> Any:
     import tensorflow as tf
     from keras import ops
 
-    from crnn_gan.layers.loops import scan, scan_compiled, stacked
+    from crnn_gan.layers.loops import run, run_compiled, stacked
 
     stack = drawn["stack"]
     noise = tf.TensorSpec((None, None, CLASSES), name="noise")
@@ -131,15 +131,16 @@ def ours(drawn: dict[str, Any]) -> Any:
                 return (token, memory), (tf.cast(token, tf.float32)[:, None],)
 
             first = (tf.fill((batch,), FIRST_TOKEN), stack.initial_state(batch))
-            return tf.cast(stacked(loop(step, first, (noise,), (1,))[0])[..., 0], tf.int32)
+            _, (tokens,) = loop(step, first, (noise,), (1,))
+            return tf.cast(stacked(tokens)[..., 0], tf.int32)
 
         @tf.function(input_signature=[noise], autograph=False)
         def scan(self, noise: Any) -> Any:
-            return self._generated(scan, noise)
+            return self._generated(run, noise)
 
         @tf.function(input_signature=[noise], autograph=False)
         def compiled(self, noise: Any) -> Any:
-            return self._generated(scan_compiled, noise)
+            return self._generated(run_compiled, noise)
 
     return WaveNet()
 

@@ -55,6 +55,14 @@ class MusicModel(PhasedModel):
       rows_together: rows are sampled in multiples of this, so that a piece is the same in any
         batch: a product of one row adds in another order than one of two, and elements that
         fill no vector register (16 floats) go through another tanh than the rest.
+      steps_together: steps that an exported model writes at once, a multiple of 4 (of 4 windows,
+        where a noise is per window): `extend` writes them and gives the state that the next are
+        written from, so that the network takes the memory of so many, however long a piece is. 0
+        of a model that makes whole pieces.
+      bytes_per_row, bytes_per_row_and_step: upper bounds of the memory of activations of a row,
+        beside noise and state: of a step alone, and of each of the steps that are written at once.
+        Of them, and of the codec's `bytes_per_step`, follows how many pieces and steps an exported
+        model may be asked for; benchmarks/sampling_memory.py measures them.
 
     and the following, each documented at its method:
 
@@ -68,7 +76,8 @@ class MusicModel(PhasedModel):
       - Generation: `noise_spec`, `controls_for`, and `generate`, a pure function of weights, noise
         and controls: the same ones give the same array; other noise another array; a row is the
         same whatever the other rows are; where noise is per step, a longer piece begins with the
-        shorter one.
+        shorter one. With `steps_together` also `begin` and `extend`, by which a piece is the same
+        in whatever blocks it is written.
       - Likelihood, where it is measured: `negative_log_likelihood`.
 
     Only `keras.ops`, `keras.random` and `keras.layers`: the same file trains on TensorFlow and JAX.
@@ -104,6 +113,9 @@ class MusicModel(PhasedModel):
         "other_seed": Control(0, 0, 2**31 - 1, "of mix: the other piece's seed", "int32"),
     }
     rows_together: int = 16
+    steps_together: int = 0
+    bytes_per_row: int = 2**14
+    bytes_per_row_and_step: int = 0
 
     def __init__(self, config: Any, spec: Spec, seed: int = 0, name: str | None = None):
         super().__init__(name=name, autocast=False)  # Noise and controls stay float32.
@@ -255,6 +267,28 @@ class MusicModel(PhasedModel):
         from; it is no part of what is given.
         """
         raise TypeError(f"{type(self).__name__} cannot generate")
+
+    def begin(self, length: Any, noise: Mapping[str, Any], **controls: Any) -> tuple[Any, ...]:
+        """Gives the state before the first step of pieces, tensors or nested tuples of them.
+
+        Args:
+          length: int32 [batch], the steps of each piece.
+          noise: those that are not per step.
+          controls: as for `generate`; a `primer` too, of a model that `continues`.
+        """
+        raise TypeError(f"{type(self).__name__} makes whole pieces")
+
+    def extend(
+        self, state: tuple[Any, ...], noise: Mapping[str, Any], **controls: Any
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Gives (state after the next steps, their codec arrays [batch, steps, ...]).
+
+        Args:
+          state: as `begin` or `extend` before gave it.
+          noise: those that are per step, of the next steps; others are not read.
+          controls: as for `generate`.
+        """
+        raise TypeError(f"{type(self).__name__} makes whole pieces")
 
     def negative_log_likelihood(self, batch: Mapping[str, Any]) -> Any:
         """Gives -ln p of each step given all before it, nats: float32 [batch, time].

@@ -91,7 +91,10 @@ def main(argv: list[str]) -> None:
     values = arguments(dataclasses.asdict(flags), dataclasses.asdict(controls), interface)
     with_originality = originality_of(flags)
     primer = primer_of(flags, interface)
+    primer_steps = len(primer.array) if primer else 0
+    interface.refuse_steps(values["length"], primer_steps)
     sampler = _sampler(flags)
+    sampler.interface.refuse_steps(values["length"], primer_steps)  # That of a run says it now.
     name = Path(exported or run_dir).resolve().name
     make = with_originality(functools.partial(sampled, sampler, primer=primer))
     rendered = []

@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from crnn_gan.generation.blocks import memory_of
 from crnn_gan.generation.noise import draw_numpy
 from crnn_gan.models.registry import config_class, model_class, model_names
 from crnn_gan.runs.configuration import RunConfig
@@ -207,6 +208,45 @@ def test_a_longer_request_begins_with_the_shorter(model):
     free = {"closes": 0} if "closes" in model.controls else {}
     long, short = called(model, inputs_of(model, 2, LONG, **free)), compose(model, 2, SHORT, **free)
     np.testing.assert_allclose(long[:, :SHORT], short, atol=1e-5)
+
+
+def test_a_piece_is_the_same_in_whatever_blocks_it_is_written(model):
+    if not model.steps_together or not ON_TENSORFLOW:
+        pytest.skip("exported models alone, which are TensorFlow's, are written in blocks")
+    extend = tf.function(model.extend, autograph=False)  # Compiled once where it is compiled.
+    # One window cannot be halved.
+    windows = [n.shape[1] for n in model.noise_spec(2, SHORT).values() if n.per_step]
+    length = LONG if 1 in windows else SHORT
+    given, spec = inputs_of(model, 2, length), model.noise_spec(2, length)
+    noise, controls = (given[name] for name in ("noise", "controls"))
+    state = model.begin(
+        np.full(2, length, np.int32),
+        {name: value for name, value in noise.items() if not spec[name].per_step},
+        **controls,
+    )
+    halves = []
+    for half in range(2):
+        parts = {n: np.split(noise[n], 2, axis=1)[half] for n in noise if spec[n].per_step}
+        state, arrays = extend(state, parts, **controls)
+        halves.append(arrays)
+    written = np.concatenate(halves, axis=1)
+    np.testing.assert_allclose(written, compose(model, 2, length), atol=1e-5)
+
+
+def test_the_noise_of_a_block_begins_where_a_value_of_the_random_counter_does(model):
+    spec = model.noise_spec(1, model.steps_together)
+    numbers = [np.prod(noise.shape) for noise in spec.values() if noise.per_step]
+    assert [number for number in numbers if number % 4] == []
+
+
+def test_the_memory_of_a_request_grows_with_its_pieces_and_steps(model):
+    if not ON_TENSORFLOW:
+        pytest.skip("exported models are TensorFlow's")
+    memory = memory_of(model, codec_class(CODECS[model.spec.kind])())
+    taken = [memory.of(*asked) for asked in ((1, 1), (1, 2), (17, 2), (17, 9000), (170, 9000))]
+    assert taken == sorted(set(taken)) and memory.of(16, 1000) < memory.limit_bytes
+    rows, noises = memory.rows_together, model.noise_spec(memory.rows_together, 1).values()
+    assert memory.of(rows, 1) > 4 * sum(np.prod(noise.shape) for noise in noises)
 
 
 def music(model, rows, time, seed=0):

@@ -23,7 +23,7 @@ from crnn_gan.autoregressive.conditioning import (
 )
 from crnn_gan.autoregressive.likelihood_training import step_weights
 from crnn_gan.autoregressive.output_distributions import OutputDistribution, sampling_controls
-from crnn_gan.layers.loops import fold, scan, scan_compiled, stacked
+from crnn_gan.layers.loops import fold, run, run_compiled, scan, stacked
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Phase, Stage
 from pipelines.codecs.codec import Codec
@@ -43,6 +43,8 @@ class Autoregressive(MusicModel):
     pads_windows: ClassVar[bool] = True
     measures_likelihood: ClassVar[bool] = True
     continues: ClassVar[bool] = True
+    steps_together: int = 256  # As many as XLA compiles together: see `loops.run_compiled`.
+    bytes_per_row: int = 2**15
 
     output_distribution: OutputDistribution
     networks: Sequence[keras.layers.Layer]
@@ -242,13 +244,12 @@ class Autoregressive(MusicModel):
 
         def read(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
             network, distribution_state, inputs = state
-            (music,) = elements
+            music = ops.broadcast_to(elements[0], (count, *primer.shape[1:]))
             network, _ = self.advance(network, inputs, conditions)
             inputs = distribution.inputs(music)
             return (network, distribution.next_state(distribution_state, music), inputs), ()
 
-        rows = ops.broadcast_to(primer[:, None], (ops.shape(primer)[0], count, *primer.shape[1:]))
-        return fold(read, (*state, inputs), [rows])
+        return fold(read, (*state, inputs), [primer[:, None]])
 
     def step(
         self, state: tuple[Any, ...], noise: Mapping[str, Any], steps_left: Any, **controls: Any
@@ -269,14 +270,18 @@ class Autoregressive(MusicModel):
         distribution_state = distribution.next_state(distribution_state, music)
         return (network, distribution_state, distribution.inputs(music)), music
 
-    def generate(
-        self, noise: Mapping[str, Any], length: Any = None, primer: Any = None, **controls: Any
-    ) -> Any:
-        """Gives int32 [batch, length, ...]; see `MusicModel.generate` and `controls`."""
-        draws = _time_first(noise["draw"])
-        time, count = ops.shape(draws)[0], ops.shape(draws)[1]
-        if length is None:
-            length = ops.full((count,), time, "int32")
+    def begin(
+        self, length: Any, noise: Mapping[str, Any], primer: Any = None, **controls: Any
+    ) -> tuple[Any, ...]:
+        """See `MusicModel.begin`: (steps to come of each piece, and the state of `start`)."""
+        count = ops.shape(length)[0]
+        network = self.initial_network_state(count, noise, controls)
+        return ops.cast(length, "int32"), *self.start(count, primer, network, **controls)
+
+    def extend(
+        self, state: tuple[Any, ...], noise: Mapping[str, Any], **controls: Any
+    ) -> tuple[tuple[Any, ...], Any]:
+        """See `MusicModel.extend`."""
 
         def step(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
             steps_left, *state = state
@@ -284,14 +289,24 @@ class Autoregressive(MusicModel):
             flat = ops.cast(ops.reshape(music, (ops.shape(music)[0], size)), "float32")
             return (steps_left - 1, *state), (flat,)
 
+        draws = _time_first(noise["draw"])
+        time, count = ops.shape(draws)[0], ops.shape(draws)[1]
         shape = tuple(int(axis or 0) for axis in self.spec.shape[1:])
         size = math.prod(shape)
-        network = self.initial_network_state(count, noise, controls)
-        state = (ops.cast(length, "int32"), *self.start(count, primer, network, **controls))
-        loop = scan_compiled if self.compiles_generation else scan
-        (music,) = loop(step, state, [draws], [size])
+        loop = run_compiled if self.compiles_generation else run
+        state, (music,) = loop(step, state, [draws], [size])
         music = ops.cast(ops.transpose(stacked(music), (1, 0, 2)), "int32")
-        return ops.reshape(music, (count, time, *shape))
+        return tuple(state), ops.reshape(music, (count, time, *shape))
+
+    def generate(
+        self, noise: Mapping[str, Any], length: Any = None, primer: Any = None, **controls: Any
+    ) -> Any:
+        """Gives int32 [batch, length, ...]; see `MusicModel.generate` and `controls`."""
+        if length is None:
+            count, time = ops.shape(noise["draw"])[:2]
+            length = ops.full((count,), time, "int32")
+        state = self.begin(length, noise, primer, **controls)
+        return self.extend(state, noise, **controls)[1]
 
 
 def _time_first(x: Any) -> Any:

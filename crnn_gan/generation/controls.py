@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+from pipelines.spec import Spec
+
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
@@ -46,6 +48,10 @@ class GeneratesMusic(Protocol):
     """What sampling and exporting ask of a model; `MusicModel` documents each part."""
 
     rows_together: int
+    steps_together: int
+    bytes_per_row: int
+    bytes_per_row_and_step: int
+    spec: Spec
     interpolated: tuple[str, ...]
     continues: bool
 
@@ -62,3 +68,11 @@ class GeneratesMusic(Protocol):
 
     def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
         """Gives codec arrays [batch, time, ...]."""
+
+    def begin(self, length: Any, noise: Mapping[str, Any], **controls: Any) -> tuple[Any, ...]:
+        """Gives the state before the first step."""
+
+    def extend(
+        self, state: tuple[Any, ...], noise: Mapping[str, Any], **controls: Any
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Gives (state, codec arrays [batch, steps, ...]) of the next steps."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from crnn_gan.generation.controls import Control
+from crnn_gan.generation.memory import Memory
 from pipelines.codecs.codec import Codec, File
 from pipelines.codecs.note_codec import MIDI_FILE, NOTE_OUTPUTS, PEDAL_OUTPUTS, NoteCodec
 from pipelines.json_file import read_json, shown
@@ -119,6 +120,8 @@ class Interface:
       continues: whether it can go on from a primer.
       outputs: what it gives: {name: what it is, in words}.
       file: the one of them that is a file.
+      memory: what a request may take; None of models that were exported before they said so, and
+        are asked for any values in range.
     """
 
     arguments: dict[str, Argument]
@@ -128,6 +131,7 @@ class Interface:
     continues: bool = False
     outputs: dict[str, str] = dataclasses.field(default_factory=lambda: dict(NOTE_OUTPUTS))
     file: File = MIDI_FILE
+    memory: Memory | None = None
 
     @classmethod
     def of(
@@ -169,6 +173,15 @@ class Interface:
                 shown = ",".join(map(str, value)) if isinstance(value, Sequence) else value
                 raise ValueError(f"{name} is {shown}; {argument.range}")
 
+    def refuse_steps(self, length: int, primer_steps: int = 0) -> None:
+        """Checks the length of a piece before anything heavy is loaded.
+
+        Raises:
+          ValueError: one piece of so many steps is beyond `memory`.
+        """
+        if self.memory:
+            self.memory.refuse(1, length + primer_steps)
+
     def seconds(self, ticks: int) -> float:
         """Gives the seconds that some ticks of `notes` last.
 
@@ -201,9 +214,7 @@ class Interface:
             if values.pop("format", None) != FORMAT:
                 raise ValueError(f"its format is not {FORMAT}, which this program reads")
             operations = value_of(dict[str, Signature], values.pop("signatures", {}), "signatures")
-            if (
-                "outputs" not in values
-            ):  # All that were exported before there were others than MIDI.
+            if "outputs" not in values:  # Exported before there were others than MIDI.
                 values["outputs"] = _outputs_before(operations)
             interface: Interface = value_of(cls, values)
             return interface
@@ -295,6 +306,18 @@ def checked(
         with tf.control_dependencies([_one_each(name, value, values["seed"])]):
             assertions.append(_in_range(name, tf.identity(value), arguments[name]))
     with tf.control_dependencies(assertions):
+        return {name: tf.identity(value) for name, value in values.items()}
+
+
+def fitting(
+    memory: Memory, values: Mapping[str, tf.Tensor], primer_steps: Any = 0
+) -> dict[str, tf.Tensor]:
+    """Gives the same values [batch], in a graph that fails in words when all of them together take
+    too much memory; as `checked`, before any is taken."""
+    import tensorflow as tf
+
+    steps = tf.reduce_max(values["length"]) + primer_steps
+    with tf.control_dependencies([memory.assertion(tf.size(values["seed"]), steps)]):
         return {name: tf.identity(value) for name, value in values.items()}
 
 

@@ -12,8 +12,13 @@ import tensorflow as tf
 
 from crnn_gan.generation.controls import Noise
 
+PHILOX = 1  # The algorithm's number in TensorFlow's operations.
+NUMBERS_TOGETHER = 4  # float32 numbers that Philox makes of one value of its counter.
 
-def draw(noises: Mapping[str, Noise], seeds: Any) -> dict[str, tf.Tensor]:
+
+def draw(
+    noises: Mapping[str, Noise], seeds: Any, before: Mapping[str, Any] | None = None
+) -> dict[str, tf.Tensor]:
     """Draws each noise from (row's seed, noise's name, step), never from the batch's shape.
 
     A row is one stream of the Philox counter generator (Salmon et al. 2011, "Parallel
@@ -24,12 +29,15 @@ def draw(noises: Mapping[str, Noise], seeds: Any) -> dict[str, tf.Tensor]:
     Args:
       noises: as `MusicModel.noise_spec` names them; their first axis is not read.
       seeds: int64 [batch], any number of 64 bits.
+      before: by name, how many numbers of a row are passed over, a multiple of 4; none by default.
+        What follows the first 1,000 steps is drawn without them.
 
     Returns:
       float32 tensors [batch, ...] of the shapes that the noises state.
     """
     seeds = tf.convert_to_tensor(seeds, tf.int64)
-    return {name: _draw(noise, seeds, stream(name)) for name, noise in noises.items()}
+    before = before or dict.fromkeys(noises, 0)
+    return {n: _draw(noise, seeds, stream(n), before[n]) for n, noise in noises.items()}
 
 
 def draw_numpy(noises: Mapping[str, Noise], seeds: Any) -> dict[str, np.ndarray]:
@@ -57,13 +65,25 @@ def stream(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
-def _draw(noise: Noise, seeds: tf.Tensor, key: int) -> tf.Tensor:
-    sampler = {"uniform": tf.random.stateless_uniform, "normal": tf.random.stateless_normal}
+def numbers_of_row(noise: Noise) -> tf.Tensor:
+    """Gives how many numbers a row of a noise has: int64 scalar."""
+    return tf.reduce_prod(tf.cast(tf.convert_to_tensor(noise.shape[1:]), tf.int64))
+
+
+def _draw(noise: Noise, seeds: tf.Tensor, key: int, before: Any) -> tf.Tensor:
+    sampler = {
+        "uniform": tf.raw_ops.StatelessRandomUniformV2,
+        "normal": tf.raw_ops.StatelessRandomNormalV2,
+    }[noise.distribution]
     row_shape = tf.convert_to_tensor(noise.shape[1:], tf.int32)
+    passed = tf.cast(tf.convert_to_tensor(before, tf.int64) // NUMBERS_TOGETHER, tf.uint64)
 
     def row(seed: tf.Tensor) -> tf.Tensor:
         both = tf.stack([seed, tf.constant(key, tf.int64)])
-        return sampler[noise.distribution](row_shape, both, alg="philox")
+        # As tf.random.stateless_uniform and its like, but for where the counter begins.
+        own_key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=both)
+        counter = tf.stack([counter[0] + passed, counter[1]])
+        return sampler(shape=row_shape, key=own_key, counter=counter, alg=PHILOX)
 
     rows = tf.map_fn(row, seeds, fn_output_signature=tf.float32)
     known = [size if isinstance(size, int) else None for size in noise.shape[1:]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crnn_gan.generation.interface import Argument, Interface
+from crnn_gan.generation.memory import GIBIBYTE
 from pipelines.atomic_file import write_atomically
 from pipelines.file_faults import reason
 from pipelines.formats import abc_notation, midi, wav
@@ -76,7 +77,8 @@ def gives_scores(interface: Interface) -> bool:
 
 
 def controls_of(interface: Interface) -> type:
-    """Makes the flag dataclass of what the model lets a caller set."""
+    """Makes the flag dataclass of what the model lets a caller set; its docstring says the limit of
+    a request."""
     fields = [
         (
             name,
@@ -88,6 +90,15 @@ def controls_of(interface: Interface) -> type:
     ]
     cls = dataclasses.make_dataclass("Controls", fields, frozen=True)
     cls.__doc__ = "What the model lets you set."
+    if memory := interface.memory:
+        length = interface.arguments["length"].default
+        longest = min(memory.most_steps, interface.arguments["length"].high)
+        limit = memory.limit_bytes / GIBIBYTE
+        cls.__doc__ = (
+            f"What the model lets you set. What is made at once takes at most {limit:.1f} GiB: "
+            f"{memory.most_pieces(length)} pieces of {length} steps, or one of "
+            f"{longest:g}; more pieces are made in batches."
+        )
     return cls
 
 
@@ -120,7 +131,7 @@ def arguments(
       interface: of the model.
 
     Raises:
-      ValueError: a value is out of its range.
+      ValueError: a value is out of its range, or a piece so long that it takes too much memory.
     """
     values: dict[str, Any] = {name: wanted[name] for name in ("seed", "count")}
     values |= {name: _numbers(name, value) for name, value in controls.items()}
@@ -128,6 +139,7 @@ def arguments(
     values["length"] = default if wanted["length"] is None else wanted["length"]
     interface.refuse(values)
     interface.refuse({"seed": values["seed"] + values["count"] - 1})  # That of the last piece.
+    interface.refuse_steps(values["length"])
     return values
 
 
@@ -163,9 +175,15 @@ def sampled(
       sampler: of a run or an exported model.
       values: as for `sample`.
       primer: that all pieces begin with.
+
+    Raises:
+      ValueError: a piece is so long that it takes too much memory.
     """
-    steps = values["length"] + (len(primer.array) if primer else 0)
+    primer_steps = len(primer.array) if primer else 0
+    sampler.interface.refuse_steps(values["length"], primer_steps)
+    steps, memory = values["length"] + primer_steps, sampler.interface.memory
     at_once = max(16, STEPS_AT_ONCE // steps)  # Rows are made 16 at a time anyway.
+    at_once = min(at_once, memory.most_pieces(steps)) if memory else at_once
     for first in range(0, values["count"], at_once):
         seed, count = values["seed"] + first, min(at_once, values["count"] - first)
         asked = {**values, "seed": seed, "count": count}

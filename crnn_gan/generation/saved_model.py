@@ -16,10 +16,18 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from crnn_gan.generation import export_folder, noise
+from crnn_gan.generation import export_folder
 from crnn_gan.generation.audit import audited_copy
+from crnn_gan.generation.blocks import memory_of, pieces
 from crnn_gan.generation.controls import GeneratesMusic
-from crnn_gan.generation.interface import Argument, Interface, checked, primer_checks
+from crnn_gan.generation.interface import (
+    Argument,
+    Interface,
+    checked,
+    fitting,
+    primer_checks,
+)
+from crnn_gan.generation.memory import Memory
 from pipelines.codecs.codec import Codec
 from pipelines.file_faults import write_error
 from pipelines.leftovers import FOLDER_END, temporary_folder
@@ -64,53 +72,6 @@ class Sampler:
         return self.module.continue_primer(primer, **values)
 
 
-def pieces(
-    model: GeneratesMusic,
-    codec: Codec,
-    seeds: Any,
-    lengths: Any,
-    controls: Mapping[str, Any],
-    primer: Any = None,
-) -> dict[str, tf.Tensor]:
-    """Makes one piece a seed. Checks nothing.
-
-    Args:
-      model: on the TensorFlow backend; its `generate` makes all as long as the longest.
-      codec: makes files and notes of the model's arrays.
-      seeds: int64 [batch], one or more.
-      lengths: int32 [batch], steps of each piece.
-      controls: all that the model has, each [batch].
-      primer: [steps, ...] that all pieces begin with, before their length counts; or None.
-
-    Returns:
-      What `codec.output_descriptions` names, each [batch, ...]: the bytes of complete files, and
-      what is in them as numbers.
-    """
-    from crnn_gan.layers.loops import forward_only  # Imports Keras, which `load` does without.
-
-    batch = tf.size(seeds)
-    # Rows that nobody asked for are made, and cut away, so that a piece is the same in any batch.
-    together = model.rows_together
-    rows = tf.minimum(tf.range((batch + together - 1) // together * together), batch - 1)
-    seeds = tf.gather(tf.cast(seeds, tf.int64), rows)
-    lengths = tf.gather(tf.cast(lengths, tf.int32), rows)
-    controls = {
-        n: tf.gather(tf.cast(v, model.controls[n].dtype), rows) for n, v in controls.items()
-    }
-    spec = model.noise_spec(tf.size(seeds), tf.reduce_max(lengths))
-    drawn = noise.draw(spec, seeds)
-    for name in model.interpolated:
-        others = noise.draw({name: spec[name]}, tf.cast(controls["other_seed"], tf.int64))
-        drawn[name] = noise.between(drawn[name], others[name], controls["mix"])
-    known = {"length": lengths, "primer": primer} if model.continues else {}
-    with forward_only():
-        arrays = model.generate(drawn, **known, **controls)
-    if primer is not None:
-        begun = tf.repeat(tf.cast(primer, arrays.dtype)[None], tf.size(seeds), axis=0)
-        arrays, lengths = tf.concat([begun, arrays], 1), lengths + tf.shape(primer)[0]
-    return {name: made[:batch] for name, made in codec.outputs(arrays, lengths).items()}
-
-
 def build(model: GeneratesMusic, codec: Codec, default_length: int) -> Sampler:
     """Gives a sampler that holds each weight that sampling needs once. It can be saved.
 
@@ -122,8 +83,8 @@ def build(model: GeneratesMusic, codec: Codec, default_length: int) -> Sampler:
       continue_primer(primer, and what generate takes): of a model that continues; primer is
         int32 [steps, ...] as the codec's spec says. Pieces begin with it; length counts after it.
 
-    All refuse what is out of range in words (`tf.errors.InvalidArgumentError`). The same
-    seed gives the same piece in any batch.
+    All refuse in words (`tf.errors.InvalidArgumentError`) what is out of range, and what would
+    take more memory than `Interface.memory` says. The same seed gives the same piece in any batch.
 
     Args:
       model: a model on the TensorFlow backend, its weights in float32.
@@ -134,22 +95,27 @@ def build(model: GeneratesMusic, codec: Codec, default_length: int) -> Sampler:
       ValueError: a default is out of its range, or `generate` needs a variable that is
         not float32, such as the state of a seed generator.
     """
+    memory = memory_of(model, codec)
     interface = Interface.of(model.controls, codec, default_length, model.continues)
-    batched = _batched(model, codec, interface.arguments)
+    interface = dataclasses.replace(interface, memory=memory)
+    batched = _batched(model, codec, interface.arguments, memory)
     module = tf.Module(name="sampler")
     module.weights = _weights(model, batched)
     module.serving_default = batched
     module.generate = _scalar(batched, interface.arguments)
     if model.continues:
-        module.continue_primer = _continuing(model, codec, interface.arguments)
+        module.continue_primer = _continuing(model, codec, interface.arguments, memory)
     return Sampler(module, interface)
 
 
-def _batched(model: GeneratesMusic, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
+def _batched(
+    model: GeneratesMusic, codec: Codec, arguments: Mapping[str, Argument], memory: Memory
+) -> Any:
     each = {n: dataclasses.replace(a, default=None) for n, a in arguments.items() if n != "count"}
 
     def serving_default(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:
         values = checked(each, dict(zip(each, args, strict=False)) | kwargs)
+        values = fitting(memory, values)
         return pieces(model, codec, values.pop("seed"), values.pop("length"), values)
 
     return _function(serving_default, each, shape=[None])
@@ -166,7 +132,9 @@ def _scalar(batched: Any, arguments: Mapping[str, Argument]) -> Any:
     return _function(generate, arguments, shape=[])
 
 
-def _continuing(model: GeneratesMusic, codec: Codec, arguments: Mapping[str, Argument]) -> Any:
+def _continuing(
+    model: GeneratesMusic, codec: Codec, arguments: Mapping[str, Argument], memory: Memory
+) -> Any:
     spec = codec.spec
 
     def continue_primer(primer: tf.Tensor, *args: tf.Tensor, **kwargs: tf.Tensor) -> dict:
@@ -178,7 +146,8 @@ def _continuing(model: GeneratesMusic, codec: Codec, arguments: Mapping[str, Arg
         first = checked(arguments, first)
         seeds = first.pop("seed") + tf.range(tf.cast(count[0], tf.int64))
         each = {n: _repeated(value[0], count[0]) for n, value in first.items()}
-        return pieces(model, codec, seeds, each.pop("length"), each, primer)
+        each = fitting(memory, {"seed": seeds, **each}, tf.shape(primer)[0])
+        return pieces(model, codec, each.pop("seed"), each.pop("length"), each, primer)
 
     shape = [None, *spec.shape[1:]]
     return _function(continue_primer, arguments, [], {"primer": tf.TensorSpec(shape, tf.int32)})

@@ -14,6 +14,7 @@ from crnn_gan.layers.feedback_backpropagation import (
     feedback_lstm,
     feedback_step,
 )
+from crnn_gan.layers.loops import run, stacked
 from crnn_gan.layers.recurrent import LSTM, add_weight, dense, time_major
 
 
@@ -113,6 +114,44 @@ class FeedbackLSTM(keras.layers.Layer):
             h = h * time_major(ops.cast(dropout_masks[k], "float32")) if dropout_masks else h
         y = dense(h, self.output_kernel, self.output_bias, "float32")
         return time_major(bounded(y, self._limit))
+
+    def extend(
+        self, state: Sequence[Any], inputs: Any, dropout_masks: Sequence[Any] | None = None
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Gives (state, y [batch, time, features]) of further steps, as `call` would.
+
+        For generation: without gradients, in the memory of y alone.
+
+        Args:
+          state: y of the step before, and then as `initial_states`; or as `extend` gave it.
+          inputs, dropout_masks: of these steps, as for `call`.
+        """
+        self._require_weights()
+        x = self._input_terms(time_major(inputs))
+        masks = [time_major(ops.cast(mask, "float32")) for mask in dropout_masks or ()]
+        if not self.feedback:
+            return self._extend_without_feedback(state, x, masks)
+        weights = self._weights()
+
+        def step(state: Any, elements: Any) -> tuple[tuple[Any, ...], tuple[Any]]:
+            state, _ = feedback_step(elements[0], state, elements[1:], weights, self._limit)
+            return state, (state[0],)
+
+        state, (y,) = run(step, tuple(state), (x, *masks), [self.features])
+        return tuple(state), time_major(stacked(y))
+
+    def _extend_without_feedback(
+        self, state: Sequence[Any], x: Any, masks: Sequence[Any]
+    ) -> tuple[tuple[Any, ...], Any]:
+        """See `extend`; x and masks [time, batch, units]."""
+        after: list[Any] = []
+        h = ops.relu(x)
+        for k, layer in enumerate(self.layers):
+            both, h = layer.extend((state[1 + 2 * k], state[2 + 2 * k]), h)
+            after += both
+            h = h * masks[k] if masks else h
+        y = bounded(dense(h, self.output_kernel, self.output_bias, "float32"), self._limit)
+        return (y[-1], *after), time_major(y)
 
     def step(
         self, inputs: Any, previous: Any, states: Sequence[Any]

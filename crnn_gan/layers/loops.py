@@ -65,22 +65,22 @@ def scan(
     Returns:
       A series for each output of `step`.
     """
-    return list(_run(step, initial, elements, sizes, reverse)[1])
+    return list(run(step, initial, elements, sizes, reverse)[1])
 
 
 def fold(step: Step, initial: Sequence[Any], elements: Sequence[Any]) -> tuple[Any, ...]:
     """Gives the state after the last step, of a `step` without outputs; see `scan`."""
-    return _run(step, initial, elements, (), False)[0]
+    return run(step, initial, elements, ())[0]
 
 
-def _run(
+def run(
     step: Step,
     initial: Sequence[Any],
     elements: Sequence[Any],
     sizes: Sequence[int],
-    reverse: bool,
+    reverse: bool = False,
 ) -> tuple[Any, Any]:
-    """Gives (the state after the last step, a series for each output)."""
+    """Gives (the state after the last step, a series for each output); see `scan`."""
     if _on_jax():
         import jax
 
@@ -106,19 +106,19 @@ def _run(
     return tf.while_loop(lambda count, *_: count < time, body, loop, maximum_iterations=time)[1:]
 
 
-def scan_compiled(
+def run_compiled(
     step: Step,
     initial: Sequence[Any],
     elements: Sequence[Any],
     sizes: Sequence[int],
     chunk: int = 256,
-) -> list[Any]:
-    """Gives the same as `scan`, by steps that XLA compiles; for generation, without gradients.
+) -> tuple[Any, Any]:
+    """Gives the same as `run`, by steps that XLA compiles; for generation, without gradients.
 
     On TensorFlow a plain loop takes longer to dispatch the small operations of a step than to
     compute them. XLA fuses them, but would compile the loop anew for every length. So an outer
     loop calls a compiled one of `chunk` steps: one compilation for each batch size, at the first
-    call, whatever the length. The last chunk stops where the elements end. On JAX this is `scan`,
+    call, whatever the length. The last chunk stops where the elements end. On JAX this is `run`,
     as JAX compiles what calls it.
 
     Call it within a tf.function, which may be saved; called outside one it compiles each time.
@@ -128,7 +128,7 @@ def scan_compiled(
       chunk: steps of a compiled loop, 1 or more.
     """
     if _on_jax():
-        return scan(step, initial, elements, sizes)
+        return run(step, initial, elements, sizes)
     import tensorflow as tf
 
     elements = [stacked(element) for element in elements]
@@ -161,8 +161,8 @@ def scan_compiled(
         tf.TensorArray(tf.float32, chunks, element_shape=(chunk, batch, size)) for size in sizes
     )
     loop = (0, tuple(initial), writes)
-    writes = tf.while_loop(lambda at, *_: at < chunks, body, loop)[2]
-    return [array.concat()[:time] for array in writes]
+    _, state, writes = tf.while_loop(lambda at, *_: at < chunks, body, loop)
+    return state, [array.concat()[:time] for array in writes]
 
 
 def _in_chunks(tf: Any, element: Any, chunks: Any, chunk: int) -> Any:

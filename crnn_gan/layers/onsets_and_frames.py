@@ -76,11 +76,13 @@ class WindowSampler:
         bits = make_onsets_and_frames_agree(bits, sounding_before=True)
         return 2 * ops.reshape(bits, (-1, self.steps * self.pitches * self.planes)) - 1
 
-    def piano_roll(self, on: Any) -> Any:
-        """Gives the piano roll of windows in a row, before which nothing sounded.
+    def piano_roll(self, on: Any, before: Any) -> Any:
+        """Gives the piano roll of windows in a row.
 
         Args:
           on: bool [batch, windows, cells].
+          before: int32 [batch, 1, pitch, plane], the step of the roll before them; zeros where
+            there is none.
 
         Returns:
           int32 [batch, windows * steps, pitch, plane].
@@ -90,7 +92,8 @@ class WindowSampler:
         bits = ops.cast(ops.reshape(on, shape), "int32")
         if not self.onsets_from_frames:
             return bits
-        return make_onsets_and_frames_agree(bits, sounding_before=False)
+        bits = ops.concatenate([before, bits], axis=1)
+        return make_onsets_and_frames_agree(bits, sounding_before=False)[:, 1:]
 
 
 def make_onsets_and_frames_agree(piano_roll: Any, sounding_before: bool) -> Any:

@@ -14,6 +14,7 @@ import keras
 from keras import ops
 
 from crnn_gan.layers.backpropagation import cell, dot, lstm, with_bias
+from crnn_gan.layers.loops import run, stacked
 
 # Logit that closes an input gate: its sigmoid is exactly 0 in float32, and float16 can hold it.
 CLOSED = -3e4
@@ -123,6 +124,25 @@ class LSTM(keras.layers.Layer):
         if mask is not None:
             z = _with_closed_gates(z, mask if len(mask.shape) == 2 else mask[:, None])
         return lstm(z, ops.cast(self.recurrent_kernel, self.compute_dtype), self.reverse)
+
+    def extend(self, state: tuple[Any, Any], inputs: Any) -> tuple[tuple[Any, Any], Any]:
+        """Gives (state, outputs [time, batch, units]) of further steps, as `time_major` would.
+
+        For generation: without gradients, in the memory of the outputs alone.
+
+        Args:
+          state: h and c, float32 [batch, units], zeros at first.
+          inputs: [time, batch, features].
+        """
+        kernel = ops.cast(self.recurrent_kernel, self.compute_dtype)
+
+        def step(state: Any, elements: Any) -> tuple[tuple[Any, Any], tuple[Any]]:
+            h, c, _ = cell(elements[0] + dot(state[0], kernel), state[1])
+            return (h, c), (h,)
+
+        z = dense(inputs, self.kernel, self.bias, self.compute_dtype)
+        (h, c), (outputs,) = run(step, state, [z], [self.units])
+        return (h, c), stacked(outputs)
 
     def initial_state(self, batch: Any) -> tuple[Any, Any, Any]:
         """Gives the state before the first step: h and c, zeros float32 [batch, units], and both

@@ -133,12 +133,16 @@ class Model(MusicModel):
         "bidirectional_d": "always on (--unidirectional_d turns it off)",
     }
     accepts: ClassVar[tuple[Kind, ...]] = ("vectors",)
+    steps_together: int = 256
 
     # --- Layers ---
 
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
         super().__init__(config, spec, seed, name="c_rnn_gan")
         self.clip_norm = config.max_grad_norm
+        # Without feedback the gates of all steps are computed at once.
+        copies = 8 if config.disable_feed_previous else 4
+        self.bytes_per_row_and_step = copies * 4 * config.hidden_size_g
         self.noise_size = max(1, int(config.random_input_scale * spec.size))
         self.curriculum = LengthCurriculum(config.curriculum, config.window_steps)
         classes = spec.classes if config.generate_meta else {}
@@ -340,15 +344,32 @@ class Model(MusicModel):
             noises["meta"] = Noise((count, self.meta_generator.noise_size), "uniform", False)
         return noises
 
-    def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
-        """Gives music float32 [batch, time, features]; see `controls` for what may be set."""
+    def begin(self, length: Any, noise: Mapping[str, Any], **controls: Any) -> tuple[Any, ...]:
+        """See `MusicModel.begin`: (the noise of the piece, meta, the generator's state)."""
+        first = noise["first"]
+        states = self.generator.initial_states(ops.shape(first)[0])
+        vectors = [v for v in (noise.get("piece"), self._meta(noise)) if v is not None]
+        return tuple(vectors), (first, *states)
+
+    def extend(
+        self, state: tuple[Any, ...], noise: Mapping[str, Any], **controls: Any
+    ) -> tuple[tuple[Any, ...], Any]:
+        """See `MusicModel.extend`."""
+        vectors, network = state
         mean = 0.5 if self.config.noise == "uniform" else 0.0
-        spread = controls["temperature"][:, None, None] * (noise["noise"] - mean)
-        inputs = self._generator_inputs({**noise, "noise": mean + spread}, self._meta(noise))
+        inputs = mean + controls["temperature"][:, None, None] * (noise["noise"] - mean)
+        for vector in vectors:
+            inputs = beside_each_step(inputs, vector)
         masks = None
         if "dropout" in controls:
             rate, layers = controls["dropout"][:, None, None], range(self.config.num_layers_g)
             masks = [ops.cast(noise[f"dropout_{layer}"] >= rate, "float32") for layer in layers]
             masks = [mask / (1 - rate) for mask in masks]
-        generated = self.generator(inputs, noise["first"], dropout_masks=masks)
-        return ops.cast(generated, "float32")
+        network, music = self.generator.extend(network, inputs, masks)
+        return (vectors, network), ops.cast(music, "float32")
+
+    def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
+        """Gives music float32 [batch, time, features]; see `controls` for what may be set."""
+        count, time = ops.shape(noise["noise"])[:2]
+        state = self.begin(ops.full((count,), time, "int32"), noise, **controls)
+        return self.extend(state, noise, **controls)[1]

@@ -55,6 +55,7 @@ from crnn_gan.training.phases import Stage
 from pipelines.settings import UsageError, flag
 from pipelines.spec import Kind, Spec
 
+STEPS = 256  # That an exported model writes at once, or more: whole windows.
 NEAREST_TO_LIMIT = 0.0005  # Of a cell's mean to the ends of its range, so that arctanh is finite.
 
 
@@ -178,7 +179,11 @@ class Model(MusicModel):
     def __init__(self, config: Config, spec: Spec, seed: int = 0):
         super().__init__(config, spec, seed, name="mlp_gan")
         self.clip_norm = config.max_grad_norm
+        # Four windows or more: see `MusicModel`.
+        self.steps_together = config.window_steps * 4 * -(-STEPS // (4 * config.window_steps))
         self.frames = Frames(spec, name="frames")
+        self.bytes_per_row_and_step = 12 * 4 * self.frames.noise_size
+        self.bytes_per_row = config.window_steps * self.bytes_per_row_and_step
         self.frames.build((None, None, *spec.shape[1:]))
         self.cells = config.window_steps * self.frames.noise_size
         agree = config.onsets_from_frames and config.fake_cells != "soft"
@@ -332,11 +337,16 @@ class Model(MusicModel):
             "draw": Noise((count, windows, *self.sampler.numbers_shape), "normal", per_step=True),
         }
 
-    def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
-        """Gives int32 [batch, windows * window_steps, pitch, plane]; see `controls`.
+    def begin(self, length: Any, noise: Mapping[str, Any], **controls: Any) -> tuple[Any, ...]:
+        """See `MusicModel.begin`: the step of the roll before the next window, silent at first."""
+        frame = (self.sampler.pitches, self.sampler.planes)
+        return (ops.zeros((ops.shape(length)[0], 1, *frame), "int32"),)
 
-        A cell's probability is where its tanh lies in the range of real cells.
-        """
+    def extend(
+        self, state: tuple[Any, ...], noise: Mapping[str, Any], **controls: Any
+    ) -> tuple[tuple[Any, ...], Any]:
+        """See `MusicModel.extend`. A cell's probability is where its tanh lies in the range of real
+        cells."""
         batch, windows = ops.shape(noise["latent"])[0], ops.shape(noise["latent"])[1]
         latent = ops.reshape(noise["latent"], (-1, self.config.latent_size))
         x = self.generator(latent, training=False)
@@ -353,4 +363,11 @@ class Model(MusicModel):
         numbers = ops.reshape(uniform, (-1, *self.sampler.numbers_shape))
         uniform = ops.reshape(self.sampler.for_each_cell(numbers), (batch, windows, self.cells))
         limit = ops.where(is_sampled, uniform, controls["threshold"][:, None, None])
-        return self.sampler.piano_roll(ops.sigmoid(logit / temperature) > limit)
+        roll = self.sampler.piano_roll(ops.sigmoid(logit / temperature) > limit, *state)
+        return (roll[:, -1][:, None],), roll
+
+    def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
+        """Gives int32 [batch, windows * window_steps, pitch, plane]; see `controls`."""
+        batch, windows = ops.shape(noise["latent"])[:2]
+        length = ops.full((batch,), windows * self.config.window_steps, "int32")
+        return self.extend(self.begin(length, noise), noise, **controls)[1]

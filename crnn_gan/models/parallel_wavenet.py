@@ -43,7 +43,7 @@ from crnn_gan.layers.gaussian import (
     interval_negative_log_likelihood,
     kl_divergence_and_regularizer,
 )
-from crnn_gan.layers.loops import scan_compiled, stacked
+from crnn_gan.layers.loops import run_compiled, stacked
 from crnn_gan.layers.spectra import mean_spectrum, spectral_distance
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import Phase, Stage
@@ -160,6 +160,15 @@ class Model(MusicModel):
         ]
         for network in (self.teacher, *self.flows):
             network.build((None, None))
+        # The student computes what it has heard again for each block: few and long ones.
+        is_student = config.sampled_network == "student"
+        self.steps_together = max(2048, 4 * self.student_receptive_field) if is_student else 256
+        # Of one flow the gated outputs of all layers, and a few more; float32.
+        channels = (config.layers_per_block + 4) * config.dilation_channels
+        channels += 4 * config.residual_channels + 2 * (config.skip_channels + config.end_channels)
+        if is_student:
+            self.bytes_per_row_and_step = 2 * 4 * channels
+            self.bytes_per_row += self.student_receptive_field * self.bytes_per_row_and_step
         self.built = True
 
     def apply_flows(self, noise: Any) -> tuple[Any, Any, Any]:
@@ -269,15 +278,41 @@ class Model(MusicModel):
         """A normal number per sample."""
         return {"noise": Noise((count, length), "normal", per_step=True)}
 
+    def begin(self, length: Any, noise: Mapping[str, Any], **controls: Any) -> tuple[Any, ...]:
+        """See `MusicModel.begin`: of the student the last noise that its next sample depends on,
+        none at first; of the teacher its ring buffers and the sample before."""
+        count = ops.shape(length)[0]
+        if self.config.sampled_network == "student":
+            # No columns, in a graph too, where their number is to be unknown: more will come.
+            return (ops.zeros((count, ops.shape(length)[0] - count)),)
+        return self.teacher.stack.initial_state(count), ops.zeros((count, 1))
+
+    def extend(
+        self, state: tuple[Any, ...], noise: Mapping[str, Any], **controls: Any
+    ) -> tuple[tuple[Any, ...], Any]:
+        """See `MusicModel.extend`: levels."""
+        scaled = noise["noise"] * controls["temperature"][:, None]
+        if self.config.sampled_network == "teacher":
+            state, sound = self.extend_teacher(state, scaled)
+            return state, to_levels(sound)
+        before = ops.shape(state[0])[1]
+        whole = ops.concatenate([state[0], scaled], axis=1)
+        sound = self.apply_flows(whole)[0][:, before:]
+        return (whole[:, -self.student_receptive_field :],), to_levels(sound)
+
     def generate(self, noise: Mapping[str, Any], **controls: Any) -> Any:
         """Gives levels, int32 [batch, time]; see `controls`."""
-        scaled = noise["noise"] * controls["temperature"][:, None]
-        if self.config.sampled_network == "student":
-            return to_levels(self.apply_flows(scaled)[0])
-        return to_levels(self.sample_teacher(scaled))
+        count, time = ops.shape(noise["noise"])
+        state = self.begin(ops.full((count,), time, "int32"), noise)
+        return self.extend(state, noise, **controls)[1]
 
-    def sample_teacher(self, noise: Any) -> Any:
-        """Gives the teacher's sound of noise [batch, time], sample by sample, in [-1, 1]."""
+    @property
+    def student_receptive_field(self) -> int:
+        """Samples of noise before its own that a sample of the student depends on, at most."""
+        return sum(flow.stack.receptive_field for flow in self.flows)
+
+    def extend_teacher(self, state: tuple[Any, ...], noise: Any) -> tuple[tuple[Any, ...], Any]:
+        """Gives (state, the teacher's sound of noise [batch, time], sample by sample, -1 to 1)."""
 
         def step(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
             network, before = state
@@ -286,11 +321,8 @@ class Model(MusicModel):
             sound = ops.clip(mean + elements[0] * deviation, -1.0, 1.0)
             return (network, sound), (sound,)
 
-        noise = ops.transpose(noise)[..., None]
-        count = ops.shape(noise)[1]
-        state = (self.teacher.stack.initial_state(count), ops.zeros((count, 1)))
-        (sound,) = scan_compiled(step, state, [noise], [1])
-        return ops.transpose(stacked(sound)[..., 0])
+        state, (sound,) = run_compiled(step, state, [ops.transpose(noise)[..., None]], [1])
+        return tuple(state), ops.transpose(stacked(sound)[..., 0])
 
 
 class GaussianWaveNet(keras.layers.Layer):

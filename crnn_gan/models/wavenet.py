@@ -119,6 +119,7 @@ class Model(Autoregressive):
     """
 
     accepts: ClassVar[tuple[Kind, ...]] = ("tokens", "roll", "audio")
+    bytes_per_row: int = 2**17  # XLA compiles for each batch size, and that takes some too.
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tiny": TINY}
 
     # ---------------------------------------------------------------------------------------------

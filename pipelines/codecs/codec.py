@@ -91,6 +91,13 @@ class Codec(Settings, abc.ABC):
         """Encodes a Score as an array, as `spec` says; never fails on a valid Score."""
 
     @property
+    def bytes_per_step(self) -> int:
+        """Upper bound of the memory that `outputs` takes for a step of a row, its results included;
+        benchmarks/sampling_memory.py measures it. Of vectors the distances of a tone's pitch from
+        all 128 take most."""
+        return 2048 + 128 * self.spec.size if self.spec.kind == "vectors" else 512
+
+    @property
     @abc.abstractmethod
     def output_descriptions(self) -> dict[str, str]:
         """The outputs of an exported model for each piece: {name of the output: description}."""

@@ -118,6 +118,11 @@ class Codec(NoteCodec):
         )
 
     @property
+    def bytes_per_step(self) -> int:
+        """See `Codec`: of a step in which every key is struck."""
+        return 512 + 300 * self.pitches
+
+    @property
     def ticks_per_quarter(self) -> int:
         """Steps per quarter note; with `step_seconds`, steps in about half a second."""
         if not self.step_seconds:

@@ -105,6 +105,11 @@ class Codec(NoteCodec):
         return True
 
     @property
+    def bytes_per_step(self) -> int:
+        """See `Codec`."""
+        return 512 + 256 * self.events_per_chunk
+
+    @property
     def _chunk(self) -> int:
         """Milliseconds of a chunk."""
         return round(self.chunk_seconds * 1000)

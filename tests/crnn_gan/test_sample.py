@@ -14,6 +14,8 @@ import pytest
 
 from crnn_gan import export, sample
 from crnn_gan.generation import pieces
+from crnn_gan.generation.interface import Interface
+from crnn_gan.generation.saved_model import Sampler
 from crnn_gan.metrics.bands import Band, to_json
 from crnn_gan.models.registry import config_class
 from crnn_gan.runs import checkpoint
@@ -134,6 +136,45 @@ def test_many_pieces_are_made_in_batches_of_bounded_memory(exported, tmp_path, m
     assert contents(tmp_path / "batches") == contents(tmp_path / "at_once")
 
 
+def limited(exported: Path, folder: Path, limit_bytes: int) -> Path:
+    """A copy of an exported model whose signature.json states another limit of a request."""
+    shutil.copytree(exported, folder)
+    described = json.loads((folder / "signature.json").read_text())
+    described["memory"]["limit_bytes"] = limit_bytes
+    (folder / "signature.json").write_text(json.dumps(described))
+    return folder
+
+
+def test_batches_keep_to_the_limit_of_the_model(exported, tmp_path, monkeypatch):
+    bounds = Interface.read(exported).memory
+    model = limited(exported, tmp_path / "models" / "monday", bounds.of(16, 24))
+    asked = []
+    monkeypatch.setattr(Sampler, "generate", counted(Sampler.generate, asked))
+    sample.main([f"--saved_model={model}", "--count=35", f"--out_dir={tmp_path / 'batches'}"])
+    assert asked == [16, 16, 3]
+    sample.main([f"--saved_model={exported}", "--count=35", f"--out_dir={tmp_path / 'at_once'}"])
+    assert asked == [16, 16, 3, 35]
+    assert contents(tmp_path / "batches") == contents(tmp_path / "at_once")
+
+
+def counted(generate, asked):
+    def counting(self, **values):
+        asked.append(values["count"])
+        return generate(self, **values)
+
+    return counting
+
+
+def test_a_piece_beyond_the_limit_is_refused_in_words_before_a_folder_is_made(exported, tmp_path):
+    bounds = Interface.read(exported).memory
+    model = limited(exported, tmp_path / "monday", bounds.of(1, 900))
+    command = [f"--saved_model={model}", f"--out_dir={tmp_path / 'out'}", "--count=1"]
+    with pytest.raises(ValueError, match=r"1 x 901 steps .* ask for at most 900 steps"):
+        sample.main([*command, "--length=901"])
+    assert not (tmp_path / "out").exists()
+    sample.main([*command, "--length=900"])
+
+
 def test_the_newest_weights_are_taken_unless_the_best_are_asked_for(
     run_dir, two_epochs, exported, tmp_path
 ):
@@ -202,6 +243,8 @@ def test_help_lists_what_the_model_lets_one_set(exported, capsys):
         sample.main([f"--saved_model={exported}", "--help"])
     shown = capsys.readouterr().out
     assert "--temperature: " in shown
+    most = Interface.read(exported).memory.most_pieces(24)
+    assert f"at most 4.0 GiB: {most} pieces of 24 steps, or one of 100000; more" in shown
     assert "--out_dir: " in shown
 
 

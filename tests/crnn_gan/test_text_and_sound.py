@@ -8,6 +8,7 @@ import wave
 import mido
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from crnn_gan import evaluate, sample, train
 from crnn_gan.generation import pieces, saved_model
@@ -207,6 +208,16 @@ def test_an_exported_model_of_text_gives_text_and_its_tokens(abc_model):
         assert (tokens[: count - 1] != abc_text.END).all() and not tokens[count:].any()
         assert count == 300 or tokens[count - 1] == abc_text.END
     assert any(made["token_count"] < 300)
+
+
+@pytest.mark.tensorflow_only
+def test_a_primer_counts_where_a_request_takes_too_much_memory(abc_model):
+    sampler, primer = saved_model.load(abc_model), np.full(70_000, 20, np.int32)
+    steps = sampler.interface.memory.most_steps  # Of one piece.
+    count = steps // 60_000
+    sampler.interface.memory.refuse(count, 60_000)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{count} x 70001 steps .* at most"):
+        sampler.continue_primer(primer, seed=1, count=count, length=1)
 
 
 @pytest.mark.tensorflow_only

@@ -48,6 +48,14 @@ def test_a_graph_with_sizes_of_its_own_draws_the_same_numbers():
         np.testing.assert_array_equal(in_graph[name].numpy(), values)
 
 
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+def test_what_follows_some_steps_is_drawn_without_them(distribution):
+    whole = draw_numpy(noises(5, 1000, distribution), SEEDS)["step"]
+    step = {"step": Noise((5, 300, 3), distribution, per_step=True)}
+    after = draw(step, SEEDS, {"step": 3 * 700})["step"]  # 2,100 numbers, a multiple of 4.
+    np.testing.assert_array_equal(after, whole[:, 700:])
+
+
 def test_seeds_and_names_have_streams_of_their_own():
     same_shape = {name: Noise((5, 1000), "normal", per_step=True) for name in ("a", "b")}
     drawn = draw_numpy(same_shape, SEEDS)
