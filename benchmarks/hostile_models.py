@@ -1,10 +1,10 @@
 """Hostile SavedModels: each must be refused in one sentence before anything of it runs.
 
-Makes over fifty exported models that want more than to make music, of ten kinds: operations that
+Makes over a hundred models that want more than to make music, of eleven kinds: operations that
 touch files or call Python, hidden in branches, loops and unused functions; names that confuse an
 audit; changed savers; what runs at loading; objects with code of their own; links and second
-graphs; settings of the runtime; sizes that take all memory; and models that are damaged or are no
-exported model. Every one is loaded by `saved_model.load`, in this process.
+graphs; settings of the runtime; sizes that take all memory; indices that end TensorFlow's reader;
+and models that are damaged. Every one is loaded by `saved_model.load`, in this process.
 
     python benchmarks/hostile_models.py                   # some 20 seconds
     python benchmarks/hostile_models.py --trace           # the same under strace
@@ -20,21 +20,23 @@ import dataclasses
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2, saved_model_pb2
+from tensorflow.core.protobuf import config_pb2, saved_model_pb2, tensor_bundle_pb2
 
-from crnn_gan.generation import saved_model
+from crnn_gan.generation import saved_model, weights_file
 from crnn_gan.generation.interface import Argument, Interface
 from pipelines.atomic_file import write_atomically
 from pipelines.command_line import parse, run_command
 from pipelines.settings import Settings, flag
+from pipelines.tfrecord import crc32c
 
 CANARY = "canary.txt"  # Beside the models: no good model has a reason to read or write it.
 INTERFACE = Interface(
@@ -417,6 +419,58 @@ def _huge_variable(meta_graph: Any) -> None:
             node.variable.shape.dim[0].size = 10**12
 
 
+def _weights(meta_graph: Any) -> Any:
+    """Gives the list of weights."""
+    objects = meta_graph.object_graph_def
+    index = next(c.node_id for c in objects.nodes[0].children if c.local_name == "weights")
+    return objects.nodes[index]
+
+
+def _one_weight_twice(meta_graph: Any) -> None:
+    weights = _weights(meta_graph)
+    weights.children.add(node_id=weights.children[0].node_id, local_name="1")
+
+
+def _endless_list(meta_graph: Any) -> None:
+    _weights(meta_graph).children[0].local_name = "2000000000"
+
+
+def _weight_that_assigns(meta_graph: Any) -> None:
+    objects = meta_graph.object_graph_def
+    generate = next(c.node_id for c in objects.nodes[0].children if c.local_name == "generate")
+    variable = objects.nodes[_weights(meta_graph).children[0].node_id]
+    variable.children.add(node_id=generate, local_name="assign")
+
+
+def _part_that_is_not_there(node: Any) -> None:
+    node.children[0].node_id = -5
+
+
+def _saver_in_an_object(meta_graph: Any) -> None:
+    for node in meta_graph.object_graph_def.nodes:
+        if node.WhichOneof("kind") == "bare_concrete_function":
+            name = _saving(meta_graph).signature.name
+            node.bare_concrete_function.concrete_function_name = name
+            return
+
+
+def _chain_of_objects(meta_graph: Any) -> None:
+    objects = meta_graph.object_graph_def
+    for _ in range(20_000):
+        objects.nodes.add().user_object.identifier = "_generic_user_object"
+        last = len(objects.nodes) - 1
+        objects.nodes[last - 1].children.add(node_id=last, local_name="more")
+
+
+def _text_default(meta_graph: Any) -> None:
+    for node in meta_graph.object_graph_def.nodes:
+        if node.WhichOneof("kind") == "bare_concrete_function":
+            value = node.bare_concrete_function.function_spec.fullargspec.tensor_value
+            value.CopyFrom(tf.make_tensor_proto("x" * 100_000))
+            value.tensor_shape.dim.add(size=10**5)
+            return
+
+
 # ------------------------------------------------------------------ The runtime
 
 
@@ -449,6 +503,39 @@ def _constant(change: Callable[[Any], None]) -> Change:
 def _splat(tensor: Any) -> None:
     tensor.CopyFrom(tf.make_tensor_proto(1.0))
     tensor.tensor_shape.dim.add(size=10**11)
+
+
+def _many_axes(tensor: Any) -> None:
+    tensor.CopyFrom(tf.make_tensor_proto(1.0))
+    for _ in range(200_000):
+        tensor.tensor_shape.dim.add(size=2**62)
+
+
+def _many_signatures(meta_graph: Any) -> None:
+    for number in range(2_000):
+        meta_graph.signature_def[f"s{number}"].CopyFrom(meta_graph.signature_def["generate"])
+
+
+def _chosen_function(meta_graph: Any) -> None:
+    _called(meta_graph).attr["f"].func.attr["then_branch"].func.name = "theirs"
+
+
+def _chosen_attribute(meta_graph: Any) -> None:
+    _called(meta_graph).attr["f"].placeholder = "theirs"
+
+
+def _registered_gradient(meta_graph: Any) -> None:
+    meta_graph.graph_def.library.registered_gradients.add(registered_op_type="theirs")
+
+
+def _in_function_graph(operation: str, name: str, value: bool) -> Change:
+    """Gives a change that adds an allowed operation with an attribute that ends the process."""
+
+    def add(meta_graph: Any) -> None:
+        node = meta_graph.graph_def.node.add(name="list", op=operation)
+        node.attr[name].b = value
+
+    return edited(add)
 
 
 def _handle(tensor: Any) -> None:
@@ -505,6 +592,86 @@ def _other_weights(folder: Path) -> None:
     made.write(str(folder / "variables" / "variables"))
 
 
+def _index(change: Callable[[list[Any], list[bytes]], None]) -> Change:
+    """Gives a change of the header and the first weight's entry in an index, checksums made right.
+
+    The change gets [BundleHeaderProto, BundleEntryProto] and the keys of all entries.
+    """
+
+    def apply(folder: Path) -> None:
+        path = folder / "variables" / "variables.index"
+        pairs = dict(weights_file._pairs(path.read_bytes()))
+        header = tensor_bundle_pb2.BundleHeaderProto.FromString(pairs[b""])
+        key = b"weights/0/.ATTRIBUTES/VARIABLE_VALUE"
+        entry = tensor_bundle_pb2.BundleEntryProto.FromString(pairs[key])
+        keys = list(pairs)
+        change([header, entry], keys)
+        pairs |= {b"": header.SerializeToString(), key: entry.SerializeToString()}
+        path.write_bytes(_table([(name, pairs.get(name, pairs[key])) for name in sorted(keys)]))
+
+    return apply
+
+
+def _table(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Writes an index as LevelDB does, one block without shared beginnings."""
+
+    def number(value: int) -> bytes:
+        rest = [] if value < 128 else list(number(value >> 7))
+        return bytes([value & 127 | (128 if rest else 0), *rest])
+
+    def block(entries: Sequence[tuple[bytes, bytes]]) -> bytes:
+        made = b"".join(b"\0" + number(len(k)) + number(len(v)) + k + v for k, v in entries)
+        content = made + struct.pack("<2I", 0, 1) + b"\0"
+        return content + struct.pack("<I", weights_file._masked(crc32c([content])[0]))
+
+    def place(offset: int, made: bytes) -> bytes:
+        return number(offset) + number(len(made) - 5)
+
+    data, meta = block(pairs), block([])
+    index = block([(b"~", place(0, data))])
+    footer = place(len(data), meta) + place(len(data) + len(meta), index)
+    return data + meta + index + footer.ljust(40, b"\0") + struct.pack("<Q", weights_file._MAGIC)
+
+
+def _set(number: int, **fields: int) -> Change:
+    def change(messages: list[Any], keys: list[bytes]) -> None:
+        del keys
+        for name, value in fields.items():
+            setattr(messages[number], name, value)
+
+    return _index(change)
+
+
+def _axis(size: int) -> Change:
+    return _index(lambda messages, keys: setattr(messages[1].shape.dim[0], "size", size))
+
+
+def _garbage(folder: Path) -> None:
+    path = folder / "variables" / "variables.index"
+    path.write_bytes(path.read_bytes()[:20] + b"\xff" * 40 + path.read_bytes()[60:])
+
+
+def _flipped(folder: Path) -> None:
+    path = folder / "variables" / "variables.data-00000-of-00001"
+    content = path.read_bytes()
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+
+
+def _deep_folders(folder: Path) -> None:
+    for _ in range(40):
+        folder = folder / "x"
+    folder.mkdir(parents=True)
+
+
+def _deep_json(folder: Path) -> None:
+    (folder / "signature.json").write_text("[" * 100_000)
+
+
+def _endless_json(folder: Path) -> None:
+    with (folder / "signature.json").open("r+b") as file:
+        file.truncate(2**33)
+
+
 def _other_functions(folder: Path) -> None:
     more = INTERFACE.arguments | {"colour": Argument("float32", 0, 1, 0.5, "colour")}
     _describe(folder, dataclasses.replace(INTERFACE, arguments=more))
@@ -534,6 +701,9 @@ KINDS: dict[str, dict[str, Change]] = {
         "a function named as an operation": edited(_named_as_an_operation),
         "a call of an operation": edited(_calls_an_operation),
         "a gradient": edited(_has_a_gradient),
+        "a registered gradient": edited(_registered_gradient),
+        "a function with functions": edited(_chosen_function),
+        "a function of a caller's choice": edited(_chosen_attribute),
         "a function that calls itself": edited(_calls_itself),
     },
     "saver": {
@@ -545,6 +715,7 @@ KINDS: dict[str, dict[str, Change]] = {
         "joins another path": edited(_saver_joins_another_path),
         "restores another file": edited(_saver_restores_another_file),
         "restores other entries": edited(_saver_restores_other_entries),
+        "a traced function": edited(_saver_in_an_object),
         "given a constant": edited(_saver_is_given_a_constant),
         "names the generator": edited(_saver_names_the_generator),
     },
@@ -566,6 +737,10 @@ KINDS: dict[str, dict[str, Change]] = {
         "class": _first_object(_set_class),
         "registered saver": _first_object(_set_saver),
         "saveable": _first_object(lambda n: n.saveable_objects["x"].SetInParent()),
+        "one weight twice": edited(_one_weight_twice),
+        "weight that assigns": edited(_weight_that_assigns),
+        "part that is not there": _first_object(_part_that_is_not_there),
+        "chain": edited(_chain_of_objects),
         "__class__": _rename_a_part("__class__"),
         "_restore_from_tensors": _rename_a_part("_restore_from_tensors"),
     },
@@ -583,14 +758,44 @@ KINDS: dict[str, dict[str, Change]] = {
         "optimizer": _attribute("config_proto", _optimizer()),
         "unknown attribute": _attribute("_their_attribute", b"x"),
         "remote device": edited(_device),
+        "list made longer": _in_function_graph(
+            "TensorListSetItem", "resize_if_index_out_of_bounds", True
+        ),
+        "list of any shape": edited(
+            lambda m: m.graph_def.node.add(name="list", op="TensorListConcatV2")
+        ),
     },
     "sizes": {
         "constant of 400 GB": _constant(_splat),
         "constant that is a handle": _constant(_handle),
         "variable of 4 TB": edited(_huge_variable),
         "weights of 1 TB": _larger_weights,
+        "list of 2,000,000,000": edited(_endless_list),
+        "text of 10 GB": edited(_text_default),
+        "200,000 axes": _constant(_many_axes),
+        "2,000 signatures": edited(_many_signatures),
+        "folders in folders": _deep_folders,
+        "nested JSON": _deep_json,
+        "JSON of 8 GB": _endless_json,
+    },
+    "index of weights": {
+        "garbage": _garbage,
+        "another type": _set(1, dtype=9999),
+        "texts": _set(1, dtype=7),
+        "offset": _set(1, offset=2**62),
+        "offset below 0": _set(1, offset=-8),
+        "size": _set(1, size=2**62),
+        "shard": _set(1, shard_id=-7),
+        "shards": _set(0, num_shards=2),
+        "big-endian": _set(0, endianness=1),
+        "axis": _axis(2**62),
+        "axis below 0": _axis(-1),
+        "slices": _index(lambda messages, keys: messages[1].slices.add().extent.add()),
+        "another weight": _index(lambda messages, keys: keys.append(b"weights/1")),
+        "no header": _index(lambda messages, keys: keys.remove(b"")),
     },
     "damage": {
+        "weights flipped": _flipped,
         "two graphs": _two_graphs,
         "graph cut": _cut("saved_model.pb", 0.7),
         "graph empty": _cut("saved_model.pb", 0),

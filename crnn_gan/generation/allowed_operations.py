@@ -23,7 +23,8 @@ _SHAPES = """
 """
 # Pure functions of their key and counter: no generator keeps a state.
 _RANDOM_NUMBERS = """
-    StatelessRandomNormalV2 StatelessRandomUniformFullIntV2 StatelessRandomUniformV2
+    StatelessRandomGetKeyCounter StatelessRandomNormalV2 StatelessRandomUniformFullIntV2
+    StatelessRandomUniformV2
 """
 _TEXT_AND_FILES_IN_MEMORY = """
     AsString EncodeWav ReduceJoin SerializeTensor StaticRegexFullMatch StringJoin Substr

@@ -12,20 +12,21 @@ the folder meanwhile.
 from __future__ import annotations
 
 import contextlib
-import math
+import dataclasses
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
 
+import numpy as np
+
+from crnn_gan.generation.weights_file import DATA, INDEX, WeightsError, read_weights
 from pipelines.leftovers import FOLDER_END, remove_leftovers, temporary_folder
 
-LARGEST_GRAPH_BYTES = 512 * 2**20  # saved_model.pb; weights lie in files of their own.
-LARGEST_INDEX_BYTES = 16 * 2**20  # Names and shapes of weights.
-LARGEST_OBJECTS_BYTES = 16 * 2**20  # What the file of weights holds beside them.
+LARGEST_GRAPH_BYTES = 64 * 2**20  # saved_model.pb; weights lie in files of their own.
+MOST_FILES, DEEPEST_FOLDER = 100_000, 8
 SAID = 3  # Findings in an error; `python -m crnn_gan.inspect` prints all.
 GRAPH = "saved_model.pb"
-INDEX, DATA = "variables.index", "variables.data-00000-of-00001"
 
 
 class RefusedError(ValueError):
@@ -45,11 +46,24 @@ class RefusedError(ValueError):
         )
 
 
-@contextlib.contextmanager
-def audited_copy(folder: Path) -> Iterator[Path]:
-    """Gives a private copy of a SavedModel's graph and weights that the audit found nothing in.
+@dataclasses.dataclass(frozen=True)
+class Audited:
+    """A SavedModel that the audit found nothing in, in private.
 
-    It is gone afterwards. Nothing of the model is run.
+    Attributes:
+      folder: holds a copy of its graph.
+      weights: of its module, float32, in their order.
+    """
+
+    folder: Path
+    weights: list[np.ndarray]
+
+
+@contextlib.contextmanager
+def audited_copy(folder: Path) -> Iterator[Audited]:
+    """Gives a private copy of a SavedModel's graph, and its weights, that nothing was found in.
+
+    The copy is gone afterwards. Nothing of the model is run.
 
     Raises:
       RefusedError: something was found; its text says what.
@@ -57,14 +71,22 @@ def audited_copy(folder: Path) -> Iterator[Path]:
     """
     if findings := _file_findings(folder):
         raise RefusedError(folder, findings)
+    with (folder / GRAPH).open("rb") as file:
+        graph = file.read(LARGEST_GRAPH_BYTES + 1)
+    if len(graph) > LARGEST_GRAPH_BYTES:
+        raise RefusedError(folder, [f"{GRAPH} has more than {LARGEST_GRAPH_BYTES:,} bytes"])
+    shapes, findings = _graph_findings(graph)
+    if findings:
+        raise RefusedError(folder, findings)
+    try:
+        weights = read_weights(folder / "variables", shapes)
+    except WeightsError as error:
+        raise RefusedError(folder, [str(error)]) from None
     place = Path(tempfile.gettempdir())
     remove_leftovers(place)
     with temporary_folder(place / "exported_model", FOLDER_END) as copy:
-        (copy / "variables").mkdir()
-        _copy(folder / GRAPH, copy / GRAPH, LARGEST_GRAPH_BYTES)
-        if findings := _graph_findings(copy, folder / "variables"):
-            raise RefusedError(folder, findings)
-        yield copy
+        (copy / GRAPH).write_bytes(graph)
+        yield Audited(copy, weights)
 
 
 def audit(folder: Path) -> list[str]:
@@ -93,16 +115,17 @@ def operations_of(folder: Path) -> set[str]:
 def _file_findings(folder: Path) -> list[str]:
     """Finds links and other files that are none, a missing or second graph, assets, shards."""
     findings = []
-    files = sorted(folder.rglob("*")) if folder.is_dir() else []
-    for path in files:
-        name = path.relative_to(folder).as_posix()
+    for count, (name, entry) in enumerate(_below(folder)):
         top, _, rest = name.partition("/")
         shown = name if name.isprintable() else repr(name)
-        if path.is_symlink():
+        if count >= MOST_FILES or name.count("/") >= DEEPEST_FOLDER:
+            findings.append(f"it has more than {MOST_FILES:,} files, or deeper ones than {shown}")
+            break
+        if entry.is_symlink():
             findings.append(f"{shown} is a link")
-        elif not path.is_file() and not path.is_dir():
+        elif not entry.is_file() and not entry.is_dir():
             findings.append(f"{shown} is no ordinary file")
-        elif path.name.startswith("saved_model.") and name != GRAPH:
+        elif entry.name.startswith("saved_model.") and name != GRAPH:
             findings.append(f"{shown} is there: only {GRAPH} is read")
         elif (top == "variables" and rest and rest not in (INDEX, DATA)) or (
             top in ("assets", "assets.extra") and rest
@@ -113,21 +136,20 @@ def _file_findings(folder: Path) -> list[str]:
     return findings + [f"there is no {name}" for name in missing]
 
 
-def _copy(source: Path, target: Path, most: int) -> bool:
-    """Copies up to so many bytes; gives whether that was all."""
-    with source.open("rb") as reading, target.open("wb") as writing:
-        _copy_bytes(reading, writing, most)
-        return not reading.read(1)
+def _below(folder: Path) -> Iterator[tuple[str, os.DirEntry]]:
+    """Gives what lies in a folder, at any depth, and its name below it."""
+    waiting = [(folder, "")] if folder.is_dir() else []
+    while waiting:
+        place, before = waiting.pop()
+        for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
+            name = before + entry.name
+            yield name, entry
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append((Path(entry.path), f"{name}/"))
 
 
-def _copy_bytes(reading: BinaryIO, writing: BinaryIO, most: int) -> None:
-    while most > 0 and (block := reading.read(min(most, 2**20))):
-        writing.write(block)
-        most -= len(block)
-
-
-def _graph_findings(copy: Path, variables: Path) -> list[str]:
-    """Audits the copy of a graph, then copies its weights and compares them with it."""
+def _graph_findings(graph: bytes) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+    """Audits a graph file; gives the shapes of the weights that it wants, and what was found."""
     # Imported here so that the command line is checked before TensorFlow is loaded.
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
@@ -135,40 +157,12 @@ def _graph_findings(copy: Path, variables: Path) -> list[str]:
     from crnn_gan.generation.graph_audit import meta_graph_findings
     from crnn_gan.generation.object_audit import checkpoint_keys
 
-    if (copy / GRAPH).stat().st_size >= LARGEST_GRAPH_BYTES:
-        return [f"{GRAPH} has {LARGEST_GRAPH_BYTES:,} bytes or more"]
     try:
-        saved = saved_model_pb2.SavedModel.FromString((copy / GRAPH).read_bytes())
+        saved = saved_model_pb2.SavedModel.FromString(graph)
     except DecodeError:
-        return [f"{GRAPH} is damaged"]
+        return {}, [f"{GRAPH} is damaged"]
     if len(saved.meta_graphs) != 1:
-        return [f"{GRAPH} holds {len(saved.meta_graphs)} graphs, not 1"]
+        return {}, [f"{GRAPH} holds {len(saved.meta_graphs)} graphs, not 1"]
     [meta_graph] = saved.meta_graphs
-    if findings := list(meta_graph_findings(meta_graph)):
-        return findings
-    shapes = checkpoint_keys(meta_graph.object_graph_def)
-    return _weight_findings(shapes, variables, copy / "variables")
-
-
-def _weight_findings(shapes: dict[str, Any], variables: Path, copy: Path) -> list[str]:
-    import tensorflow as tf
-
-    weights = sum(4 * math.prod(shape) for shape in shapes.values())
-    for name, limit in ((INDEX, LARGEST_INDEX_BYTES), (DATA, weights + LARGEST_OBJECTS_BYTES)):
-        if not _copy(variables / name, copy / name, limit):
-            return [
-                f"variables/{name} has more bytes than the {limit:,} that its graph accounts for"
-            ]
-    if (copy / DATA).stat().st_size < weights:
-        return [f"variables/{DATA} has less than the {weights:,} bytes that its graph wants"]
-    try:
-        reader = tf.train.load_checkpoint(str(copy / "variables"))
-        there = reader.get_variable_to_shape_map()
-        kinds = reader.get_variable_to_dtype_map()
-    except (tf.errors.OpError, ValueError, RuntimeError):
-        return [f"variables/{INDEX} is damaged"]
-    findings = []
-    for key, shape in shapes.items():
-        if tuple(there.get(key, ())) != shape or kinds.get(key) != tf.float32:
-            findings.append(f"the weights have no {key} of float32 {list(shape)}")
-    return findings
+    findings = list(meta_graph_findings(meta_graph))
+    return checkpoint_keys(meta_graph.object_graph_def), findings

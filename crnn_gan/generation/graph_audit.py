@@ -28,6 +28,9 @@ THE_GRAPH = "the graph"
 TAGS = ["serve"]
 INIT = "__saved_model_init_op"  # A signature; of the collection of the same meaning the key is:
 MAIN_OP = "saved_model_main_op"
+MOST_SIGNATURES = 32
+_CONCATENATION, _LARGEST_AXIS = "TensorListConcatV2", 2**24  # Other axes end the process.
+_RESIZE = "resize_if_index_out_of_bounds"
 SERVED = "tensorflow/serving/predict"
 _DEVICE = re.compile(r"(/job:localhost)?(/replica:0)?(/task:0)?(/device:(CPU|GPU):(\d+|\*))?")
 _META_GRAPH = {
@@ -54,7 +57,7 @@ _ADDED_ATTRIBUTES = {
 _CONFIG = {
     *("device_count", "gpu_options", "allow_soft_placement", "experimental"),
     *("pluggable_device_options", "graph_options", "intra_op_parallelism_threads"),
-    "inter_op_parallelism_threads",
+    *("inter_op_parallelism_threads", "log_device_placement"),
 }
 
 
@@ -71,16 +74,17 @@ def meta_graph_findings(meta_graph: Any) -> Iterator[str]:
         yield f"it has an asset, the file {asset.filename!r}"
     graph = meta_graph.graph_def
     yield from _unknown_fields(graph, {"node", "library", "versions"}, "the graph")
-    for gradient in graph.library.gradient:
-        yield f"function {gradient.function_name!r} has a gradient of its own"
+    yield from _unknown_fields(graph.library, {"function"}, "its library of functions")
     functions = {f.signature.name: f for f in graph.library.function}
     yield from _function_findings(graph.library.function, functions)
+    if findings := object_findings(meta_graph, functions.keys()):
+        yield from findings
+        return
     saver, said = _saver_of(meta_graph)
     yield from said
     yield from _operation_findings(meta_graph, functions.keys(), saver)
     yield from _constant_findings(meta_graph)
     yield from _entry_findings(meta_graph, frozenset() if said else saver)
-    yield from object_findings(meta_graph, functions.keys())
 
 
 def places(meta_graph: Any) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -153,8 +157,12 @@ def _operation_findings(meta_graph: Any, functions: Any, saver: frozenset[str]) 
         allowed = ALLOWED | SAVER_OPERATIONS if place in in_saver else ALLOWED
         if place != THE_GRAPH:  # A function is given the weights that it reads.
             allowed -= {"VarHandleOp"}
+        constants = {node.name: node for node in nodes if node.op == "Const"}
         for node in nodes:
-            for finding in _node_findings(node, allowed, functions):
+            found = [*_node_findings(node, allowed, functions)]
+            if node.op == _CONCATENATION and not _has_plain_shape(node, constants):
+                found.append(f"operation {node.op} is given a shape that others choose")
+            for finding in found:
                 if finding not in said:
                     said.add(finding)
                     yield f"{finding} (in {place})"
@@ -171,10 +179,28 @@ def _node_findings(node: Any, allowed: frozenset[str], functions: Any) -> Iterat
         yield f"operation {node.op} is placed on {node.device!r}"
     for name in sorted(node.attr.keys() - _attributes(node.op) - _ADDED_ATTRIBUTES):
         yield f"operation {node.op} has the attribute {name!r}"
+    for value in node.attr.values():
+        if value.placeholder or any(f.attr for f in [value.func, *value.list.func]):
+            yield f"operation {node.op} calls a function that others choose"
+    # Where a list is made longer wrongly, the process ends.
+    if _RESIZE in node.attr and node.attr[_RESIZE].b:
+        yield f"operation {node.op} makes lists longer"
     if "executor_type" in node.attr and node.attr["executor_type"].s:
         yield f"operation {node.op} wants an executor of its own"
     if "config_proto" in node.attr:
         yield from _config_findings(node)
+
+
+def _has_plain_shape(node: Any, constants: Mapping[str, Any]) -> bool:
+    """Whether a concatenation of a list is given constants that TensorFlow takes, as ours are."""
+    given = [constants.get(_node_of(name)) for name in node.input[1:]]
+    if len(given) != 2 or any(constant is None for constant in given):
+        return False
+    shape, leading = (constant.attr["value"].tensor for constant in given if constant is not None)
+    axes = list(shape.int_val)
+    has_axes = len(axes) == shape.tensor_shape.dim[0].size if shape.tensor_shape.dim else not axes
+    is_small = all(-1 <= axis < _LARGEST_AXIS for axis in axes)
+    return has_axes and is_small and [axis.size for axis in leading.tensor_shape.dim] == [0]
 
 
 @functools.cache
@@ -198,7 +224,11 @@ def _config_findings(node: Any) -> Iterator[str]:
         return
     yield from _unknown_fields(config, _CONFIG, f"the session of operation {node.op}")
     inner = [config.graph_options, config.graph_options.rewrite_options, config.experimental]
-    allowed: list[set[str]] = [{"rewrite_options"}, {"disable_meta_optimizer"}, set()]
+    allowed: list[set[str]] = [
+        {"rewrite_options", "optimizer_options"},
+        {"disable_meta_optimizer"},
+        set(),
+    ]
     for message, known in zip(inner, allowed, strict=True):
         yield from _unknown_fields(message, known, f"the session of operation {node.op}")
 
@@ -236,6 +266,9 @@ def _entry_findings(meta_graph: Any, saver: frozenset[str]) -> Iterator[str]:
         names = list(collection.node_list.value)
         if key != MAIN_OP or len(names) != 1 or not _does_nothing(nodes.get(names[0])):
             yield f"its collection {key!r} is not that of an exported model"
+    if len(meta_graph.signature_def) > MOST_SIGNATURES:
+        yield f"it has {len(meta_graph.signature_def):,} signatures"
+        return
     for key, signature in meta_graph.signature_def.items():
         infos = [*signature.inputs.values(), *signature.outputs.values()]
         if key == INIT:

@@ -6,24 +6,23 @@ read, savers by registered names. An exported model has folders of weights and f
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
-IDENTIFIERS = {"_generic_user_object", "trackable_list_wrapper", "signature_map"}
-KINDS = {"user_object", "function", "bare_concrete_function", "variable"}
-_NAME = re.compile(r"[a-z][a-z0-9_]*|[0-9]+")  # No name with a meaning to Python or Keras.
-_KEY = re.compile(r"weights/[0-9]+/\.ATTRIBUTES/VARIABLE_VALUE")
-_OBJECT = {"children", "dependencies", *KINDS}
+MOST_OBJECTS = 10_000
+ENDLESS = 2**62  # Bytes.
+MOST_AXES = 254  # TensorFlow's own limit, beyond which it ends the process.
+_NAME = re.compile(r"[a-z][a-z0-9_]*")  # No name with a meaning to Python or Keras.
+_TRACE = re.compile(r"trace_[0-9]{1,4}")
+_OBJECT = {"children", "dependencies", "user_object", "function", "bare_concrete_function"}
+_OBJECT |= {"variable"}
 _VARIABLE = {"dtype", "shape", "trainable", "name"}
 _VALUES = {
     *("none_value", "float64_value", "int64_value", "string_value", "bool_value"),
     *("tensor_shape_value", "tensor_dtype_value", "tensor_spec_value", "list_value"),
     *("tuple_value", "dict_value", "named_tuple_value", "tensor_value"),
 }
-
-
 _BYTES = {  # Of an element in memory, by the names of DataType; a text is an object of its own.
     **dict.fromkeys(("DT_BOOL", "DT_INT8", "DT_UINT8"), 1),
     **dict.fromkeys(("DT_INT16", "DT_UINT16", "DT_HALF", "DT_BFLOAT16"), 2),
@@ -33,55 +32,115 @@ _BYTES = {  # Of an element in memory, by the names of DataType; a text is an ob
 }
 
 
-def object_findings(meta_graph: Any, functions: Any) -> Iterator[str]:
-    """Gives what an object graph holds that generating music does not need, each in words.
+def object_findings(meta_graph: Any, functions: Any) -> list[str]:
+    """Lists what an object graph holds that no exported model has, each in words.
+
+    It has one shape: a module of `weights`, a list of variables; `signatures`, a map of functions;
+    and functions. Nothing else is made at loading, and nothing has a name with a meaning.
 
     Args:
       meta_graph: a MetaGraphDef.
       functions: the names of those in its graph.
     """
     objects = meta_graph.object_graph_def
-    count = len(objects.nodes)
+    if not 0 < len(objects.nodes) <= MOST_OBJECTS:
+        return [f"it has {len(objects.nodes):,} objects, not 1 to {MOST_OBJECTS:,}"]
+    try:
+        _require_shape(objects)
+    except _OtherShapeError as error:
+        return [str(error)]
+    findings: list[str] = []
     for index, node in enumerate(objects.nodes):
-        yield from _node_findings(index, node, count, functions)
+        findings += _node_findings(index, node, functions)
     for name, function in objects.concrete_functions.items():
         if name not in functions:
-            yield f"its objects name {name!r}, which is no function of the file"
-        bound = [objects.nodes[i] if 0 <= i < count else None for i in function.bound_inputs]
-        if any(node is None or node.WhichOneof("kind") != "variable" for node in bound):
-            yield f"function {name!r} is bound to what is no variable"
-    for key in checkpoint_keys(objects):
-        if not _KEY.fullmatch(key):
-            yield f"the variable {key!r} is none of its weights"
+            findings.append(f"its objects name {name!r}, which is no function of the file")
+        bound = [i < len(objects.nodes) and objects.nodes[i] for i in function.bound_inputs]
+        if any(not node or node.WhichOneof("kind") != "variable" for node in bound):
+            findings.append(f"function {name!r} is bound to what is no variable")
     kinds = {value.WhichOneof("kind") for value in _values(objects)}
     for kind in sorted(kinds - _VALUES - {None}):
-        yield f"the signature of a function holds a value of the kind {kind!r}"
+        findings.append(f"the signature of a function holds a value of the kind {kind!r}")
+    return findings
 
 
-def _node_findings(index: int, node: Any, count: int, functions: Any) -> Iterator[str]:
-    kind = node.WhichOneof("kind")
-    if kind not in KINDS:
-        yield f"object {index} is of the kind {kind!r}, which no exported model has"
-        return
+class _OtherShapeError(ValueError):
+    """An object graph of another shape than that of exported models."""
+
+
+def _require_shape(objects: Any) -> None:
+    """Checks what the objects are and how they hang together.
+
+    Raises:
+      _OtherShapeError: says what is wrong.
+    """
+    reached = {0}
+
+    def parts(index: int, kind: str, what: str) -> dict[str, int]:
+        node = objects.nodes[index]
+        found = node.WhichOneof("kind")
+        if found == "user_object":
+            found = node.user_object.identifier
+        if found != kind:
+            raise _OtherShapeError(f"object {index} is {found!r}, where {what} belongs")
+        names = [child.local_name for child in node.children]
+        for child in [*node.children, *node.dependencies]:
+            if not 0 < child.node_id < len(objects.nodes):
+                raise _OtherShapeError(f"object {index} has a part that is not there")
+            reached.add(child.node_id)
+        if len(set(names)) != len(names):
+            raise _OtherShapeError(f"object {index} has two parts of one name")
+        if {c.local_name for c in node.dependencies} - set(names):
+            raise _OtherShapeError(f"object {index} depends on what is no part of it")
+        return {child.local_name: child.node_id for child in node.children}
+
+    def named(index: int, found: dict[str, int], pattern: re.Pattern) -> dict[str, int]:
+        for name in found:
+            if not pattern.fullmatch(name):
+                raise _OtherShapeError(f"object {index} has a part of the name {name!r}")
+        return found
+
+    module = named(0, parts(0, "_generic_user_object", "the module"), _NAME)
+    for name, index in module.items():
+        if name == "weights":
+            weights = parts(index, "trackable_list_wrapper", "the list of weights")
+            if sorted(weights) != sorted(map(str, range(len(weights)))):
+                raise _OtherShapeError("its weights are not numbered from 0 on")
+            if len(set(weights.values())) != len(weights):
+                raise _OtherShapeError("two of its weights are one variable")
+            for weight in weights.values():
+                named(weight, parts(weight, "variable", "a weight"), _NOTHING)
+        elif name == "signatures":
+            for function in named(index, parts(index, "signature_map", "them"), _NAME).values():
+                named(function, parts(function, _BARE, "a signature"), _NOTHING)
+        else:
+            for trace in named(index, parts(index, "function", "a function"), _TRACE).values():
+                named(trace, parts(trace, _BARE, "a traced function"), _NOTHING)
+    if not {"weights", "signatures"} <= module.keys():
+        raise _OtherShapeError("it has no weights or no signatures")
+    if len(reached) != len(objects.nodes):
+        raise _OtherShapeError("it has objects that are no part of the module")
+
+
+_BARE, _NOTHING = "bare_concrete_function", re.compile(r"(?!)")
+
+
+def _node_findings(index: int, node: Any, functions: Any) -> Iterator[str]:
     for field, _ in node.ListFields():
         if field.name not in _OBJECT:
             yield f"object {index} has {field.name!r}, which no exported model has"
-    for child in [*node.children, *node.dependencies]:
-        if not _NAME.fullmatch(child.local_name):
-            yield f"object {index} has a part of the name {child.local_name!r}"
-        if not 0 <= child.node_id < count:
-            yield f"object {index} has a part that is not there"
-    if kind == "user_object" and node.user_object.identifier not in IDENTIFIERS:
-        yield f"object {index} is of the class {node.user_object.identifier!r}"
-    if kind == "user_object" and node.user_object.metadata:
+    if node.user_object.metadata:
         yield f"object {index} has metadata"
-    if kind == "variable":
+    if node.WhichOneof("kind") == "variable":
         yield from _variable_findings(node.variable)
-    names = set(node.function.concrete_functions)
-    if kind == "bare_concrete_function":
-        names = {node.bare_concrete_function.concrete_function_name}
-    for name in sorted(names - set(functions)):
+    for name in sorted(names_of_functions(node) - set(functions)):
         yield f"object {index} names {name!r}, which is no function of the file"
+
+
+def names_of_functions(node: Any) -> set[str]:
+    """Names the functions of the graph that an object stands for."""
+    bare = node.bare_concrete_function.concrete_function_name
+    return set(node.function.concrete_functions) | ({bare} - {""})
 
 
 def _variable_findings(variable: Any) -> Iterator[str]:
@@ -90,7 +149,8 @@ def _variable_findings(variable: Any) -> Iterator[str]:
     shape = variable.shape
     if variable.dtype != types_pb2.DT_FLOAT:
         yield f"variable {variable.name!r} is not float32"
-    if shape.unknown_rank or any(axis.size < 0 for axis in shape.dim):
+    is_known = not shape.unknown_rank and all(axis.size >= 0 for axis in shape.dim)
+    if not is_known or len(shape.dim) > MOST_AXES:
         yield f"variable {variable.name!r} has no known shape"
     for field, _ in variable.ListFields():
         if field.name not in _VARIABLE:
@@ -103,8 +163,8 @@ def _values(objects: Any) -> Iterator[Any]:
     for function in objects.concrete_functions.values():
         waiting += [function.canonicalized_input_signature, function.output_signature]
     for node in objects.nodes:
-        spec = node.function.function_spec
-        waiting += [spec.fullargspec, spec.input_signature]
+        for spec in (node.function.function_spec, node.bare_concrete_function.function_spec):
+            waiting += [spec.fullargspec, spec.input_signature]
     while waiting:
         value = waiting.pop()
         yield value
@@ -125,34 +185,40 @@ def constants_of_objects(objects: Any) -> Iterator[Any]:
 
 
 def constant_bytes(tensor: Any) -> int | None:
-    """Gives the bytes that a TensorProto takes in memory; None of what is no number or text."""
+    """Gives the bytes that a TensorProto takes in memory; None of what is no number or text.
+
+    Beyond `MOST_AXES` axes it is as good as endless.
+    """
     from tensorflow.core.framework import types_pb2
 
     known = types_pb2.DataType.values()
-    size = _BYTES.get(types_pb2.DataType.Name(tensor.dtype) if tensor.dtype in known else "")
-    if size is None:
+    name = types_pb2.DataType.Name(tensor.dtype) if tensor.dtype in known else ""
+    if name not in _BYTES:
         return None
-    return size * math.prod(max(0, axis.size) for axis in tensor.tensor_shape.dim)
+    longest = max(map(len, tensor.string_val), default=0)  # One text may stand for all of them.
+    if len(tensor.tensor_shape.dim) > MOST_AXES:
+        return ENDLESS
+    size = _BYTES[name] + longest
+    for axis in tensor.tensor_shape.dim:
+        size = min(ENDLESS, size * max(0, axis.size))
+    return size
 
 
 def checkpoint_keys(objects: Any) -> dict[str, tuple[int, ...]]:
-    """Gives the variables of an object graph: {key in the checkpoint: shape}.
+    """Gives the weights of an object graph in their order: {key in the checkpoint: shape}.
 
-    Each is found once, by the shortest way to it, as TensorFlow names it in a checkpoint.
+    It is empty where the object graph is not that of an exported model.
     """
-    keys: dict[str, tuple[int, ...]] = {}
-    seen, waiting = {0}, [(0, "")]
-    count = len(objects.nodes)
-    for index, path in waiting:  # Grows while it is walked: breadth first.
-        if index >= count:
-            continue
-        node = objects.nodes[index]
-        if node.WhichOneof("kind") == "variable":
-            shape = tuple(axis.size for axis in node.variable.shape.dim)
-            keys[f"{path}/.ATTRIBUTES/VARIABLE_VALUE"] = shape
-        for child in node.children:
-            if child.node_id not in seen:
-                seen.add(child.node_id)
-                name = f"{path}/{child.local_name}" if path else child.local_name
-                waiting.append((child.node_id, name))
-    return keys
+    try:
+        _require_shape(objects)
+    except (_OtherShapeError, IndexError):
+        return {}
+    module = {child.local_name: child.node_id for child in objects.nodes[0].children}
+    weights = objects.nodes[module["weights"]].children
+    nodes = {int(child.local_name): objects.nodes[child.node_id] for child in weights}
+    return {
+        f"weights/{index}/.ATTRIBUTES/VARIABLE_VALUE": tuple(
+            axis.size for axis in nodes[index].variable.shape.dim
+        )
+        for index in sorted(nodes)
+    }

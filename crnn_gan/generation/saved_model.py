@@ -297,10 +297,11 @@ def load(folder: Path) -> Sampler:
     """
     interface = Interface.read(Path(folder))
     options = tf.saved_model.LoadOptions(experimental_skip_checkpoint=True)
-    with audited_copy(Path(folder)) as copy:
+    with audited_copy(Path(folder)) as audited:
         try:
-            module = tf.saved_model.load(str(copy), options=options)
-            _restore(module, copy)
+            module = tf.saved_model.load(str(audited.folder), options=options)
+            for weight, value in zip(module.weights, audited.weights, strict=True):
+                weight.assign(value)
             _require_functions(module, interface)
         except Exception as error:  # TensorFlow raises whatever a damaged graph leads it to.
             reason = " ".join(str(error).split())[:200]
@@ -308,13 +309,6 @@ def load(folder: Path) -> Sampler:
                 f"{folder} cannot be loaded ({type(error).__name__}: {reason}); export it again"
             ) from error
     return Sampler(module, interface)
-
-
-def _restore(module: Any, folder: Path) -> None:
-    """Reads the module's weights from a SavedModel's file of weights."""
-    reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
-    for index, weight in enumerate(module.weights):
-        weight.assign(reader.get_tensor(f"weights/{index}/.ATTRIBUTES/VARIABLE_VALUE"))
 
 
 def _require_functions(module: Any, interface: Interface) -> None:

@@ -8,12 +8,16 @@ inputs that it gives it, and nothing but the saver may call them.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # The checkpoint's last entry.
+from crnn_gan.generation.object_audit import names_of_functions
+from crnn_gan.generation.weights_file import OBJECT_GRAPH
+
 DEEPEST = 12  # Operations behind one another; in TensorFlow's own functions there are 7.
+_PORT = re.compile(r"[0-9]{1,6}")
 _CALLS = ("StatefulPartitionedCall", "PartitionedCall")
 
 
@@ -171,9 +175,10 @@ class _Expressions:
         name, *port = tensor.split(":")
         if name in self.arguments:
             return self.arguments[name]
-        if name not in self.nodes or depth > DEEPEST or not (port[-1:] or ["0"])[0].isdecimal():
+        index = port[-1] if port else "0"
+        if name not in self.nodes or depth > DEEPEST or not _PORT.fullmatch(index):
             raise NotTheSaverError(f"function {self.name!r} of its saver is not well formed")
-        return _output(self._of_node(self.nodes[name], depth), int((port or ["0"])[-1]))
+        return _output(self._of_node(self.nodes[name], depth), int(index))
 
     def _of_node(self, node: Any, depth: int) -> str:
         if node.name not in self._known:
@@ -206,7 +211,9 @@ def _require_no_other_caller(meta_graph: Any, names: Sequence[str]) -> None:
     graph = meta_graph.graph_def
     nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
     named = Counter(name for node in nodes for name in called(node))
-    named.update(meta_graph.object_graph_def.concrete_functions.keys())
+    objects = meta_graph.object_graph_def
+    named.update(objects.concrete_functions.keys())
+    named.update(name for node in objects.nodes for name in names_of_functions(node))
     for name in names:
         if named[name] != 1:
             raise NotTheSaverError(f"function {name!r} of its saver is called by others as well")

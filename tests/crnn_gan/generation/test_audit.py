@@ -52,7 +52,7 @@ def test_a_model_of_the_same_parts_passes_and_generates(good):
 def test_a_hostile_model_is_refused_in_a_sentence_before_anything_runs(kind, name, folder):
     hostile.KINDS[kind][name](folder)
     said = hostile.refusal(folder)
-    assert said.startswith(str(folder)) and "\n" not in said
+    assert str(folder) in said and "\n" not in said
     assert not (folder.parent / hostile.CANARY).exists()
 
 
@@ -73,9 +73,9 @@ def test_the_good_model_would_act_with_an_effect_so_refusals_prove_something(tmp
         ("saver", "an object", "of its saver is called by others as well"),
         ("what runs at loading", "no object graph", "it has no object graph"),
         ("what runs at loading", "init operation", "its init operation does more than nothing"),
-        ("objects", "table", "is of the kind 'resource'"),
+        ("objects", "table", "is 'resource', where a function belongs"),
         ("files", "pipe", "variables/pipe is no ordinary file"),
-        ("sizes", "constant of 400 GB", "its constants take 400,000,000,392 bytes"),
+        ("sizes", "constant of 400 GB", "its constants take 400,000,000"),
     ],
 )
 def test_a_finding_says_what_it_is(kind, name, finding, folder):
@@ -85,8 +85,8 @@ def test_a_finding_says_what_it_is(kind, name, finding, folder):
 
 def test_a_graph_that_is_too_large_is_not_read(folder):
     with (folder / "saved_model.pb").open("r+b") as file:
-        file.truncate(2**29 + 1)  # A hole: it takes no space on the disk.
-    assert audit(folder) == ["saved_model.pb has 536,870,912 bytes or more"]
+        file.truncate(2**26 + 1)  # A hole: it takes no space on the disk.
+    assert audit(folder) == ["saved_model.pb has more than 67,108,864 bytes"]
 
 
 def test_a_folder_without_a_graph_is_refused(tmp_path):
@@ -110,11 +110,10 @@ def test_what_is_loaded_is_what_was_audited(folder, monkeypatch):
 
 
 def test_the_private_copy_is_gone_afterwards(good):
-    with auditing.audited_copy(good) as copy:
-        assert sorted(path.name for path in copy.rglob("*") if path.is_file()) == [
-            "saved_model.pb", "variables.data-00000-of-00001", "variables.index",
-        ]  # fmt: skip
-    assert not copy.exists()
+    with auditing.audited_copy(good) as audited:
+        assert [path.name for path in audited.folder.iterdir()] == ["saved_model.pb"]
+        assert [weight.tolist() for weight in audited.weights] == [[1.0, 2.0]]
+    assert not audited.folder.exists()
 
 
 def test_an_error_names_the_first_findings_and_counts_the_others():
