@@ -30,6 +30,7 @@ INIT = "__saved_model_init_op"  # A signature; of the collection of the same mea
 MAIN_OP = "saved_model_main_op"
 MOST_SIGNATURES = 32
 _CONCATENATION, _LARGEST_AXIS = "TensorListConcatV2", 2**24  # Other axes end the process.
+_LARGEST_SHAPE_BYTES = 64
 _RESIZE = "resize_if_index_out_of_bounds"
 SERVED = "tensorflow/serving/predict"
 _DEVICE = re.compile(r"(/job:localhost)?(/replica:0)?(/task:0)?(/device:(CPU|GPU):(\d+|\*))?")
@@ -197,10 +198,21 @@ def _has_plain_shape(node: Any, constants: Mapping[str, Any]) -> bool:
     if len(given) != 2 or any(constant is None for constant in given):
         return False
     shape, leading = (constant.attr["value"].tensor for constant in given if constant is not None)
-    axes = list(shape.int_val)
-    has_axes = len(axes) == shape.tensor_shape.dim[0].size if shape.tensor_shape.dim else not axes
-    is_small = all(-1 <= axis < _LARGEST_AXIS for axis in axes)
-    return has_axes and is_small and [axis.size for axis in leading.tensor_shape.dim] == [0]
+    if [axis.size for axis in leading.tensor_shape.dim] != [0]:
+        return False
+    size = constant_bytes(shape)
+    return size is not None and size <= _LARGEST_SHAPE_BYTES and _is_shape(shape)
+
+
+def _is_shape(tensor: Any) -> bool:
+    """Whether a small constant holds axes of a tensor, -1 where one is not known."""
+    from tensorflow.python.framework import tensor_util
+
+    try:
+        axes = tensor_util.MakeNdarray(tensor).ravel().tolist()
+    except (TypeError, ValueError):
+        return False
+    return all(isinstance(axis, int) and -1 <= axis < _LARGEST_AXIS for axis in axes)
 
 
 @functools.cache
