@@ -267,9 +267,12 @@ def run_command(
                 raise
             say(asked.number)  # Some library made another error of it.
         else:
-            if status or not asked.number:
+            if not asked.number:
                 return status
-            print("the signal to stop came when all was done", file=sys.stderr)
+            if status:  # The signal ended what reads the output as well, for example.
+                say(asked.number)
+            else:
+                print("the signal to stop came when all was done", file=sys.stderr)
         return stopping.status(asked.number)
 
 

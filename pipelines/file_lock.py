@@ -6,12 +6,15 @@ The file says who holds it. Whoever takes a lock that a killed process held take
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # Of some network file systems.
 
 
 @contextlib.contextmanager
@@ -78,6 +81,15 @@ def _take(lock: Path, busy: Callable[[str], None]) -> int:
                     busy(os.pread(descriptor, 1000, 0).decode(errors="replace"))
                     has_said = True
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno not in WITHOUT_LOCKS:
+                    raise
+                print(
+                    f"note: the file system of {lock.parent} locks no files, so nothing keeps a "
+                    "second process out of it",
+                    file=sys.stderr,
+                )
+                return descriptor
             # Who had it before has deleted the file: a lock on it would keep nobody out.
             with contextlib.suppress(FileNotFoundError):
                 if os.fstat(descriptor).st_ino == lock.stat().st_ino:

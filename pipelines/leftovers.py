@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -83,8 +84,10 @@ def remove_leftovers(folder: Path) -> None:
 
 def made_for(path: Path, end: str) -> list[Path]:
     """Lists the temporary folders of this host beside `path` that were made for it."""
+    # The whole name: ".v1." also begins those of a folder v1.2.
+    name = re.compile(re.escape(_start(path)) + r"[a-z0-9_]+" + re.escape(f".{HOST}{end}"))
     found = path.parent.glob(f".*.{HOST}{end}")
-    return sorted(other for other in found if other.name.startswith(_start(path)))
+    return sorted(other for other in found if name.fullmatch(other.name))
 
 
 def _start(path: Path) -> str:
@@ -95,4 +98,4 @@ def _hold(handle: int, path: Path) -> bool:
     """Locks what was just made; whether it is still there, as others remove what has no lock."""
     with contextlib.suppress(OSError):  # A file system without locks; nothing is removed there.
         fcntl.flock(handle, fcntl.LOCK_SH)
-    return path.exists() and path.stat().st_ino == os.fstat(handle).st_ino
+    return path.exists() and os.fstat(handle).st_nlink > 0

@@ -16,11 +16,13 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+TOGETHER_SECONDS = 0.5  # Signals so close are one request: `timeout` sends two.
 PATIENCE_SECONDS = 1.0  # In which the main thread may stop by itself.
 
 
@@ -45,12 +47,14 @@ class Request:
 
     Attributes:
       number: the first signal's, once the main thread knows of it; 0 before.
+      since: when that was, in seconds of `time.monotonic`.
       is_lost: whether the exception was raised where Python throws exceptions away.
       until: what is waited for where signals are deferred; "" where they are not.
       is_listening: whether the handlers are installed.
     """
 
     number: int = 0
+    since: float = 0.0
     is_lost: bool = False
     until: str = ""
     is_listening: bool = False
@@ -150,8 +154,10 @@ def raised_at_once() -> Iterator[None]:
 def _receive(number: int, frame: FrameType | None) -> None:
     """Is the handler."""
     del frame
-    _request.number = _request.number or number
-    if not _request.until:
+    is_repeated = bool(_request.number) and time.monotonic() - _request.since < TOGETHER_SECONDS
+    if not _request.number:
+        _request.number, _request.since = number, time.monotonic()
+    if not _request.until and not is_repeated:
         raise Stopped(number)
 
 
@@ -169,7 +175,7 @@ def _note_lost(hook: Callable[[Any], None]) -> Callable[[Any], None]:
 
 def _watch(reader: int, say: Callable[[int], None]) -> None:
     """Reads the numbers of signals as they come; ends with the descriptor."""
-    first = 0
+    first, since = 0, 0.0
     patience: float | None = None
     while True:
         if not select.select([reader], [], [], patience)[0]:
@@ -179,9 +185,10 @@ def _watch(reader: int, say: Callable[[int], None]) -> None:
         came = os.read(reader, 64)
         for number in came:
             if number in NAMES and first:
-                os._exit(status(number))
-            if number in NAMES:
-                first, patience = number, PATIENCE_SECONDS
+                if time.monotonic() - since > TOGETHER_SECONDS:
+                    os._exit(status(number))
+            elif number in NAMES:
+                first, since, patience = number, time.monotonic(), PATIENCE_SECONDS
         if not came:
             return
 

@@ -88,6 +88,7 @@ run_python() {
 }
 
 stop() {
+    child="${child:-$(jobs -p)}" # A signal may come before a stage's number is noted.
     if [[ -n "$child" ]]; then
         kill "-$1" "$child" 2>/dev/null || true
     else
@@ -98,6 +99,7 @@ stop() {
 trap 'stop HUP 129' HUP
 trap 'stop INT 130' INT
 trap 'stop TERM 143' TERM
+trap 'stop QUIT 131' QUIT
 
 # Writes how this job is called again, in the same run directory and from where it was called.
 command_again() {
@@ -107,7 +109,9 @@ command_again() {
         if [[ -n "${!name:-}" ]]; then words+="$(printf '%s=%q ' "$name" "${!name}")"; fi
     done
     printf '%sRUN_DIR=%q' "$words" "$(absolute "$run_dir")"
-    printf ' %q' "$0" "$@"
+    name="$0"
+    if [[ "$name" != */* ]]; then name="./$name"; fi
+    printf ' %q' "$name" "$@"
 }
 
 # Begins a job whose own command is crnn_gan.$1, which answers --help: installs, and prepares.

@@ -69,11 +69,11 @@ class Memory:
     @property
     def most_steps(self) -> int:
         """The most steps of one piece."""
-        if not self.steps_together:
-            of_step = self.rows_together * self.bytes_per_row_and_step + self.bytes_per_step
-            return (self.limit_bytes - self.rows_together * self.bytes_per_row) // of_step
         of_rows = self.rows_together * self._of_row(self.steps_together)
-        return (self.limit_bytes - of_rows) // self.bytes_per_step
+        if self.steps_together and self.of(1, self.steps_together) <= self.limit_bytes:
+            return (self.limit_bytes - of_rows) // self.bytes_per_step
+        of_step = self.rows_together * self.bytes_per_row_and_step + self.bytes_per_step
+        return max(0, (self.limit_bytes - self.rows_together * self.bytes_per_row) // of_step)
 
     def refuse(self, pieces: int, steps: int) -> None:
         """Checks a request before anything heavy is loaded.

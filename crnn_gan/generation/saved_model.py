@@ -97,7 +97,10 @@ def build(model: GeneratesMusic, codec: Codec, default_length: int) -> Sampler:
     """
     memory = memory_of(model, codec)
     interface = Interface.of(model.controls, codec, default_length, model.continues)
-    interface = dataclasses.replace(interface, memory=memory)
+    length = interface.arguments["length"]
+    most = max(default_length, min(length.high, memory.most_steps))
+    arguments = interface.arguments | {"length": dataclasses.replace(length, high=most)}
+    interface = dataclasses.replace(interface, arguments=arguments, memory=memory)
     batched = _batched(model, codec, interface.arguments, memory)
     module = tf.Module(name="sampler")
     module.weights = _weights(model, batched)
@@ -214,7 +217,7 @@ def save(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -
         more than numbers (see `audit`).
       OSError: it cannot be written.
     """
-    folder = Path(folder).absolute()
+    folder = Path(folder).resolve()  # A link, as jobs make to the latest, names its model.
     refuse_target(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     export_folder.clean(folder)

@@ -51,6 +51,7 @@ from pipelines.codecs import audio
 from pipelines.settings import UsageError, flag
 from pipelines.spec import Kind, Spec
 
+BLOCK_BYTES = 2**30  # Of the activations of what the student writes at once.
 FIRST_LOG_DEVIATION = -2.0  # Of teacher and student at initialisation: about as loud as music.
 TEMPERATURE = Control(1.0, 0.0, 4.0, "factor on the noise: below 1 less random, above 1 more")
 
@@ -162,13 +163,16 @@ class Model(MusicModel):
             network.build((None, None))
         # The student computes what it has heard again for each block: few and long ones.
         is_student = config.sampled_network == "student"
-        self.steps_together = max(2048, 4 * self.student_receptive_field) if is_student else 256
+        self.steps_together = 256
         # Of one flow the gated outputs of all layers, and a few more; float32.
         channels = (config.layers_per_block + 4) * config.dilation_channels
         channels += 4 * config.residual_channels + 2 * (config.skip_channels + config.end_channels)
         if is_student:
             self.bytes_per_row_and_step = 2 * 4 * channels
             self.bytes_per_row += self.student_receptive_field * self.bytes_per_row_and_step
+            fitting = BLOCK_BYTES // (self.rows_together * self.bytes_per_row_and_step)
+            wanted = max(2048, 4 * self.student_receptive_field)
+            self.steps_together = 4 * (max(self.steps_together, min(wanted, fitting)) // 4)
         self.built = True
 
     def apply_flows(self, noise: Any) -> tuple[Any, Any, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.atomic_file import open_atomically, write_atomically
 from pipelines.file_lock import held, locked
-from pipelines.leftovers import HOST, remove_leftovers, temporary_folder
+from pipelines.leftovers import HOST, made_for, remove_leftovers, temporary_folder
 
 ROOT = Path(__file__).parents[2]
 BUSY = (
@@ -112,3 +112,12 @@ def test_files_that_are_written_while_others_clean_up_are_all_there(tmp_path):
 def test_a_name_may_be_as_long_as_the_file_system_lets_it(name, tmp_path):
     write_atomically(tmp_path / name, b"x")
     assert names(tmp_path) == [name]
+
+
+def test_folders_made_for_a_name_are_not_those_of_a_longer_one(tmp_path):
+    with (
+        temporary_folder(tmp_path / "v1", ".old") as own,
+        temporary_folder(tmp_path / "v1.2", ".old") as other,
+    ):
+        assert made_for(tmp_path / "v1", ".old") == [own]
+        assert made_for(tmp_path / "v1.2", ".old") == [other]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,7 @@ def process_of(work: str, before: str = "") -> subprocess.Popen:
         "import gc, hashlib, os, signal, sys, time\n"
         "from pipelines import stopping\n"
         "from pipelines.command_line import run_command\n"
-        "stopping.PATIENCE_SECONDS = 0.1\n"
+        "stopping.PATIENCE_SECONDS, stopping.TOGETHER_SECONDS = 0.1, 0.0\n"
         "def main(argv):\n"
         f"    {before}print('ready', flush=True)\n"
         f"    {work}\n"
@@ -228,3 +229,12 @@ def test_a_block_in_another_thread_defers_nothing_in_the_main_thread():
     finally:
         goes_on.set()
         thread.join()
+
+
+def test_signals_that_come_together_are_one_request():
+    with stopping.stoppable(), pytest.raises(Stopped):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:  # As of `timeout`, which signals its child, then its group.
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(0.1)
