@@ -299,7 +299,7 @@ def damage_all(folder: Path, seed: int) -> dict[str, Count]:
         whole = folder / f"{name}.whole"
         shutil.copytree(folder / name, whole)
         for file in sorted(p.relative_to(whole) for p in whole.rglob("*") if p.is_file()):
-            count = counts.setdefault(f"{name}/{file}", Count())
+            count = counts.setdefault(f"damaged: {name}/{file}", Count())
             print(f"{name}/{file}", file=sys.stderr, flush=True)
             # What an epoch left, tables aside, is looked at by the trainer alone.
             is_left = file.parts[0] in ("logs", "generated_data") and file.suffix != ".tsv"

@@ -1,10 +1,11 @@
 """Hostile SavedModels: each must be refused in one sentence before anything of it runs.
 
-Makes over a hundred models that want more than to make music, of eleven kinds: operations that
+Makes over a hundred models that want more than to make music, of twelve kinds: operations that
 touch files or call Python, hidden in branches, loops and unused functions; names that confuse an
 audit; changed savers; what runs at loading; objects with code of their own; links and second
 graphs; settings of the runtime; sizes that take all memory; indices that end TensorFlow's reader;
-and models that are damaged. Every one is loaded by `saved_model.load`, in this process.
+descriptions that do not fit; and models that are damaged. Every one is loaded by
+`saved_model.load`, in this process.
 
     python benchmarks/hostile_models.py                   # some 20 seconds
     python benchmarks/hostile_models.py --trace           # the same under strace
@@ -538,6 +539,24 @@ def _in_function_graph(operation: str, name: str, value: bool) -> Change:
     return edited(add)
 
 
+def _many_outputs(meta_graph: Any) -> None:
+    meta_graph.graph_def.node.add(name="many", op="Unpack").attr["num"].i = 2**40
+
+
+def _many_nodes(meta_graph: Any) -> None:
+    nodes = meta_graph.graph_def.library.function[0].node_def
+    nodes.extend([type(nodes[0])(name=f"n{number}", op="NoOp") for number in range(200_000)])
+
+
+def _many_inputs(meta_graph: Any) -> None:
+    for number in range(1_000):
+        before = [f"^d{other}" for other in range(number)]
+        meta_graph.graph_def.node.add(name=f"d{number}", op="NoOp", input=before)
+    for number in range(10):
+        every = [f"^d{other}" for other in range(1_000)]
+        meta_graph.graph_def.node.add(name=f"e{number}", op="NoOp", input=every)
+
+
 def _handle(tensor: Any) -> None:
     tensor.dtype = tf.resource.as_datatype_enum
 
@@ -667,6 +686,32 @@ def _deep_json(folder: Path) -> None:
     (folder / "signature.json").write_text("[" * 100_000)
 
 
+def _json_pipe(folder: Path) -> None:
+    (folder / "signature.json").unlink()
+    os.mkfifo(folder / "signature.json")
+
+
+def _described(**changes: Any) -> Change:
+    """Gives a change of the argument `length` in signature.json, or of an output's words."""
+
+    def apply(folder: Path) -> None:
+        values = INTERFACE.to_json()
+        values["arguments"]["length"] |= {k: v for k, v in changes.items() if k != "output"}
+        values["outputs"]["midi_bytes"] = changes.get("output", "files")
+        (folder / "signature.json").write_text(json.dumps(values))
+
+    return apply
+
+
+def _control(name: str) -> Change:
+    def apply(folder: Path) -> None:
+        values = INTERFACE.to_json()
+        values["arguments"][name] = values["arguments"]["length"]
+        (folder / "signature.json").write_text(json.dumps(values))
+
+    return apply
+
+
 def _endless_json(folder: Path) -> None:
     with (folder / "signature.json").open("r+b") as file:
         file.truncate(2**33)
@@ -774,6 +819,9 @@ KINDS: dict[str, dict[str, Change]] = {
         "text of 10 GB": edited(_text_default),
         "200,000 axes": _constant(_many_axes),
         "2,000 signatures": edited(_many_signatures),
+        "2^40 outputs": edited(_many_outputs),
+        "200,000 operations": edited(_many_nodes),
+        "500,000 inputs": edited(_many_inputs),
         "folders in folders": _deep_folders,
         "nested JSON": _deep_json,
         "JSON of 8 GB": _endless_json,
@@ -791,8 +839,19 @@ KINDS: dict[str, dict[str, Change]] = {
         "axis": _axis(2**62),
         "axis below 0": _axis(-1),
         "slices": _index(lambda messages, keys: messages[1].slices.add().extent.add()),
+        "a long name": _index(lambda messages, keys: keys.append(b"w" * 1_000)),
+        "many weights": _index(lambda m, keys: keys.extend(b"x%d" % i for i in range(1_000))),
         "another weight": _index(lambda messages, keys: keys.append(b"weights/1")),
         "no header": _index(lambda messages, keys: keys.remove(b"")),
+    },
+    "signature.json": {
+        "a pipe": _json_pipe,
+        "a default that lacks": _described(default=None),
+        "a length of three": _described(size=3, default=[1, 2, 3]),
+        "a cursor that moves": _described(output="\x1b[2Jaccepted"),
+        "two lines": _described(help="steps\naccepted"),
+        "__class__": _control("__class__"),
+        "__slots__": _control("__slots__"),
     },
     "damage": {
         "weights flipped": _flipped,

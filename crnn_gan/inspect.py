@@ -13,6 +13,11 @@ from crnn_gan.generation.interface import Argument, Interface
 from pipelines.command_line import parse, run_command
 from pipelines.settings import Settings
 
+LARGEST_HASHED_BYTES = 2**33
+FILES = {
+    *("saved_model.pb", "fingerprint.pb", "signature.json", "config.json", "card.md"),
+    *("variables/variables.index", "variables/variables.data-00000-of-00001"),
+}
 USAGE = """python -m crnn_gan.inspect MODEL
 
 Audits an exported model without loading it: says whether `sample` and `evaluate` would load it,
@@ -45,26 +50,37 @@ def main(argv: list[str]) -> None:
         interface = Interface.read(folder)
     except ValueError as error:
         findings.append(str(error))
-    print(f"{folder}: {'refused' if findings else 'accepted'}", end="\n\n")
+    _print(f"{folder}: {'refused' if findings else 'accepted'}", "")
     if findings:
-        print("what speaks against it:", *(f"  {finding}" for finding in findings), sep="\n")
+        _print("what speaks against it:", *(f"  {finding}" for finding in findings))
     else:
-        print(f"operations: {len(operations_of(folder))} kinds, each of them allowed")
-    print("\nfiles (SHA-256, bytes, name):", *_files(folder), sep="\n")
+        _print(f"operations: {len(operations_of(folder))} kinds, each of them allowed")
+    _print("", "files (SHA-256, bytes, name):", *_files(folder))
     if findings:
         reasons = "1 reason" if len(findings) == 1 else f"{len(findings)} reasons"
         raise ValueError(f"{folder} is refused for {reasons}; sample and evaluate do not load it")
     if interface is not None:
-        print("\nfunctions:", *_functions(interface), sep="\n")
-        print("\nhow to call it:", *_calls(folder, interface), sep="\n")
+        _print("", "functions:", *_functions(interface))
+        _print("", "how to call it:", *_calls(folder, interface))
+
+
+def _print(*lines: str) -> None:
+    """Prints lines; what others wrote into them moves no cursor and begins no line."""
+    for line in lines:
+        print("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
 
 
 def _files(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
+    """Gives a line for each file of an exported model; of others that lie there only the name."""
+    for path in sorted(path for pattern in ("*", "variables/*") for path in folder.glob(pattern)):
+        if not path.is_file() or path.is_symlink():
+            continue
+        name, size = path.relative_to(folder), path.stat().st_size
+        digest = "not of the model, or too large".ljust(64)
+        if str(name) in FILES and size <= LARGEST_HASHED_BYTES:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            yield f"  {digest}  {path.stat().st_size:>11,}  {path.relative_to(folder)}"
+        yield f"  {digest}  {size:>13,}  {name}"
 
 
 def _functions(interface: Interface) -> Iterator[str]:

@@ -76,7 +76,8 @@ def parse(
     for cls in classes:
         for field in dataclasses.fields(cls):
             if field.name in owner:
-                raise ValueError(f"{cls} and {owner[field.name]} both have {field.name!r}")
+                both = f"{owner[field.name].__name__} and {cls.__name__}"
+                raise ValueError(f"--{field.name} is a setting of both {both}; rename one of them")
             owner[field.name] = cls
             _define(values, field, hints[cls][field.name], field.default)
     for alias, name in (aliases or {}).items():

@@ -32,6 +32,8 @@ def read_json(path: Path) -> Any:
     """
     if path.is_dir():
         raise JSONFileError("a directory stands in its place; expected a file")
+    if path.exists() and not path.is_file():  # A pipe would never end.
+        raise JSONFileError("it is no ordinary file; expected one")
     if path.stat().st_size > MOST_BYTES:
         raise JSONFileError(f"it is larger than {MOST_BYTES // 2**20} MiB, which no such file is")
     return parse_json(path.read_bytes())

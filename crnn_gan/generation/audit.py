@@ -24,6 +24,7 @@ from crnn_gan.generation.weights_file import DATA, INDEX, WeightsError, read_wei
 from pipelines.leftovers import FOLDER_END, remove_leftovers, temporary_folder
 
 LARGEST_GRAPH_BYTES = 64 * 2**20  # saved_model.pb; weights lie in files of their own.
+LARGEST_FOLDER_BYTES = 16 * 2**30
 MOST_FILES, DEEPEST_FOLDER = 100_000, 8
 SAID = 3  # Findings in an error; `python -m crnn_gan.inspect` prints all.
 GRAPH = "saved_model.pb"
@@ -115,12 +116,15 @@ def operations_of(folder: Path) -> set[str]:
 def _file_findings(folder: Path) -> list[str]:
     """Finds links and other files that are none, a missing or second graph, assets, shards."""
     findings = []
+    total = 0
     for count, (name, entry) in enumerate(_below(folder)):
         top, _, rest = name.partition("/")
         shown = name if name.isprintable() else repr(name)
         if count >= MOST_FILES or name.count("/") >= DEEPEST_FOLDER:
             findings.append(f"it has more than {MOST_FILES:,} files, or deeper ones than {shown}")
             break
+        if entry.is_file(follow_symlinks=False):
+            total += entry.stat(follow_symlinks=False).st_size
         if entry.is_symlink():
             findings.append(f"{shown} is a link")
         elif not entry.is_file() and not entry.is_dir():
@@ -131,6 +135,8 @@ def _file_findings(folder: Path) -> list[str]:
             top in ("assets", "assets.extra") and rest
         ):
             findings.append(f"{shown} is no file of an exported model")
+    if total > LARGEST_FOLDER_BYTES:
+        findings.append(f"its files have {total:,} bytes")
     needed = [GRAPH, f"variables/{INDEX}", f"variables/{DATA}"]
     missing = [name for name in needed if not (folder / name).is_file()]
     return findings + [f"there is no {name}" for name in missing]

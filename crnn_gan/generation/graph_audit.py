@@ -23,12 +23,14 @@ SAVER_OPERATIONS = frozenset(
     )
 )
 LARGEST_CONSTANTS_BYTES = 256 * 2**20  # Of all constants as they are unpacked.
-DEEPEST_CALLS = 100  # Functions that call one another.
 THE_GRAPH = "the graph"
 TAGS = ["serve"]
 INIT = "__saved_model_init_op"  # A signature; of the collection of the same meaning the key is:
 MAIN_OP = "saved_model_main_op"
 MOST_SIGNATURES = 32
+MOST_FUNCTIONS, MOST_NODES, MOST_INPUTS = 2_000, 100_000, 500_000  # An export has some 10,000.
+MOST_OUTPUTS = 10_000  # Of one operation, and inputs where their number is an attribute.
+_NUMBERS = ("N", "num", "num_split")
 _CONCATENATION, _LARGEST_AXIS = "TensorListConcatV2", 2**24  # Other axes end the process.
 _LARGEST_SHAPE_BYTES = 64
 _RESIZE = "resize_if_index_out_of_bounds"
@@ -74,18 +76,31 @@ def meta_graph_findings(meta_graph: Any) -> Iterator[str]:
     for asset in meta_graph.asset_file_def:
         yield f"it has an asset, the file {asset.filename!r}"
     graph = meta_graph.graph_def
+    if finding := _too_large(meta_graph):
+        yield finding
+        return
     yield from _unknown_fields(graph, {"node", "library", "versions"}, "the graph")
     yield from _unknown_fields(graph.library, {"function"}, "its library of functions")
     functions = {f.signature.name: f for f in graph.library.function}
     yield from _function_findings(graph.library.function, functions)
-    if findings := object_findings(meta_graph, functions.keys()):
-        yield from findings
-        return
-    saver, said = _saver_of(meta_graph)
-    yield from said
+    said = object_findings(meta_graph, functions.keys())
+    saver: frozenset[str] = frozenset(functions)  # So that it is not taken apart for that.
+    if not said:
+        saver, said = _saver_of(meta_graph)
     yield from _operation_findings(meta_graph, functions.keys(), saver)
+    yield from said
     yield from _constant_findings(meta_graph)
     yield from _entry_findings(meta_graph, frozenset() if said else saver)
+
+
+def _too_large(meta_graph: Any) -> str:
+    """Says what there is more of than can be looked at in a second, or ""."""
+    functions = meta_graph.graph_def.library.function
+    nodes = len(meta_graph.graph_def.node) + sum(len(f.node_def) for f in functions)
+    if len(functions) > MOST_FUNCTIONS or nodes > MOST_NODES:
+        return f"it has {len(functions):,} functions and {nodes:,} operations"
+    inputs = sum(len(node.input) for _, each in places(meta_graph) for node in each)
+    return f"its operations have {inputs:,} inputs" if inputs > MOST_INPUTS else ""
 
 
 def places(meta_graph: Any) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -131,10 +146,20 @@ def _function_findings(listed: Sequence[Any], functions: Mapping[str, Any]) -> I
         name: {c for node in function.node_def for c in called(node)} & functions.keys()
         for name, function in functions.items()
     }
-    for _ in range(DEEPEST_CALLS):  # Takes away those that call none of what is left.
-        calls = {n: c & calls.keys() for n, c in calls.items() if c & calls.keys()}
+    callers: dict[str, list[str]] = {name: [] for name in calls}
+    for name, each in calls.items():
+        for callee in each:
+            callers[callee].append(name)
+    left = {name: len(each) for name, each in calls.items()}
+    ready = [name for name, count in left.items() if not count]
+    for name in ready:  # Grows: takes away those that call none of what is left.
+        for caller in callers[name]:
+            left[caller] -= 1
+            if not left[caller]:
+                ready.append(caller)
+    calls = {name: each for name, each in calls.items() if left[name]}
     if calls:
-        yield f"function {min(calls)!r} calls itself, or functions call one another too deeply"
+        yield f"function {min(calls)!r} calls itself"
 
 
 def _saver_of(meta_graph: Any) -> tuple[frozenset[str], list[str]]:
@@ -184,6 +209,9 @@ def _node_findings(node: Any, allowed: frozenset[str], functions: Any) -> Iterat
         if value.placeholder or any(f.attr for f in [value.func, *value.list.func]):
             yield f"operation {node.op} calls a function that others choose"
     # Where a list is made longer wrongly, the process ends.
+    for name in _NUMBERS:
+        if name in node.attr and not 0 <= node.attr[name].i <= MOST_OUTPUTS:
+            yield f"operation {node.op} has {node.attr[name].i:,} outputs or inputs"
     if _RESIZE in node.attr and node.attr[_RESIZE].b:
         yield f"operation {node.op} makes lists longer"
     if "executor_type" in node.attr and node.attr["executor_type"].s:
@@ -281,6 +309,7 @@ def _entry_findings(meta_graph: Any, saver: frozenset[str]) -> Iterator[str]:
     if len(meta_graph.signature_def) > MOST_SIGNATURES:
         yield f"it has {len(meta_graph.signature_def):,} signatures"
         return
+    outputs: list[str] = []
     for key, signature in meta_graph.signature_def.items():
         infos = [*signature.inputs.values(), *signature.outputs.values()]
         if key == INIT:
@@ -292,9 +321,9 @@ def _entry_findings(meta_graph: Any, saver: frozenset[str]) -> Iterator[str]:
         ):
             yield f"its signature {key!r} is not that of an exported model"
         yield from _unknown_fields(signature, _SIGNATURE, f"its signature {key!r}")
-        outputs = [_node_of(info.name) for info in signature.outputs.values()]
-        if any(saver & called(nodes[name]) for name in _behind(outputs, nodes)):
-            yield f"its signature {key!r} saves or restores weights"
+        outputs += [_node_of(info.name) for info in signature.outputs.values()]
+    if any(saver & called(nodes[name]) for name in _behind(outputs, nodes)):
+        yield "a signature saves or restores weights"
 
 
 def _does_nothing(node: Any) -> bool:

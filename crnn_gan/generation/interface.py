@@ -28,6 +28,7 @@ LONGEST_SOUND = 1_000_000  # Samples; two minutes at 8,000 a second.
 SUM_TOLERANCE = 0.01  # Shares are often rounded to two digits.
 LIMITS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 FILES = ("midi_bytes", "text", "wav_bytes")  # Outputs that are files.
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 MOST_NUMBERS = 1024  # Of an argument; a histogram of pitch classes has 12.
 MOST_PIECES = 10_000  # In one call: a slip of the keyboard should not take all memory.
@@ -161,6 +162,12 @@ class Interface:
         )
         return interface
 
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Names the functions of an exported model."""
+        both = ("serving_default", "generate")
+        return (*both, "continue_primer") if self.continues else both
+
     def refuse(self, values: Mapping[str, float | Sequence[float]]) -> None:
         """Checks values before anything heavy is loaded.
 
@@ -228,13 +235,25 @@ class Interface:
 
     def __post_init__(self) -> None:
         """Raises ValueError where its parts do not fit each other."""
-        for name in ("seed", "count", "length"):
+        for name, dtype in (("seed", "int64"), ("count", "int32"), ("length", "int32")):
             if name not in self.arguments:
                 raise ValueError(f"arguments has no key {name!r}; expected one")
+            argument = self.arguments[name]
+            if argument.dtype != dtype or argument.size:
+                raise ValueError(f"arguments.{name} is not one {dtype}; expected that")
+        if self.arguments["length"].default is None:
+            raise ValueError("arguments.length has no default; expected one")
         self.refuse({n: a.default for n, a in self.arguments.items() if a.default is not None})
         for name in self.arguments:
-            if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
+            if not NAME.fullmatch(name) or keyword.iskeyword(name):
                 raise ValueError(f"arguments has the key {shown(name)}; expected a name")
+        for name in self.outputs:
+            if not NAME.fullmatch(name):
+                raise ValueError(f"outputs has the key {shown(name)}; expected a name")
+        words = [self.step, *self.outputs.values(), *(a.help for a in self.arguments.values())]
+        for text in words:  # They are printed.
+            if not text.isprintable():
+                raise ValueError(f"{shown(text)} stands there; expected text on one line")
         if not SUFFIX.fullmatch(self.file.suffix):
             raise ValueError(f"file.suffix is {shown(self.file.suffix)}; expected one like .mid")
         if self.file.output not in self.outputs or self.file.output not in FILES:

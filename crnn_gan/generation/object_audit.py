@@ -12,6 +12,7 @@ from typing import Any
 
 MOST_OBJECTS = 10_000
 ENDLESS = 2**62  # Bytes.
+MOST_AXES_OF_WEIGHTS = 32  # NumPy's own limit, in its versions before 2.
 MOST_AXES = 254  # TensorFlow's own limit, beyond which it ends the process.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")  # No name with a meaning to Python or Keras.
 _TRACE = re.compile(r"trace_[0-9]{1,4}")
@@ -149,8 +150,8 @@ def _variable_findings(variable: Any) -> Iterator[str]:
     shape = variable.shape
     if variable.dtype != types_pb2.DT_FLOAT:
         yield f"variable {variable.name!r} is not float32"
-    is_known = not shape.unknown_rank and all(axis.size >= 0 for axis in shape.dim)
-    if not is_known or len(shape.dim) > MOST_AXES:
+    is_known = not shape.unknown_rank and all(0 <= axis.size < 2**31 for axis in shape.dim)
+    if not is_known or len(shape.dim) > MOST_AXES_OF_WEIGHTS:
         yield f"variable {variable.name!r} has no known shape"
     for field, _ in variable.ListFields():
         if field.name not in _VARIABLE:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crnn_gan.generation.interface import Argument, Interface
+from crnn_gan.generation.made_outputs import require_outputs
 from crnn_gan.generation.memory import GIBIBYTE
 from pipelines.atomic_file import write_atomically
 from pipelines.file_faults import reason
@@ -193,10 +194,18 @@ def sampled(
             else:
                 made = sampler.generate(**asked)
             rows = {name: value.numpy() for name, value in made.items()}
-        understand = _UNDERSTAND[sampler.interface.file.output]
+        file = sampler.interface.file.output
+        require_outputs(rows, file, count)
         for row in range(count):
-            one = {name: values[row] for name, values in rows.items()}
-            yield understand(seed + row, one, sampler.interface, primer)
+            one = {name: values[row] for name, values in rows.items() if len(values) == count}
+            try:
+                piece = _UNDERSTAND[file](seed + row, one, sampler.interface, primer)
+            except ValueError as error:
+                raise ValueError(
+                    f"what the model gives as {file} for the seed {seed + row} cannot be read: "
+                    f"{error}"
+                ) from None
+            yield piece
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from crnn_gan.generation.interface import (
     fitting,
     primer_checks,
 )
+from crnn_gan.generation.loaded_functions import LoadedFunctions
 from crnn_gan.generation.memory import Memory
 from pipelines.codecs.codec import Codec
 from pipelines.file_faults import write_error
@@ -245,22 +246,16 @@ def refuse_target(folder: Path) -> None:
 
 def _write(sampler: Sampler, folder: Path, config: Mapping[str, Any], card: str) -> None:
     module = sampler.module
-    signatures = {name: getattr(module, name) for name in names_of(sampler.interface)}
+    signatures = {name: getattr(module, name) for name in sampler.interface.functions}
     # The gradients of hand-written layers are for training, and cannot be saved from a loop.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
-    names = names_of(sampler.interface)
-    described = {**sampler.interface.to_json(), "signatures": operations(folder, names)}
+    in_file = operations(folder, sampler.interface.functions)
+    described = {**sampler.interface.to_json(), "signatures": in_file}
     for name, values in (("signature.json", described), ("config.json", config)):
         text = json.dumps(values, indent=2, allow_nan=False)
         (folder / name).write_text(text + "\n", encoding="utf-8")
     (folder / "card.md").write_text(card, encoding="utf-8")
-
-
-def names_of(interface: Interface) -> tuple[str, ...]:
-    """Names the signatures of an exported model."""
-    both = ("serving_default", "generate")
-    return (*both, "continue_primer") if interface.continues else both
 
 
 def operations(folder: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -305,36 +300,10 @@ def load(folder: Path) -> Sampler:
             module = tf.saved_model.load(str(audited.folder), options=options)
             for weight, value in zip(module.weights, audited.weights, strict=True):
                 weight.assign(value)
-            _require_functions(module, interface)
+            functions = LoadedFunctions(module, interface)
         except Exception as error:  # TensorFlow raises whatever a damaged graph leads it to.
             reason = " ".join(str(error).split())[:200]
             raise ValueError(
                 f"{folder} cannot be loaded ({type(error).__name__}: {reason}); export it again"
             ) from error
-    return Sampler(module, interface)
-
-
-def _require_functions(module: Any, interface: Interface) -> None:
-    """Refuses a module whose functions are not those that its signature.json describes.
-
-    Raises:
-      ValueError: names the first function that differs.
-    """
-    for name in names_of(interface):
-        takes = {n: a.dtype for n, a in interface.arguments.items()}
-        if name == "serving_default":
-            del takes["count"]
-        if name == "continue_primer":
-            takes["primer"] = "int32"
-        function = module.signatures[name]
-        given = {n: s.dtype.name for n, s in function.structured_input_signature[1].items()}
-        gives = set(function.structured_outputs)
-        if given != takes or gives != set(interface.outputs) or not hasattr(module, name):
-            raise ValueError(
-                f"its function {name} takes {_listed(given)} and gives {_listed(gives)}, but "
-                f"signature.json says {_listed(takes)} and {_listed(interface.outputs)}"
-            )
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
+    return Sampler(functions, interface)

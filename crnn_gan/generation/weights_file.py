@@ -7,6 +7,7 @@ says, inside the one file. Formats: tensor_bundle.proto, and LevelDB's table for
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from pipelines.tfrecord import crc32c
 INDEX, DATA = "variables.index", "variables.data-00000-of-00001"
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # An entry that tf.saved_model.save writes as well.
 LARGEST_INDEX_BYTES = LARGEST_OBJECT_GRAPH_BYTES = 16 * 2**20
+LONGEST_KEY_BYTES = 256
 LARGEST_WEIGHTS_BYTES = 4 * 2**30
 _MAGIC, _FOOTER_BYTES, _TRAILER_BYTES = 0xDB4775248B80FB57, 48, 5
 _MASK_DELTA = 0xA282EAD8
@@ -50,7 +52,7 @@ def read_weights(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> list[np
         content = file.read(LARGEST_INDEX_BYTES + 1)
     if len(content) > LARGEST_INDEX_BYTES:
         raise WeightsError(f"variables/{INDEX} has more than {LARGEST_INDEX_BYTES:,} bytes")
-    entries = _entries(content)
+    entries = _entries(content, len(shapes) + 2)
     if entries.keys() != shapes.keys() | {OBJECT_GRAPH}:
         other = min(entries.keys() ^ (shapes.keys() | {OBJECT_GRAPH}))
         raise WeightsError(f"variables/{INDEX} and the graph do not both have {other!r}")
@@ -93,8 +95,8 @@ def _masked(crc: int) -> int:
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def _entries(content: bytes) -> dict[str, Any]:
-    """Parses an index: {key: BundleEntryProto}.
+def _entries(content: bytes, most: int) -> dict[str, Any]:
+    """Parses an index of at most so many pairs: {key: BundleEntryProto}.
 
     Raises:
       WeightsError: it is damaged, or of another kind than `tf.saved_model.save` writes.
@@ -103,7 +105,9 @@ def _entries(content: bytes) -> dict[str, Any]:
     from tensorflow.core.protobuf import tensor_bundle_pb2
 
     try:
-        pairs = list(_pairs(content))
+        pairs = list(itertools.islice(_pairs(content), most + 1))
+        if len(pairs) > most:
+            raise WeightsError(f"variables/{INDEX} has more entries than the graph has weights")
         if not pairs or pairs[0][0] != b"" or len({key for key, _ in pairs}) != len(pairs):
             raise WeightsError(f"variables/{INDEX} has no header, or two entries of one name")
         header = tensor_bundle_pb2.BundleHeaderProto.FromString(pairs[0][1])
@@ -123,8 +127,13 @@ def _pairs(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     position = 0
     for _ in range(2):  # The place of the block of meta data, which is empty.
         _, position = _varint(footer, position)
+    end = 0
     for _, place in _block(content, *_place(footer, position)):
-        yield from _block(content, *_place(place, 0))
+        offset, size = _place(place, 0)
+        if offset < end:
+            raise WeightsError(f"variables/{INDEX} is damaged: its blocks overlap")
+        end = offset + size
+        yield from _block(content, offset, size)
 
 
 def _place(content: bytes, position: int) -> tuple[int, int]:
@@ -147,6 +156,8 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
         shared, position = _varint(block, position)
         unshared, position = _varint(block, position)
         length, position = _varint(block, position)
+        if unshared > LONGEST_KEY_BYTES or shared + unshared > LONGEST_KEY_BYTES:
+            raise WeightsError(f"variables/{INDEX} is damaged: a name is too long")
         if shared > len(key) or position + unshared + length > end:
             raise WeightsError(f"variables/{INDEX} is damaged: an entry is longer than its block")
         key = key[:shared] + block[position : position + unshared]

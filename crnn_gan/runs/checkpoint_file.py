@@ -188,7 +188,10 @@ def _read_header(file: IO[bytes], variable: Variable) -> bool:
 
 def _bytes(variable: Variable) -> int:
     """The bytes of a variable's values; its dtype is one of a number."""
-    dtype = np.dtype(variable["dtype"])
+    try:
+        dtype = np.dtype(variable["dtype"])
+    except TypeError:
+        raise ValueError(f"{shown(variable['dtype'])} is no type of numbers") from None
     if dtype.kind not in "biuf":
         raise ValueError(f"{variable['path']} is of {shown(variable['dtype'])}, which is no number")
     return math.prod(variable["shape"]) * dtype.itemsize
