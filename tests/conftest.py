@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ SOUNDFONTS = sorted(Path("/usr/share/sounds/sf2").glob("*.sf2"), key=lambda f: f
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 # The files that take longest, so that processes that share the files end together.
 FIRST = ("test_job_scripts.py", "test_every_model.py", "test_train.py")
+
+
+def pytest_configure() -> None:
+    """Lets SIGINT stop the tests and what they start, also where a script's `&` had it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -24,7 +24,6 @@ from crnn_gan.runs.trainer_flags import TrainerFlags, run_config_of
 from crnn_gan.training.variable_paths import model_variables
 from pipelines.batches.conditions import SIZES
 from pipelines.codecs.codec import codec_class
-from pipelines.spec import Spec
 
 CODECS = {"tokens": "events", "vectors": "note_tuples", "roll": "piano_roll", "audio": "audio"}
 PAIRS = [(name, kind) for name in model_names() for kind in model_class(name).accepts]
@@ -100,8 +99,8 @@ def test_the_config_goes_through_json(name):
 
 
 def test_a_run_has_the_same_settings_when_it_is_read_again(name, tmp_path):
-    spec = Spec("tokens", (None,), "int32", size=9, step="token")
-    manifest = SimpleNamespace(codec={}, spec=spec, configuration="", source={})
+    codec = codec_class("events")()
+    manifest = SimpleNamespace(codec=codec.to_json(), spec=codec.spec, configuration="", source={})
     flags = TrainerFlags(model=name, data_dir="data", run_dir="run")
     run = run_config_of(flags, config_class(name)(), manifest)
     run.write(tmp_path)

@@ -79,7 +79,7 @@ def test_help_lists_flags_with_text_and_default(capsys):
 
 
 def test_two_classes_may_not_share_a_flag():
-    with pytest.raises(ValueError, match="both have 'count'"):
+    with pytest.raises(ValueError, match="--count is a setting of both"):
         parse([], "", Flags, dataclasses.make_dataclass("Other", [("count", int, flag(1, ""))]))
 
 

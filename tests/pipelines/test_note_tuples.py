@@ -273,7 +273,7 @@ def on_the_grid(piece: Score, grid: int, longest: int) -> list[tuple[int, int, i
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"tones_per_cell": 0}, "tones_per_cell is 0; give 1 or more"),
+        ({"tones_per_cell": 0}, "tones_per_cell is 0; give 1 to 128"),
         ({"ticks_per_quarter": 961}, "ticks_per_quarter is 961; give 1 to 960"),
         ({"longest_quarters": 0}, "longest_quarters is 0; give 1 to 64"),
         ({"ticks_per_quarter": 1, "longest_quarters": 1}, "longest_quarters"),

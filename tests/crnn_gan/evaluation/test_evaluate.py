@@ -146,7 +146,7 @@ def test_a_run_whose_data_is_gone_asks_for_a_reference(tmp_path, run_dir):
     config["training"]["data_dir"] = "data/elsewhere"
     (moved / "config.json").write_text(json.dumps(config))
     with pytest.raises(
-        ValueError, match=r"trained on data/elsewhere, which is not found.*--reference"
+        ValueError, match=r'trained on "data/elsewhere", which is not found.*--reference'
     ):
         evaluate.main([f"--run_dir={moved}", f"--out_dir={tmp_path / 'out'}"])
 

@@ -286,7 +286,7 @@ def test_presets_name_fields_of_the_config():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"window_steps": 1}, "--window_steps is 1; give 2 or more"),
+        ({"window_steps": 1}, "--window_steps is 1; give 2 to"),
         ({"keep_prob": 0.0}, "--keep_prob is 0.0; give a number above 0, at most 1"),
         ({"learning_rate": -1.0}, "--learning_rate is -1.0; give a number above 0"),
         ({"average": 1.0}, "--average is 1.0; give 0 or more, below 1"),

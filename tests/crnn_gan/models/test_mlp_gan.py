@@ -318,7 +318,7 @@ def test_pieces_lie_between_those_of_two_seeds():
     ("settings", "said"),
     [
         ({"batch_size": 1}, "--batch_size is 1; give 2 or more"),
-        ({"generator_units": (0, 3)}, "--generator_units is 0,3; give 1 or more for each"),
+        ({"generator_units": (0, 3)}, "--generator_units is 0,3; give 1 to 65536 for each"),
         ({"discriminator_units": ()}, "--discriminator_units is empty"),
         ({"label_smoothing": 0.6}, "--label_smoothing is 0.6; give 0"),
         ({"replay": -1}, "--replay is -1; give 0"),
