@@ -37,7 +37,7 @@ from crnn_gan.generation.interface import Argument, Interface
 from pipelines.atomic_file import write_atomically
 from pipelines.command_line import parse, run_command
 from pipelines.settings import Settings, flag
-from pipelines.tfrecord import crc32c
+from pipelines.tfrecord import crc32c, masked
 
 CANARY = "canary.txt"  # Beside the models: no good model has a reason to read or write it.
 INTERFACE = Interface(
@@ -619,7 +619,7 @@ def _index(change: Callable[[list[Any], list[bytes]], None]) -> Change:
 
     def apply(folder: Path) -> None:
         path = folder / "variables" / "variables.index"
-        pairs = dict(weights_file._pairs(path.read_bytes()))
+        pairs = dict(weights_file.pairs_of(path.read_bytes()))
         header = tensor_bundle_pb2.BundleHeaderProto.FromString(pairs[b""])
         key = b"weights/0/.ATTRIBUTES/VARIABLE_VALUE"
         entry = tensor_bundle_pb2.BundleEntryProto.FromString(pairs[key])
@@ -641,7 +641,7 @@ def _table(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
     def block(entries: Sequence[tuple[bytes, bytes]]) -> bytes:
         made = b"".join(b"\0" + number(len(k)) + number(len(v)) + k + v for k, v in entries)
         content = made + struct.pack("<2I", 0, 1) + b"\0"
-        return content + struct.pack("<I", weights_file._masked(crc32c([content])[0]))
+        return content + masked(crc32c([content])[0])
 
     def place(offset: int, made: bytes) -> bytes:
         return number(offset) + number(len(made) - 5)
@@ -649,7 +649,7 @@ def _table(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
     data, meta = block(pairs), block([])
     index = block([(b"~", place(0, data))])
     footer = place(len(data), meta) + place(len(data) + len(meta), index)
-    return data + meta + index + footer.ljust(40, b"\0") + struct.pack("<Q", weights_file._MAGIC)
+    return data + meta + index + footer.ljust(40, b"\0") + struct.pack("<Q", weights_file.MAGIC)
 
 
 def _set(number: int, **fields: int) -> Change:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from crnn_gan.generation.audit import audit, operations_of
+from crnn_gan.generation.audit import RefusedError, audited_copy
 from crnn_gan.generation.interface import Argument, Interface
 from pipelines.command_line import parse, run_command
 from pipelines.settings import Settings
@@ -44,8 +44,12 @@ def main(argv: list[str]) -> None:
     folder = Path(folders[0])
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; give that of an exported model")
-    findings = audit(folder)
-    interface = None
+    findings, operations, interface = [], 0, None
+    try:
+        with audited_copy(folder) as audited:
+            operations = len(audited.operations)
+    except RefusedError as refused:
+        findings += refused.findings
     try:
         interface = Interface.read(folder)
     except ValueError as error:
@@ -54,7 +58,7 @@ def main(argv: list[str]) -> None:
     if findings:
         _print("what speaks against it:", *(f"  {finding}" for finding in findings))
     else:
-        _print(f"operations: {len(operations_of(folder))} kinds, each of them allowed")
+        _print(f"operations: {operations} kinds, each of them allowed")
     _print("", "files (SHA-256, bytes, name):", *_files(folder))
     if findings:
         reasons = "1 reason" if len(findings) == 1 else f"{len(findings)} reasons"

@@ -105,7 +105,8 @@ def _crc32c_byte_by_byte(content: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-def _masked(crc: int) -> bytes:
+def masked(crc: int) -> bytes:
+    """Gives a CRC-32C as TensorFlow stores it."""
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
@@ -114,7 +115,7 @@ def frames(records: Sequence[bytes]) -> bytes:
     parts = []
     for record, crc in zip(records, crc32c(records), strict=True):
         length = struct.pack("<Q", len(record))
-        parts += [length, _masked(_crc32c_byte_by_byte(length)), record, _masked(crc)]
+        parts += [length, masked(_crc32c_byte_by_byte(length)), record, masked(crc)]
     return b"".join(parts)
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from crnn_gan.evaluation import measuring
 from crnn_gan.generation.allowed_operations import ALLOWED, REVIEWED
-from crnn_gan.generation.audit import operations_of
+from crnn_gan.generation.audit import audited_copy
 from crnn_gan.models.registry import config_class
 from crnn_gan.runs import trainer
 from crnn_gan.runs.trainer_flags import TrainerFlags
@@ -197,7 +197,8 @@ def assert_that_a_job_left_all(
     assert left["epochs"], printed
     assert len(left["samples"]) == samples, printed
     assert {"saved_model.pb", "config.json", "signature.json", "card.md"} <= set(left["model"])
-    assert operations_of(Path(settings["EXPORT_DIR"])) <= ALLOWED - REVIEWED
+    with audited_copy(Path(settings["EXPORT_DIR"])) as audited:
+        assert audited.operations <= ALLOWED - REVIEWED
     findings = [] if is_sound else ["metrics.json", "piano_rolls", "report.html"]
     assert left["findings"] == findings
     assert ("polyphony" in printed) != is_sound

@@ -17,9 +17,12 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from crnn_gan.generation.graph_audit import meta_graph_findings, operations
+from crnn_gan.generation.object_audit import checkpoint_keys
 from crnn_gan.generation.weights_file import DATA, INDEX, WeightsError, read_weights
 from pipelines.leftovers import FOLDER_END, remove_leftovers, temporary_folder
 
@@ -54,10 +57,12 @@ class Audited:
     Attributes:
       folder: holds a copy of its graph.
       weights: of its module, float32, in their order.
+      operations: the names of those in its graph, the saver's own left out.
     """
 
     folder: Path
     weights: list[np.ndarray]
+    operations: set[str]
 
 
 @contextlib.contextmanager
@@ -76,9 +81,8 @@ def audited_copy(folder: Path) -> Iterator[Audited]:
         graph = file.read(LARGEST_GRAPH_BYTES + 1)
     if len(graph) > LARGEST_GRAPH_BYTES:
         raise RefusedError(folder, [f"{GRAPH} has more than {LARGEST_GRAPH_BYTES:,} bytes"])
-    shapes, findings = _graph_findings(graph)
-    if findings:
-        raise RefusedError(folder, findings)
+    meta_graph = _meta_graph(folder, graph)
+    shapes = checkpoint_keys(meta_graph.object_graph_def)
     try:
         weights = read_weights(folder / "variables", shapes)
     except WeightsError as error:
@@ -87,30 +91,7 @@ def audited_copy(folder: Path) -> Iterator[Audited]:
     remove_leftovers(place)
     with temporary_folder(place / "exported_model", FOLDER_END) as copy:
         (copy / GRAPH).write_bytes(graph)
-        yield Audited(copy, weights)
-
-
-def audit(folder: Path) -> list[str]:
-    """Lists what a SavedModel holds that making music does not need; nothing is run.
-
-    Raises:
-      OSError: the files cannot be read, or there is no room for a copy.
-    """
-    try:
-        with audited_copy(folder):
-            return []
-    except RefusedError as refused:
-        return refused.findings
-
-
-def operations_of(folder: Path) -> set[str]:
-    """Names the operations of a SavedModel that the audit found nothing in."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    from crnn_gan.generation.graph_audit import operations
-
-    saved = saved_model_pb2.SavedModel.FromString((folder / GRAPH).read_bytes())
-    return operations(saved.meta_graphs[0])
+        yield Audited(copy, weights, operations(meta_graph))
 
 
 def _file_findings(folder: Path) -> list[str]:
@@ -154,21 +135,23 @@ def _below(folder: Path) -> Iterator[tuple[str, os.DirEntry]]:
                 waiting.append((Path(entry.path), f"{name}/"))
 
 
-def _graph_findings(graph: bytes) -> tuple[dict[str, tuple[int, ...]], list[str]]:
-    """Audits a graph file; gives the shapes of the weights that it wants, and what was found."""
+def _meta_graph(folder: Path, graph: bytes) -> Any:
+    """Gives the MetaGraphDef of a graph file that nothing was found in.
+
+    Raises:
+      RefusedError: something was found.
+    """
     # Imported here so that the command line is checked before TensorFlow is loaded.
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
-    from crnn_gan.generation.graph_audit import meta_graph_findings
-    from crnn_gan.generation.object_audit import checkpoint_keys
-
     try:
         saved = saved_model_pb2.SavedModel.FromString(graph)
     except DecodeError:
-        return {}, [f"{GRAPH} is damaged"]
+        raise RefusedError(folder, [f"{GRAPH} is damaged"]) from None
     if len(saved.meta_graphs) != 1:
-        return {}, [f"{GRAPH} holds {len(saved.meta_graphs)} graphs, not 1"]
+        raise RefusedError(folder, [f"{GRAPH} holds {len(saved.meta_graphs)} graphs, not 1"])
     [meta_graph] = saved.meta_graphs
-    findings = list(meta_graph_findings(meta_graph))
-    return checkpoint_keys(meta_graph.object_graph_def), findings
+    if findings := list(meta_graph_findings(meta_graph)):
+        raise RefusedError(folder, findings)
+    return meta_graph

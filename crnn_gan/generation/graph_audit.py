@@ -8,13 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crnn_gan.generation.allowed_operations import ALLOWED
-from crnn_gan.generation.object_audit import (
-    checkpoint_keys,
-    constant_bytes,
-    constants_of_objects,
-    object_findings,
-)
-from crnn_gan.generation.saver_audit import NotTheSaverError, called, saver_functions
+from crnn_gan.generation.constant_audit import constant_findings, has_plain_shape
+from crnn_gan.generation.object_audit import checkpoint_keys, constants_of_objects, object_findings
+from crnn_gan.generation.saver_audit import NotTheSaverError, called, node_of, saver_functions
 
 SAVER_OPERATIONS = frozenset(
     (
@@ -22,17 +18,16 @@ SAVER_OPERATIONS = frozenset(
         *("RestoreV2", "SaveV2", "ShardedFilename"),
     )
 )
-LARGEST_CONSTANTS_BYTES = 256 * 2**20  # Of all constants as they are unpacked.
 THE_GRAPH = "the graph"
 TAGS = ["serve"]
 INIT = "__saved_model_init_op"  # A signature; of the collection of the same meaning the key is:
 MAIN_OP = "saved_model_main_op"
 MOST_SIGNATURES = 32
 MOST_FUNCTIONS, MOST_NODES, MOST_INPUTS = 2_000, 100_000, 500_000  # An export has some 10,000.
+DEEPEST_CALLS = 100  # Functions that call one another.
 MOST_OUTPUTS = 10_000  # Of one operation, and inputs where their number is an attribute.
 _NUMBERS = ("N", "num", "num_split")
-_CONCATENATION, _LARGEST_AXIS = "TensorListConcatV2", 2**24  # Other axes end the process.
-_LARGEST_SHAPE_BYTES = 64
+_CONCATENATION = "TensorListConcatV2"
 _RESIZE = "resize_if_index_out_of_bounds"
 SERVED = "tensorflow/serving/predict"
 _DEVICE = re.compile(r"(/job:localhost)?(/replica:0)?(/task:0)?(/device:(CPU|GPU):(\d+|\*))?")
@@ -89,7 +84,7 @@ def meta_graph_findings(meta_graph: Any) -> Iterator[str]:
         saver, said = _saver_of(meta_graph)
     yield from _operation_findings(meta_graph, functions.keys(), saver)
     yield from said
-    yield from _constant_findings(meta_graph)
+    yield from constant_findings(_constants(meta_graph))
     yield from _entry_findings(meta_graph, frozenset() if said else saver)
 
 
@@ -146,20 +141,27 @@ def _function_findings(listed: Sequence[Any], functions: Mapping[str, Any]) -> I
         name: {c for node in function.node_def for c in called(node)} & functions.keys()
         for name, function in functions.items()
     }
+    if name := _too_deep(calls):
+        yield f"function {name!r} calls itself, or functions call one another too deeply"
+
+
+def _too_deep(calls: Mapping[str, set[str]]) -> str:
+    """Names a function that calls itself, or others deeper than `DEEPEST_CALLS`; or gives ""."""
     callers: dict[str, list[str]] = {name: [] for name in calls}
     for name, each in calls.items():
         for callee in each:
             callers[callee].append(name)
-    left = {name: len(each) for name, each in calls.items()}
-    ready = [name for name, count in left.items() if not count]
+    waits_for = {name: len(each) for name, each in calls.items()}
+    done = {name: 0 for name, count in waits_for.items() if not count}  # Their depth.
+    ready = list(done)
     for name in ready:  # Grows: takes away those that call none of what is left.
         for caller in callers[name]:
-            left[caller] -= 1
-            if not left[caller]:
+            waits_for[caller] -= 1
+            if not waits_for[caller]:
+                done[caller] = 1 + max(done[callee] for callee in calls[caller])
                 ready.append(caller)
-    calls = {name: each for name, each in calls.items() if left[name]}
-    if calls:
-        yield f"function {min(calls)!r} calls itself"
+    wrong = [n for n in calls if n not in done or done[n] > DEEPEST_CALLS]
+    return min(wrong, default="")
 
 
 def _saver_of(meta_graph: Any) -> tuple[frozenset[str], list[str]]:
@@ -186,7 +188,7 @@ def _operation_findings(meta_graph: Any, functions: Any, saver: frozenset[str]) 
         constants = {node.name: node for node in nodes if node.op == "Const"}
         for node in nodes:
             found = [*_node_findings(node, allowed, functions)]
-            if node.op == _CONCATENATION and not _has_plain_shape(node, constants):
+            if node.op == _CONCATENATION and not has_plain_shape(node, constants):
                 found.append(f"operation {node.op} is given a shape that others choose")
             for finding in found:
                 if finding not in said:
@@ -208,39 +210,16 @@ def _node_findings(node: Any, allowed: frozenset[str], functions: Any) -> Iterat
     for value in node.attr.values():
         if value.placeholder or any(f.attr for f in [value.func, *value.list.func]):
             yield f"operation {node.op} calls a function that others choose"
-    # Where a list is made longer wrongly, the process ends.
     for name in _NUMBERS:
         if name in node.attr and not 0 <= node.attr[name].i <= MOST_OUTPUTS:
             yield f"operation {node.op} has {node.attr[name].i:,} outputs or inputs"
+    # Where a list is made longer wrongly, the process ends.
     if _RESIZE in node.attr and node.attr[_RESIZE].b:
         yield f"operation {node.op} makes lists longer"
     if "executor_type" in node.attr and node.attr["executor_type"].s:
         yield f"operation {node.op} wants an executor of its own"
     if "config_proto" in node.attr:
         yield from _config_findings(node)
-
-
-def _has_plain_shape(node: Any, constants: Mapping[str, Any]) -> bool:
-    """Whether a concatenation of a list is given constants that TensorFlow takes, as ours are."""
-    given = [constants.get(_node_of(name)) for name in node.input[1:]]
-    if len(given) != 2 or any(constant is None for constant in given):
-        return False
-    shape, leading = (constant.attr["value"].tensor for constant in given if constant is not None)
-    if [axis.size for axis in leading.tensor_shape.dim] != [0]:
-        return False
-    size = constant_bytes(shape)
-    return size is not None and size <= _LARGEST_SHAPE_BYTES and _is_shape(shape)
-
-
-def _is_shape(tensor: Any) -> bool:
-    """Whether a small constant holds axes of a tensor, -1 where one is not known."""
-    from tensorflow.python.framework import tensor_util
-
-    try:
-        axes = tensor_util.MakeNdarray(tensor).ravel().tolist()
-    except (TypeError, ValueError):
-        return False
-    return all(isinstance(axis, int) and -1 <= axis < _LARGEST_AXIS for axis in axes)
 
 
 @functools.cache
@@ -273,19 +252,6 @@ def _config_findings(node: Any) -> Iterator[str]:
         yield from _unknown_fields(message, known, f"the session of operation {node.op}")
 
 
-def _constant_findings(meta_graph: Any) -> Iterator[str]:
-    """Finds constants that are no numbers or texts, or that need much more memory than the file."""
-    total = 0
-    for place, tensors in _constants(meta_graph):
-        for tensor in tensors:
-            size = constant_bytes(tensor)
-            if size is None:
-                yield f"a constant is neither numbers nor text (in {place})"
-            total += size or 0
-    if total > LARGEST_CONSTANTS_BYTES:
-        yield f"its constants take {total:,} bytes, above {LARGEST_CONSTANTS_BYTES:,}"
-
-
 def _constants(meta_graph: Any) -> Iterator[tuple[str, list[Any]]]:
     """Gives the constants of each place."""
     for place, nodes in places(meta_graph):
@@ -313,7 +279,7 @@ def _entry_findings(meta_graph: Any, saver: frozenset[str]) -> Iterator[str]:
     for key, signature in meta_graph.signature_def.items():
         infos = [*signature.inputs.values(), *signature.outputs.values()]
         if key == INIT:
-            if len(infos) != 1 or not _does_nothing(nodes.get(_node_of(infos[0].name))):
+            if len(infos) != 1 or not _does_nothing(nodes.get(node_of(infos[0].name))):
                 yield "its init operation does more than nothing"
             continue
         if signature.method_name != SERVED or any(
@@ -321,7 +287,7 @@ def _entry_findings(meta_graph: Any, saver: frozenset[str]) -> Iterator[str]:
         ):
             yield f"its signature {key!r} is not that of an exported model"
         yield from _unknown_fields(signature, _SIGNATURE, f"its signature {key!r}")
-        outputs += [_node_of(info.name) for info in signature.outputs.values()]
+        outputs += [node_of(info.name) for info in signature.outputs.values()]
     if any(saver & called(nodes[name]) for name in _behind(outputs, nodes)):
         yield "a signature saves or restores weights"
 
@@ -330,16 +296,12 @@ def _does_nothing(node: Any) -> bool:
     return node is not None and node.op == "NoOp" and not node.input
 
 
-def _node_of(tensor: str) -> str:
-    return tensor.removeprefix("^").split(":")[0]
-
-
 def _behind(names: Sequence[str], nodes: Mapping[str, Any]) -> set[str]:
     """Names the nodes among `names`, and all that they get anything from."""
     found: set[str] = set()
     waiting = set(names) & nodes.keys()
     while waiting:
         found |= waiting
-        inputs = {_node_of(tensor) for name in waiting for tensor in nodes[name].input}
+        inputs = {node_of(tensor) for name in waiting for tensor in nodes[name].input}
         waiting = (inputs & nodes.keys()) - found
     return found

@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 MOST_OBJECTS = 10_000
-ENDLESS = 2**62  # Bytes.
 MOST_AXES_OF_WEIGHTS = 32  # NumPy's own limit, in its versions before 2.
-MOST_AXES = 254  # TensorFlow's own limit, beyond which it ends the process.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")  # No name with a meaning to Python or Keras.
 _TRACE = re.compile(r"trace_[0-9]{1,4}")
 _OBJECT = {"children", "dependencies", "user_object", "function", "bare_concrete_function"}
@@ -23,13 +21,6 @@ _VALUES = {
     *("none_value", "float64_value", "int64_value", "string_value", "bool_value"),
     *("tensor_shape_value", "tensor_dtype_value", "tensor_spec_value", "list_value"),
     *("tuple_value", "dict_value", "named_tuple_value", "tensor_value"),
-}
-_BYTES = {  # Of an element in memory, by the names of DataType; a text is an object of its own.
-    **dict.fromkeys(("DT_BOOL", "DT_INT8", "DT_UINT8"), 1),
-    **dict.fromkeys(("DT_INT16", "DT_UINT16", "DT_HALF", "DT_BFLOAT16"), 2),
-    **dict.fromkeys(("DT_INT32", "DT_UINT32", "DT_FLOAT"), 4),
-    **dict.fromkeys(("DT_INT64", "DT_UINT64", "DT_DOUBLE"), 8),
-    "DT_STRING": 32,
 }
 
 
@@ -185,35 +176,12 @@ def constants_of_objects(objects: Any) -> Iterator[Any]:
             yield value.tensor_value
 
 
-def constant_bytes(tensor: Any) -> int | None:
-    """Gives the bytes that a TensorProto takes in memory; None of what is no number or text.
-
-    Beyond `MOST_AXES` axes it is as good as endless.
-    """
-    from tensorflow.core.framework import types_pb2
-
-    known = types_pb2.DataType.values()
-    name = types_pb2.DataType.Name(tensor.dtype) if tensor.dtype in known else ""
-    if name not in _BYTES:
-        return None
-    longest = max(map(len, tensor.string_val), default=0)  # One text may stand for all of them.
-    if len(tensor.tensor_shape.dim) > MOST_AXES:
-        return ENDLESS
-    size = _BYTES[name] + longest
-    for axis in tensor.tensor_shape.dim:
-        size = min(ENDLESS, size * max(0, axis.size))
-    return size
-
-
 def checkpoint_keys(objects: Any) -> dict[str, tuple[int, ...]]:
-    """Gives the weights of an object graph in their order: {key in the checkpoint: shape}.
+    """Gives the weights in their order, {key in the checkpoint: shape}.
 
-    It is empty where the object graph is not that of an exported model.
+    Args:
+      objects: an object graph in which `object_findings` found nothing.
     """
-    try:
-        _require_shape(objects)
-    except (_OtherShapeError, IndexError):
-        return {}
     module = {child.local_name: child.node_id for child in objects.nodes[0].children}
     weights = objects.nodes[module["weights"]].children
     nodes = {int(child.local_name): objects.nodes[child.node_id] for child in weights}

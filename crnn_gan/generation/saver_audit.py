@@ -42,7 +42,7 @@ def saver_functions(meta_graph: Any, keys: Sequence[str]) -> frozenset[str]:
     functions = {f.signature.name: f for f in meta_graph.graph_def.library.function}
     names = []
     checks: list[tuple[str, Callable[[int, str, str], Counter[str]], int]] = [
-        (_node_of(saver.save_tensor_name), _saving, 1),
+        (node_of(saver.save_tensor_name), _saving, 1),
         (saver.restore_op_name, _restoring, 0),
     ]
     for name, expected, constants in checks:
@@ -59,17 +59,18 @@ def saver_functions(meta_graph: Any, keys: Sequence[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _node_of(tensor: str) -> str:
+def node_of(tensor: str) -> str:
+    """Names the node of a tensor or of a control input: "x" of "x:0" and of "^x"."""
     return tensor.removeprefix("^").split(":")[0]
 
 
 def _handles(call: Any, filename: str, nodes: Mapping[str, Any], constants: int) -> int:
     """Counts the variables that the saver's node is given; checks that it is given no more."""
-    given = [nodes.get(_node_of(name)) for name in call.input]
+    given = [nodes.get(node_of(name)) for name in call.input]
     kinds = [None if node is None else node.op for node in given]
     count = len(kinds) - 1 - constants
     expected = ["Placeholder", *["VarHandleOp"] * count, *["Const"] * constants]
-    if kinds != expected or given[0] is not nodes.get(_node_of(filename)):
+    if kinds != expected or given[0] is not nodes.get(node_of(filename)):
         raise NotTheSaverError(f"{call.name!r} of its saver is given more than a name and weights")
     return count
 

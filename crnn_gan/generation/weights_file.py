@@ -16,15 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.tfrecord import crc32c
+from pipelines.tfrecord import crc32c, masked
 
 INDEX, DATA = "variables.index", "variables.data-00000-of-00001"
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # An entry that tf.saved_model.save writes as well.
 LARGEST_INDEX_BYTES = LARGEST_OBJECT_GRAPH_BYTES = 16 * 2**20
 LONGEST_KEY_BYTES = 256
 LARGEST_WEIGHTS_BYTES = 4 * 2**30
-_MAGIC, _FOOTER_BYTES, _TRAILER_BYTES = 0xDB4775248B80FB57, 48, 5
-_MASK_DELTA = 0xA282EAD8
+MAGIC, _FOOTER_BYTES, _TRAILER_BYTES = 0xDB4775248B80FB57, 48, 5
 
 
 class WeightsError(ValueError):
@@ -85,14 +84,11 @@ def _require_entry(key: str, entry: Any, shape: tuple[int, ...], size: int) -> N
 def _weight(data: Any, entry: Any, key: str, shape: tuple[int, ...]) -> np.ndarray:
     data.seek(entry.offset)
     content = data.read(entry.size)
-    if len(content) != entry.size or _masked(crc32c([content])[0]) != entry.crc32c:
+    if len(content) != entry.size or masked(crc32c([content])[0]) != struct.pack(
+        "<I", entry.crc32c
+    ):
         raise WeightsError(f"{key} in variables/{DATA} is damaged: its checksum is another")
     return np.frombuffer(content, "<f4").reshape(shape)
-
-
-def _masked(crc: int) -> int:
-    """Gives a checksum as TensorFlow stores it."""
-    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
 def _entries(content: bytes, most: int) -> dict[str, Any]:
@@ -105,7 +101,7 @@ def _entries(content: bytes, most: int) -> dict[str, Any]:
     from tensorflow.core.protobuf import tensor_bundle_pb2
 
     try:
-        pairs = list(itertools.islice(_pairs(content), most + 1))
+        pairs = list(itertools.islice(pairs_of(content), most + 1))
         if len(pairs) > most:
             raise WeightsError(f"variables/{INDEX} has more entries than the graph has weights")
         if not pairs or pairs[0][0] != b"" or len({key for key, _ in pairs}) != len(pairs):
@@ -119,10 +115,10 @@ def _entries(content: bytes, most: int) -> dict[str, Any]:
         raise WeightsError(f"variables/{INDEX} is damaged ({error})") from None
 
 
-def _pairs(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+def pairs_of(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Gives the keys and values of a table."""
     footer = content[-_FOOTER_BYTES:]
-    if len(footer) < _FOOTER_BYTES or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
+    if len(footer) < _FOOTER_BYTES or struct.unpack("<Q", footer[-8:])[0] != MAGIC:
         raise WeightsError(f"variables/{INDEX} is damaged: it does not end as one")
     position = 0
     for _ in range(2):  # The place of the block of meta data, which is empty.
@@ -148,7 +144,7 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
     trailer = content[offset + size : offset + size + _TRAILER_BYTES]
     if len(block) != size or len(trailer) != _TRAILER_BYTES or trailer[0]:
         raise WeightsError(f"variables/{INDEX} is damaged, or compressed")
-    if _masked(crc32c([block + trailer[:1]])[0]) != struct.unpack("<I", trailer[1:])[0]:
+    if masked(crc32c([block + trailer[:1]])[0]) != trailer[1:]:
         raise WeightsError(f"variables/{INDEX} is damaged: a checksum is another")
     [restarts] = struct.unpack("<I", block[-4:])
     end, position, key = size - 4 * (restarts + 1), 0, b""
