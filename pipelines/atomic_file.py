@@ -15,9 +15,9 @@ from pipelines.permissions import give_usual_permissions
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # The errno where no room is left.
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes sure that the names in a folder survive whatever happens to the machine."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Makes sure that a file, or the names in a folder, survive whatever happens to the machine."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

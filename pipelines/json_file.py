@@ -30,13 +30,18 @@ def read_json(path: Path) -> Any:
         twice, or holds a number that is not finite or has more than 64 bits.
       OSError: it is missing or may not be read.
     """
+    return parse_json(_content(path))
+
+
+def _content(path: Path) -> bytes:
+    """Reads a file of bounded size. JSONFileError where it is none, OSError where it is missing."""
     if path.is_dir():
         raise JSONFileError("a directory stands in its place; expected a file")
     if path.exists() and not path.is_file():  # A pipe would never end.
         raise JSONFileError("it is no ordinary file; expected one")
     if path.stat().st_size > MOST_BYTES:
         raise JSONFileError(f"it is larger than {MOST_BYTES // 2**20} MiB, which no such file is")
-    return parse_json(path.read_bytes())
+    return path.read_bytes()
 
 
 def parse_json(content: bytes) -> Any:
@@ -123,8 +128,11 @@ def _cut(text: str, most: int = 60) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Reads a text in UTF-8. ValueError, which names the file, where it is none."""
-    return decoded(path, path.read_bytes())
+    """Reads a text in UTF-8. ValueError, which names the file, where it is none or too large."""
+    try:
+        return decoded(path, _content(path))
+    except JSONFileError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def decoded(path: Path, content: bytes) -> str:

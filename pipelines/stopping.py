@@ -3,7 +3,7 @@
 Within `stoppable` the first signal raises `Stopped` in the main thread; within `deferred`, in
 training, it is only noted, and `check` raises at places where nothing is half done. Python runs a
 handler of its own between two bytecodes of the main thread, so during a long call of TensorFlow it
-waits. A thread that reads Python's wake-up descriptor hears of a signal meanwhile: it ends the
+waits. A thread that reads Python's wake-up descriptor notices a signal meanwhile: it ends the
 process where the signal may, and says that it waits where not.
 """
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 from pipelines import stopping
+from pipelines.atomic_file import sync
 from pipelines.file_lock import locked
 from pipelines.leftovers import made_for, remove_leftovers, temporary_folder
 
@@ -38,22 +38,13 @@ def put_in_place(staging: Path, folder: Path) -> None:
     Raises:
       OSError: it cannot be done; a model that was there stays.
     """
-    _flush(staging)
+    for path in (staging, *staging.rglob("*")):
+        sync(path)
     with stopping.deferred("when the model is in place"), locked(folder):
         if folder.exists():
             _replace(folder, staging)
         else:
             staging.rename(folder)
-
-
-def _flush(folder: Path) -> None:
-    """Waits until everything in a folder is on the disk."""
-    for path in (folder, *folder.rglob("*")):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _replace(folder: Path, staging: Path) -> None:

@@ -161,7 +161,7 @@ class Model(MusicModel):
         ]
         for network in (self.teacher, *self.flows):
             network.build((None, None))
-        # The student computes what it has heard again for each block: few and long ones.
+        # The student recomputes its receptive field for each block: few and long ones.
         is_student = config.sampled_network == "student"
         self.steps_together = 256
         # Of one flow the gated outputs of all layers, and a few more; float32.

@@ -18,7 +18,7 @@ from crnn_gan import metrics
 from crnn_gan.metrics.bands import Band, from_json, in_words
 from crnn_gan.runs.collapse import too_alike
 from crnn_gan.runs.configuration import RunConfig
-from crnn_gan.runs.criteria import BAND_DISTANCE, HELD_OUT_NATS, refuse_unknown
+from crnn_gan.runs.criteria import BAND_DISTANCE, HELD_OUT_NATS
 from crnn_gan.runs.tables import (
     GENERATED,
     LOSSES_FILE,
@@ -30,7 +30,6 @@ from crnn_gan.runs.tables import (
 )
 from pipelines.json_file import read_json
 
-__all__ = ["refuse_unknown"]  # And what is below.
 BANDS_FILE = "bands.json"
 COMPARED = tuple(s.name for s in metrics.STATISTICS if s.group == metrics.THE_PAPERS)
 NO_WIDTH = 1e-5  # Of a mean: less than this is rounding, of sums and of a row's six digits.

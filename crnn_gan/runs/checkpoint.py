@@ -39,7 +39,7 @@ from crnn_gan.runs.checkpoint_file import (
     verify,
 )
 from crnn_gan.training.variable_paths import model_variables, optimizer_variables
-from pipelines.atomic_file import sync_folder
+from pipelines.atomic_file import sync
 from pipelines.leftovers import HOST
 from pipelines.settings import UsageError
 
@@ -84,11 +84,11 @@ def save(run_dir: Path, model: keras.Model, epoch: int, spared: Collection[int] 
             "variables": _described(arrays),
         }
         _write(temporary / MANIFEST, json.dumps(facts, indent=1).encode())
-        sync_folder(temporary)
+        sync(temporary)
         if target.exists():  # An epoch that is trained again, after a quarantine.
             _remove(target)
         temporary.rename(target)
-        sync_folder(folder)
+        sync(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         kept = ", ".join(path.name for path in _complete(folder)) or "none"

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipelines.atomic_file import sync_folder
+from pipelines.atomic_file import sync
 
 KEEP_SECONDS = 1.0  # Between writes of the note: what a `kill -9` can cost.
 BLOCK_BYTES = 1 << 20
@@ -130,7 +130,7 @@ class PartialFile:
         """Gives the file its name; from here on it is whole."""
         os.fsync(self._file.fileno())
         self.part.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
         self._kept_count = self.count
         self._forget_note()
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipelines.atomic_file import FULL_DISK, sync_folder
+from pipelines.atomic_file import FULL_DISK, sync
 from pipelines.downloads.archives import Member, UnpackError, members
 from pipelines.downloads.byte_progress import ByteProgress, megabytes
 from pipelines.file_lock import locked
@@ -142,7 +142,7 @@ def _publish(temporary: Path, folder: Path) -> None:
     if folder.exists():
         folder.rename(_old(folder))
     temporary.rename(folder)
-    sync_folder(folder.parent)
+    sync(folder.parent)
 
 
 class _Unpacking:

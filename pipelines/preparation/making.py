@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipelines import records
-from pipelines.atomic_file import sync_folder, write_atomically
+from pipelines.atomic_file import sync, write_atomically
 from pipelines.manifest import CLASSES, READING
 from pipelines.preparation import data_card, data_counts, duplicates, plan, pool, shards, tasks
 from pipelines.preparation.parts import Skipped
@@ -173,6 +173,6 @@ def install(folder: Path, data_dir: Path, manifest: Manifest) -> None:
         (data_dir / name).unlink(missing_ok=True)
         if (folder / name).exists():
             (folder / name).replace(data_dir / name)
-    sync_folder(data_dir)
+    sync(data_dir)
     write_atomically(data_dir / records.MANIFEST, manifest.to_bytes())
-    sync_folder(data_dir)
+    sync(data_dir)

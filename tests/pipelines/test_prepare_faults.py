@@ -148,12 +148,12 @@ def write_shard(path, examples, whole=records.write_shard):
     return whole(path, then_strike(examples, "shard") if "00001-of" in path.name else examples)
 
 
-def flush(directory, whole=making.sync_folder):
+def flush(directory, whole=making.sync):
     strike("install")
     whole(directory)
 
 
-parts.write, records.write_shard, making.sync_folder = write_part, write_shard, flush
+parts.write, records.write_shard, making.sync = write_part, write_shard, flush
 if __name__ == "__main__":
     sys.exit(prepare.run())
 """

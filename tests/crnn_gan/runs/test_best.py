@@ -14,10 +14,10 @@ from crnn_gan.runs.best import (
     best_of_run,
     choose,
     distance,
-    refuse_unknown,
     statistic_distance,
 )
 from crnn_gan.runs.configuration import RunConfig
+from crnn_gan.runs.criteria import refuse_unknown
 from crnn_gan.runs.tables import Row, write_rows
 from pipelines.codecs.note_tuples import Codec
 from pipelines.settings import UsageError

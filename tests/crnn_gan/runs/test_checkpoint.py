@@ -1,13 +1,12 @@
 """Checkpoints: what comes back, what is put aside, which is kept, and what a full disk leaves."""
 
 import json
-import resource
 import shutil
-from contextlib import contextmanager
 
 import keras
 import numpy as np
 import pytest
+from full_disk import short_files
 
 from crnn_gan.metrics.bands import Band, to_json
 from crnn_gan.runs import best, checkpoint
@@ -62,17 +61,6 @@ def numbered(model):
     for number, variable in enumerate(variable_paths.model_variables(model).values()):
         variable.assign(np.full(variable.shape, number).astype(variable.dtype))
     return model
-
-
-@contextmanager
-def full_disk(room):
-    """Lets no file grow beyond `room` bytes, as a disk that is nearly full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def changed(model, value):
@@ -156,7 +144,7 @@ def test_a_damaged_checkpoint_is_put_aside_and_the_one_before_used(tmp_path, cap
 
 def test_a_full_disk_leaves_the_old_checkpoint_and_says_so(tmp_path):
     checkpoint.save(tmp_path, changed(Tiny(), 1), 1)
-    with full_disk(1000), pytest.raises(checkpoint.CheckpointError) as caught:
+    with short_files(1000), pytest.raises(checkpoint.CheckpointError) as caught:
         checkpoint.save(tmp_path, changed(Tiny(), 2), 2)
     assert "epoch-000001" in str(caught.value)
     assert "Free some space" in str(caught.value)
