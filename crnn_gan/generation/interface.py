@@ -7,9 +7,10 @@ import keyword
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from crnn_gan.generation.controls import Control
+from crnn_gan.generation.made_outputs import READ
 from crnn_gan.generation.memory import Memory
 from pipelines.codecs.codec import Codec, File
 from pipelines.codecs.note_codec import MIDI_FILE, NOTE_OUTPUTS, PEDAL_OUTPUTS, NoteCodec
@@ -18,16 +19,11 @@ from pipelines.json_schema import UnknownKeyError, value_of
 from pipelines.settings import Bounds
 from pipelines.spec import Spec
 
-if TYPE_CHECKING:  # TensorFlow and Keras are slow to import, and refusing needs neither.
-    import tensorflow as tf
-
-
 FORMAT = 1  # Of signature.json.
 LONGEST = 100_000  # Steps of a piece; hours of music in every codec of notes.
 LONGEST_SOUND = 1_000_000  # Samples; two minutes at 8,000 a second.
 SUM_TOLERANCE = 0.01  # Shares are often rounded to two digits.
 LIMITS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
-FILES = ("midi_bytes", "text", "wav_bytes")  # Outputs that are files.
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 MOST_NUMBERS = 1024  # Of an argument; a histogram of pitch classes has 12.
@@ -256,10 +252,10 @@ class Interface:
                 raise ValueError(f"{shown(text)} stands there; expected text on one line")
         if not SUFFIX.fullmatch(self.file.suffix):
             raise ValueError(f"file.suffix is {shown(self.file.suffix)}; expected one like .mid")
-        if self.file.output not in self.outputs or self.file.output not in FILES:
+        if self.file.output not in self.outputs or self.file.output not in READ:
             raise ValueError(
                 f"file.output is {shown(self.file.output)}; expected one of the outputs that is a "
-                f"file: {'|'.join(FILES)}"
+                f"file: {'|'.join(READ)}"
             )
 
 
@@ -304,87 +300,3 @@ def _arguments(
         size = len(control.default) if isinstance(control.default, tuple) else 0
         arguments[name] = Argument(control.dtype, *ends, control.default, words, sums, size)
     return arguments
-
-
-def checked(
-    arguments: Mapping[str, Argument], values: Mapping[str, tf.Tensor]
-) -> dict[str, tf.Tensor]:
-    """Gives the same values [batch], in a graph that fails in words when one is out of range.
-
-    What is computed from the result waits for the check: a length of two thousand million
-    is refused before its noise is drawn.
-
-    Raises:
-      tf.errors.InvalidArgumentError: when the graph runs, with name, value and range; or
-        when the values are not one of each a piece.
-    """
-    import tensorflow as tf
-
-    assertions = []
-    for name, value in values.items():
-        with tf.control_dependencies([_one_each(name, value, values["seed"])]):
-            assertions.append(_in_range(name, tf.identity(value), arguments[name]))
-    with tf.control_dependencies(assertions):
-        return {name: tf.identity(value) for name, value in values.items()}
-
-
-def fitting(
-    memory: Memory, values: Mapping[str, tf.Tensor], primer_steps: Any = 0
-) -> dict[str, tf.Tensor]:
-    """Gives the same values [batch], in a graph that fails in words when all of them together take
-    too much memory; as `checked`, before any is taken."""
-    import tensorflow as tf
-
-    steps = tf.reduce_max(values["length"]) + primer_steps
-    with tf.control_dependencies([memory.assertion(tf.size(values["seed"]), steps)]):
-        return {name: tf.identity(value) for name, value in values.items()}
-
-
-def _one_each(name: str, value: tf.Tensor, seeds: tf.Tensor) -> Any:
-    import tensorflow as tf
-
-    sizes = [tf.strings.as_string(tf.shape(x)[0]) for x in (value, seeds)]
-    text = [f"{name} has ", sizes[0], " values and seed ", sizes[1]]
-    text = tf.strings.join([*text, "; give one of each a piece, and 1 piece or more"])
-    is_one_each = (tf.shape(value)[0] == tf.size(seeds)) & (tf.size(seeds) > 0)
-    return tf.debugging.Assert(is_one_each, [text])
-
-
-def _in_range(name: str, value: tf.Tensor, argument: Argument) -> Any:
-    import tensorflow as tf
-
-    low, high = (tf.constant(end, argument.dtype) for end in (argument.low, argument.high))
-    good = (value >= low) & (value <= high)  # Not a number is not good.
-    if argument.size:
-        good = tf.reduce_all(good, axis=-1)
-        total = tf.reduce_sum(value, axis=-1)
-        if argument.sums_to_one:
-            good &= (total == 0) | (tf.abs(total - 1) <= SUM_TOLERANCE)
-    first_bad = value[tf.argmin(tf.cast(good, tf.int32))]
-    shown = tf.strings.as_string(first_bad, shortest=argument.dtype == "float32")
-    shown = tf.strings.reduce_join(shown, separator=",") if argument.size else shown
-    text = tf.strings.join([f"{name} is ", shown, f"; {argument.range}"])
-    return tf.debugging.Assert(tf.reduce_all(good), [text])
-
-
-def primer_checks(primer: tf.Tensor, spec: Spec) -> list[Any]:
-    """Gives assertions of a graph that fail in words where a primer is none.
-
-    Args:
-      primer: int32 [steps, ...].
-      spec: of the codec.
-    """
-    import tensorflow as tf
-
-    steps = tf.shape(primer)[0]
-    most = longest(spec)
-    text = tf.strings.join(
-        ["primer has ", tf.strings.as_string(steps), f" steps; give 1 to {most}"]
-    )
-    checks = [tf.debugging.Assert((steps > 0) & (steps <= most), [text])]
-    if spec.kind in ("tokens", "audio"):
-        known = (primer >= 0) & (primer < spec.size)
-        what = "tokens" if spec.kind == "tokens" else "levels"
-        words = f"primer holds {what} that are none; give 0 to {spec.size - 1}"
-        checks.append(tf.debugging.Assert(tf.reduce_all(known), [words]))
-    return checks

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-# Of each output that is read: the kind of its numbers, "O" of bytes, and the shape of one piece.
-_READ: dict[str, dict[str, tuple[str, tuple[int | None, ...]]]] = {
+# Of each output that is a file the outputs that are read with it: the kind of their numbers, "O"
+# of bytes, and the shape of one piece.
+READ: dict[str, dict[str, tuple[str, tuple[int | None, ...]]]] = {
     "midi_bytes": {"midi_bytes": ("O", ()), "notes": ("i", (None, 4)), "note_count": ("i", ())},
     "text": {"text": ("O", ())},
     "wav_bytes": {"wav_bytes": ("O", ())},
@@ -25,7 +26,7 @@ def require_outputs(made: Mapping[str, np.ndarray], file: str, pieces: int) -> N
     Raises:
       ValueError: one is missing, or is of another type or shape.
     """
-    for name, (kind, shape) in _READ[file].items():
+    for name, (kind, shape) in READ[file].items():
         if name not in made:
             raise ValueError(f"the model gives no {name}, which belongs to {file}")
         value = np.asarray(made[name])

@@ -20,15 +20,10 @@ from crnn_gan.generation import export_folder
 from crnn_gan.generation.audit import audited_copy
 from crnn_gan.generation.blocks import memory_of, pieces
 from crnn_gan.generation.controls import GeneratesMusic
-from crnn_gan.generation.interface import (
-    Argument,
-    Interface,
-    checked,
-    fitting,
-    primer_checks,
-)
+from crnn_gan.generation.interface import Argument, Interface
 from crnn_gan.generation.loaded_functions import LoadedFunctions
 from crnn_gan.generation.memory import Memory
+from crnn_gan.generation.request_checks import checked, fitting, primer_checks
 from pipelines.codecs.codec import Codec
 from pipelines.file_faults import write_error
 from pipelines.leftovers import FOLDER_END, temporary_folder
