@@ -172,7 +172,8 @@ class Windows:
 
         Returns:
           "music": [batch, window_steps, ...] of the spec's dtype, or what `transform` makes of it;
-          for each class of the spec, by its name, int32 [batch]; for each condition
+          for each class of the spec, by its name, int32 [batch]; with transposition
+          "transposition" int32 [batch], the semitones that a window was moved up by; for each condition
           float32 [batch, window_steps, size]; and of padded windows "valid_steps" int32 [batch],
           the steps before the padding, and "start_step" int32 [batch], the step of its piece
           that a window begins with. A window of steps 8 to 15 of a piece of 11 steps has
@@ -258,13 +259,15 @@ class Windows:
     def _finished(self, step: tf.Tensor, rows: Rows, slots: Any) -> dict[str, tf.Tensor]:
         """The batch that rows become."""
         sampling, music = self.sampling, rows.music
+        batch = dict(rows.classes)
         if self.augmentation:
-            music = self.augmentation(
+            music, semitones = self.augmentation(
                 music,
                 sampling.uniform(TRANSPOSITION, step, slots),
                 sampling.uniform(STRETCH, step, slots),
             )
-        batch = dict(rows.classes)
+            if self.augmentation.transpose_semitones:
+                batch["transposition"] = semitones
         if self.padded:
             batch["valid_steps"] = tf.cast(
                 tf.minimum(rows.valid_steps, sampling.window_steps), tf.int32

@@ -49,22 +49,28 @@ class Augmentation:
         # Here, where nothing has begun yet, a codec that cannot says so.
         self(tf.zeros(shape, self.codec.spec.dtype), middle, middle)
 
-    def __call__(self, music: tf.Tensor, transposition: tf.Tensor, stretch: tf.Tensor) -> tf.Tensor:
-        """Gives the music transposed, then stretched.
+    def __call__(
+        self, music: tf.Tensor, transposition: tf.Tensor, stretch: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Gives the music transposed, then stretched, and the semitones of each row: int32 [row].
 
         Args:
           music: [row, time, ...] as the codec's spec says.
           transposition, stretch: float64 [row] in [0, 1), uniform random numbers.
 
         Returns:
-          Tensor of the same shape and dtype.
+          Tensor of the same shape and dtype, and 0 semitones where a row would have left the
+          codec's range.
         """
-        shape = music.shape
+        shape, before = music.shape, music
+        semitones = tf.zeros_like(transposition, tf.int32)
         if self.transpose_semitones:
             n = self.transpose_semitones
             semitones = tf.cast(tf.floor(transposition * (2 * n + 1)), tf.int32) - n
             music = self.codec.transpose(music, semitones)
+            differs = tf.reshape(music != before, [tf.shape(music)[0], -1])
+            semitones = tf.where(tf.reduce_any(differs, axis=1), semitones, 0)
         if self.stretch_percent:
             factors = 1 + (2 * stretch - 1) * (self.stretch_percent / 100)
             music = self.codec.stretch(music, tf.cast(factors, tf.float32))
-        return tf.ensure_shape(music, shape)
+        return tf.ensure_shape(music, shape), semitones
