@@ -45,8 +45,6 @@ class MusicModel(PhasedModel):
       aliases: {other name of a flag: its field}, for names that users know from a paper's code.
       retired: {flag of an older program: what to say}; accepted, without effect.
       pads_windows: whether windows are padded; then a batch has the number of valid steps of each.
-      measures_likelihood: whether it gives the probability of music: see
-        `negative_log_likelihood`.
       generates: whether it makes pieces from noise alone. One that does not takes music and gives
         other music by signatures of its own: no pieces are written while it trains.
       continues: whether `generate` takes a primer, and the length of each piece.
@@ -78,7 +76,7 @@ class MusicModel(PhasedModel):
         same whatever the other rows are; where noise is per step, a longer piece begins with the
         shorter one. With `steps_together` also `begin` and `extend`, by which a piece is the same
         in whatever blocks it is written.
-      - Likelihood, where it is measured: `negative_log_likelihood`.
+      - Likelihood, where it is measured (`measures_likelihood_of`): `negative_log_likelihood`.
 
     Only `keras.ops`, `keras.random` and `keras.layers`: the same file trains on TensorFlow and JAX.
     """
@@ -104,7 +102,6 @@ class MusicModel(PhasedModel):
     aliases: ClassVar[Mapping[str, str]] = {}
     retired: ClassVar[Mapping[str, str]] = {}
     pads_windows: ClassVar[bool] = False
-    measures_likelihood: ClassVar[bool] = False
     generates: ClassVar[bool] = True
     continues: ClassVar[bool] = False
     interpolated: ClassVar[tuple[str, ...]] = ()
@@ -290,12 +287,22 @@ class MusicModel(PhasedModel):
         """
         raise TypeError(f"{type(self).__name__} makes whole pieces")
 
+    @classmethod
+    def measures_likelihood_of(cls, spec: Spec) -> bool:
+        """Whether a model of this Spec gives the probability of music."""
+        return False
+
+    @property
+    def measures_likelihood(self) -> bool:
+        """See `measures_likelihood_of`."""
+        return self.measures_likelihood_of(self.spec)
+
     def negative_log_likelihood(self, batch: Mapping[str, Any]) -> Any:
         """Gives -ln p of each step given all before it, nats: float32 [batch, time].
 
         Args:
-          batch: "music" [batch, time, ...], pieces from their first step on, and what else
-            batches of training have that the model reads. Steps beyond a piece's end mean
-            nothing.
+          batch: "music" [batch, time, ...], pieces from their first step on; "valid_steps" int32
+            [batch], the steps before a piece's end, beyond which nothing means anything; and what
+            else batches of training have that the model reads.
         """
         raise TypeError(f"{type(self).__name__} gives no probabilities")

@@ -41,7 +41,6 @@ class Autoregressive(MusicModel):
     """
 
     pads_windows: ClassVar[bool] = True
-    measures_likelihood: ClassVar[bool] = True
     continues: ClassVar[bool] = True
     steps_together: int = 256  # As many as XLA compiles together: see `loops.run_compiled`.
     bytes_per_row: int = 2**15
@@ -140,6 +139,11 @@ class Autoregressive(MusicModel):
         skips_first = batch["start_step"] > 0
         weights = step_weights(batch["valid_steps"], ops.shape(music)[1], skips_first)
         return ops.sum(nats * weights) / ops.maximum(ops.sum(weights), 1.0), {}
+
+    @classmethod
+    def measures_likelihood_of(cls, spec: Spec) -> bool:
+        """See `MusicModel.measures_likelihood_of`."""
+        return True
 
     def negative_log_likelihood(self, batch: Mapping[str, Any]) -> Any:
         """See `MusicModel.negative_log_likelihood`. Conditions not in the batch are hidden."""

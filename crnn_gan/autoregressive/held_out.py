@@ -116,6 +116,7 @@ def held_out_batches(
         lengths = lengths if longest is None else np.minimum(lengths, longest)
         rows = -len(lengths) % batch_size
         time = _padded_length(int(lengths.max())) - batch["music"].shape[1]
+        batch["valid_steps"] = lengths.astype(np.int32)
         yield {name: _resized(values, rows, time) for name, values in batch.items()}, lengths
 
 

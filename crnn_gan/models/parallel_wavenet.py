@@ -146,7 +146,6 @@ class Model(MusicModel):
     accepts: ClassVar[tuple[Kind, ...]] = ("audio",)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"small": SMALL, "tiny": TINY}
     pads_windows: ClassVar[bool] = True
-    measures_likelihood: ClassVar[bool] = True
 
     # ---------------------------------------------------------------------------------------------
     # Layers.
@@ -261,6 +260,11 @@ class Model(MusicModel):
         config = self.config
         weights = config.divergence_weight, config.regularizer_weight, config.spectral_weight
         return sum(w * r for w, r in zip(weights, reports.values(), strict=True)), reports
+
+    @classmethod
+    def measures_likelihood_of(cls, spec: Spec) -> bool:
+        """See `MusicModel.measures_likelihood_of`: the teacher's."""
+        return True
 
     def negative_log_likelihood(self, batch: Mapping[str, Any]) -> Any:
         """See `MusicModel.negative_log_likelihood`: the teacher's, of levels.

@@ -22,8 +22,9 @@ def resolved(flags: TrainerFlags, manifest: Manifest) -> tuple[TrainerFlags, boo
     from crnn_gan.models.registry import model_class
 
     cls = model_class(flags.model)
-    likelihood = cls.measures_likelihood and manifest.split("validation")["pieces"] > 0
-    if cls.measures_likelihood and not likelihood:
+    measurable = cls.measures_likelihood_of(manifest.spec)
+    likelihood = measurable and manifest.split("validation")["pieces"] > 0
+    if measurable and not likelihood:
         print(
             "note: the validation split is empty, so no likelihood of held-out music is measured: "
             "prepare more music, or with a larger --validation_fraction",
