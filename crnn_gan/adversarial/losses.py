@@ -148,6 +148,18 @@ def add_r1_penalty(
     return loss + 0.5 * weight * penalty, {**reports, "r1": penalty}
 
 
+def reward(output: Any, loss: str) -> Any:
+    """Gives what each generated row adds to minus the generator's loss: float32 [batch].
+
+    Args:
+      output: float32 [batch], logits or a Wasserstein critic's scores of generated music.
+      loss: "wasserstein", "non_saturating" or "saturating".
+    """
+    if loss == "wasserstein":
+        return output
+    return ops.softplus(output) if loss == "saturating" else -ops.softplus(-output)
+
+
 def feature_matching_loss(
     real_features: Any, fake_features: Any, mask: Any, reduction: Reduction
 ) -> Any:

@@ -1,0 +1,114 @@
+"""Fields of a cell: their sizes, what each category means, and cells as numbers for a network.
+
+A cell is one step of a Spec of the kind "cells": int32 [fields], the place in the beat, the time since
+the cell before, the number of tones, and pitch, length and velocity of each tone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from pipelines.spec import Spec
+
+TONE_FIELDS = ("pitch", "length", "velocity")
+
+
+class OneHots(NamedTuple):
+    """Cells as one-hot vectors, float32; those of tones that are not there are 0.
+
+    Attributes:
+      time: [..., times].
+      tones: [..., tones], of the number of tones.
+      pitch, length, velocity: for each tone [..., categories].
+    """
+
+    time: Any
+    tones: Any
+    pitch: tuple[Any, ...]
+    length: tuple[Any, ...]
+    velocity: tuple[Any, ...]
+
+
+class CellFields:
+    """What a Spec of cells says of their fields.
+
+    Attributes:
+      names: of the fields, in order: "beat_phase", "time", "tones", "pitch 1", "length 1", ...
+      sizes: number of categories of "beat_phase", "time", "tones", "pitch", "length", "velocity".
+      most_tones: of a cell.
+      ticks: of each category of "time" and of "length", float32 [categories].
+      critic_size: numbers of a cell as `one_hots` and `joined` give it.
+    """
+
+    def __init__(self, spec: Spec):
+        """Reads a Spec of the kind "cells"."""
+        self.names = [name for name, _, _ in spec.blocks]
+        self.sizes = {name: len(values) for name, values in spec.values.items()}
+        self.most_tones = int(spec.values["tones"][-1])
+        self.ticks = {n: np.array(spec.values[n], "float32") for n in ("time", "length")}
+        self.critic_size = self.sizes["time"] + self.most_tones
+        self.critic_size += self.most_tones * sum(self.sizes[name] for name in TONE_FIELDS)
+
+    @property
+    def decisions(self) -> int:
+        """Categories that make a cell, beside its place in the beat: all fields but the first."""
+        return len(self.names) - 1
+
+    def column(self, music: Any, name: str, tone: int | None = None) -> Any:
+        """Gives a field of cells [..., fields]: int32 [...]. `tone` counts from 0."""
+        name = name if tone is None else f"{name} {tone + 1}"
+        return ops.cast(music[..., self.names.index(name)], "int32")
+
+    def is_there(self, music: Any) -> Any:
+        """Tells which tones cells [..., fields] have: bool [..., tones]."""
+        count = self.column(music, "tones")[..., None] + 1
+        return ops.arange(self.most_tones, dtype="int32") < count
+
+    def one_hots(self, music: Any) -> OneHots:
+        """Gives cells [..., fields] as one-hot vectors."""
+        there = ops.cast(self.is_there(music), "float32")
+
+        def of_tones(name: str) -> tuple[Any, ...]:
+            return tuple(
+                self._one_hot(music, name, tone) * there[..., tone, None]
+                for tone in range(self.most_tones)
+            )
+
+        return OneHots(
+            self._one_hot(music, "time"),
+            self._one_hot(music, "tones"),
+            *(of_tones(name) for name in TONE_FIELDS),
+        )
+
+    def _one_hot(self, music: Any, name: str, tone: int | None = None) -> Any:
+        return ops.one_hot(self.column(music, name, tone), self.sizes[name], dtype="float32")
+
+    def joined(self, cells: OneHots) -> Any:
+        """Gives one-hot vectors as one: float32 [..., critic_size]."""
+        return ops.concatenate(
+            [cells.time, cells.tones, *cells.pitch, *cells.length, *cells.velocity], axis=-1
+        )
+
+    def dynamics(self, music: Any, valid_steps: Any = None) -> Any:
+        """Gives the one velocity of pieces, or that they have several.
+
+        Args:
+          music: [batch, time, fields].
+          valid_steps: int32 [batch], steps of each before its padding; None: all.
+
+        Returns:
+          int32 [batch]: the category of the velocity that all tones have; `sizes["velocity"]` where
+          they have several.
+        """
+        there, several = self.is_there(music), self.sizes["velocity"]
+        if valid_steps is not None:
+            step = ops.arange(ops.shape(music)[1], dtype="int32")
+            there = there & (step < valid_steps[:, None])[..., None]
+        tones = range(self.most_tones)
+        velocity = ops.stack([self.column(music, "velocity", tone) for tone in tones], axis=-1)
+        highest = ops.max(ops.where(there, velocity, -1), axis=(1, 2))
+        lowest = ops.min(ops.where(there, velocity, several), axis=(1, 2))
+        return ops.where(highest == lowest, highest, several)

@@ -1,0 +1,199 @@
+"""CellGenerator: distributions of cells, the state beside the network, and sampling."""
+
+from __future__ import annotations
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from crnn_gan.autoregressive import key_state
+from crnn_gan.autoregressive.cell_fields import CellFields
+from crnn_gan.autoregressive.cell_generator import CellGenerator
+from pipelines.spec import Spec
+
+FIELDS = ("beat_phase", "time", "tones", "pitch 1", "length 1", "velocity 1")
+SECOND = ("pitch 2", "length 2", "velocity 2")
+VALUES = {
+    "beat_phase": (0, 1, 2, 3),
+    "time": (0, 2, 3),
+    "tones": (1, 2),
+    "pitch": (60, 61, 62),
+    "length": (1, 4),
+    "velocity": (40, 80),
+}
+NAMES = (*FIELDS, *SECOND)
+SPEC = Spec(
+    "cells",
+    (None, len(NAMES)),
+    "int32",
+    len(NAMES),
+    "cell of up to 2 notes",
+    tuple((name, n, len(VALUES[name.split()[0]])) for n, name in enumerate(NAMES)),
+    values=VALUES,
+)
+# Beat 3 of 4: C4 for 4 ticks. 2 ticks later, so in the next beat: C#4 and D4 for 1 and 4.
+PIECE = np.array([[[3, 0, 0, 0, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 1, 2, 1, 0]]], "int32")
+
+
+def generator(dropout: float = 0.0) -> CellGenerator:
+    keras.utils.set_random_seed(0)
+    made = CellGenerator(SPEC, 8, 2, 16, dropout, keras.random.SeedGenerator(1))
+    made.build()
+    for weight in made.trainable_weights:  # Biases too, which begin as zeros.
+        weight.assign(0.5 * np.random.default_rng(len(weight.shape)).normal(size=weight.shape))
+    return made
+
+
+def uniforms(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random(shape).astype("float32")
+
+
+def sampled(made: CellGenerator, rows: int, time: int, temperature: float = 1.0) -> np.ndarray:
+    heat = np.full(rows, temperature, "float32")
+    temperatures = dict.fromkeys(("time", "tones", "pitch", "length", "velocity"), heat)
+    state, cells = made.begin(uniforms(rows, 2), heat), []
+    for step in range(time):
+        numbers = uniforms(rows, made.fields.decisions, seed=step + 1)
+        state, cell = made.step(state, numbers, temperatures)
+        cells.append(np.asarray(cell))
+    return np.stack(cells, axis=1)
+
+
+def test_keys_sound_for_what_is_left_of_their_notes_and_the_beat_goes_on() -> None:
+    before = key_state.before_each_cell(CellFields(SPEC), PIECE)
+    assert np.asarray(before.is_first).tolist() == [[1, 0]]
+    assert np.asarray(before.phase).tolist() == [[3, 3]]
+    assert np.asarray(before.ticks_left).tolist() == [[[0, 0, 0], [4, 0, 0]]]
+    state = key_state.KeyState(*(x[:, 1] for x in before))
+    after = key_state.after_cell(CellFields(SPEC), state, PIECE[:, 1])
+    # 2 of 4 ticks are left of C4; the new notes have all of theirs.
+    assert np.asarray(after.ticks_left).tolist() == [[2, 1, 4]]
+    assert (np.asarray(after.phase).tolist(), np.asarray(after.is_first).tolist()) == ([1], [0])
+
+
+def test_a_piece_has_one_velocity_or_several_and_padding_has_none() -> None:
+    piece = np.repeat(PIECE, 3, axis=0)
+    piece[1, 1, 8] = 1  # The tone that was softer.
+    piece[2, 1, 5] = 0
+    found = CellFields(SPEC).dynamics(piece, np.array([2, 2, 1], "int32"))
+    assert np.asarray(found).tolist() == [2, 1, 1]
+
+
+def test_one_hots_of_tones_that_are_not_there_are_zeros() -> None:
+    cells = CellFields(SPEC).one_hots(PIECE[0])
+    assert np.asarray(cells.pitch[1]).tolist() == [[0, 0, 0], [0, 0, 1]]
+    assert np.asarray(cells.velocity[1]).tolist() == [[0, 0], [1, 0]]
+    joined = np.asarray(CellFields(SPEC).joined(cells))
+    assert joined.shape == (2, CellFields(SPEC).critic_size)
+    assert joined.sum(axis=-1).tolist() == [5, 8]
+
+
+def every_cell() -> np.ndarray:
+    """All cells that there are, int32 [cells, fields], whose tones ascend."""
+    one = itertools.product(range(3), [0], range(3), range(2), range(2), [0], [0], [0])
+    pitches = [(0, 1), (0, 2), (1, 2)]
+    two = (
+        (time, 1, low, *first, high, *second)
+        for time in range(3)
+        for low, high in pitches
+        for first in itertools.product(range(2), range(2))
+        for second in itertools.product(range(2), range(2))
+    )
+    return np.array([(0, *cell) for cell in (*one, *two)], "int32")
+
+
+def test_the_probabilities_of_all_cells_sum_to_one_given_any_past() -> None:
+    made, cells = generator(), every_cell()
+    assert len(cells) == 3 * 3 * 4 + 3 * 3 * 16
+    music = np.concatenate([np.repeat(PIECE, len(cells), 0), cells[:, None]], axis=1)
+    state, _ = made.begin_of(PIECE.repeat(len(cells), 0))
+    for step in range(2):
+        state, _ = made.step_negative_log_likelihood(state, music[:, step])
+    _, nats = made.step_negative_log_likelihood(state, music[:, 2])
+    assert np.exp(-np.asarray(nats)).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_what_is_drawn_once_for_a_piece_has_probabilities_that_sum_to_one() -> None:
+    made, total = generator(), 0.0
+    for phase, velocity, soft in itertools.product(range(4), range(2), range(2)):
+        piece = PIECE[:, :1].copy()
+        piece[..., [0, 2, 5, 8]] = phase, 1, velocity, soft
+        piece[..., 6] = 1
+        if velocity and not soft:
+            continue  # Several velocities, as the other way round.
+        total += float(np.exp(-np.asarray(made.begin_of(piece)[1]))[0])
+    assert total == pytest.approx(1, abs=1e-5)
+
+
+def test_steps_one_by_one_and_all_at_once_have_the_same_likelihood() -> None:
+    made = generator()
+    music = sampled(made, 4, 12)
+    together, parts = made.negative_log_likelihood(music)
+    state, of_piece = made.begin_of(music)
+    for step in range(music.shape[1]):
+        state, nats = made.step_negative_log_likelihood(state, music[:, step])
+        nats = np.asarray(nats) + (np.asarray(of_piece) if step == 0 else 0)
+        np.testing.assert_allclose(np.asarray(together)[:, step], nats, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(sum(map(np.asarray, parts.values())), together, rtol=1e-5)
+
+
+def test_a_first_cell_has_no_time_whatever_is_written_there() -> None:
+    made, other = generator(), PIECE.copy()
+    other[0, 0, 1] = 2
+    ours, _ = made.negative_log_likelihood(PIECE)
+    theirs, parts = made.negative_log_likelihood(other)
+    assert np.array_equal(ours, theirs)
+    assert np.asarray(parts["time"])[0, 0] == 0
+
+
+def test_sampled_cells_ascend_have_no_other_tones_and_follow_the_beat() -> None:
+    music = sampled(generator(), 64, 20)
+    two = music[..., 2] == 1
+    assert two.any()
+    assert not two.all()
+    assert (music[..., 6] > music[..., 3])[two].all()
+    assert not music[..., 6:][~two].any()
+    ticks = np.array(VALUES["time"])[music[..., 1]]
+    assert (np.diff(music[..., 0]) % 4 == ticks[:, 1:] % 4).all()
+    assert not music[:, 0, 1].any()
+
+
+def test_a_piece_of_one_velocity_keeps_it() -> None:
+    made = generator()
+    made.piece_logits["dynamics"].assign([0.0, 50.0, 0.0])
+    music = sampled(made, 16, 20)
+    assert (music[..., 5] == 1).all()
+    assert (music[..., 8] == 1)[music[..., 2] == 1].all()
+
+
+def test_at_temperature_0_each_decision_is_the_most_probable() -> None:
+    made = generator()
+    music = sampled(made, 2, 8, temperature=0.0)
+    assert np.array_equal(music[0], music[1])
+    state, _ = made.begin_of(music[:1])
+    for step in range(7):
+        state, _ = made.step_negative_log_likelihood(state, music[:1, step])
+    cells = every_cell()
+    rows = [
+        np.repeat(np.asarray(x), len(cells), 0) for x in ops.convert_to_numpy(music[:1, 7])[None]
+    ]
+    assert rows[0].shape == (len(cells), len(NAMES))
+
+
+def test_the_gradient_straight_through_is_that_of_the_probabilities() -> None:
+    made = generator()
+    music = sampled(made, 4, 6)
+    straight = np.asarray(made.straight_through(music))
+    hard = np.asarray(made.fields.joined(made.fields.one_hots(music)))
+    np.testing.assert_allclose(straight, hard, atol=1e-6)
+
+
+def test_dropout_is_on_in_training_alone() -> None:
+    made = generator(dropout=0.5)
+    plain = [np.asarray(made.negative_log_likelihood(PIECE)[0]) for _ in range(2)]
+    dropped = [np.asarray(made.negative_log_likelihood(PIECE, training=True)[0]) for _ in range(2)]
+    assert np.array_equal(*plain)
+    assert not np.array_equal(*dropped)
