@@ -286,7 +286,7 @@ def _flag(value: Any) -> str:
 
 def _ranges(value: Any) -> str:
     """As `_flag`, but whole numbers that follow each other as a range: 0 to 12, 15, 18."""
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not all(isinstance(number, int) for number in value):
         return _flag(value)
     starts = [n for n in value if n - 1 not in value]
     ends = [n for n in value if n + 1 not in value]
