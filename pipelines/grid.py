@@ -60,6 +60,24 @@ def steps_of(first: np.ndarray, length: np.ndarray) -> np.ndarray:
     return np.arange(int(length.sum())) + np.repeat(first - before, length)
 
 
+def slots_of(time: np.ndarray, tones_per_cell: int) -> np.ndarray:
+    """Puts notes into cells: up to `tones_per_cell` of one onset share a cell.
+
+    Args:
+      time: int64 [note], the gap before each note, in the order of onsets.
+      tones_per_cell: slots of a cell.
+
+    Returns:
+      int64 [note], cell * tones_per_cell + place in the cell.
+    """
+    index = np.arange(len(time))
+    starts = time > 0
+    starts[:1] = True
+    # The place of each note among those of the same onset, then in its cell.
+    place = (index - np.maximum.accumulate(np.where(starts, index, 0))) % tones_per_cell
+    return (np.cumsum(place == 0) - 1) * tones_per_cell + place
+
+
 def notes_on_grid(
     score: Score, ticks_per_quarter: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ from pipelines.settings import Bounds
 from pipelines.spec import Spec
 from pipelines.split import RULES, SPLITS
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "manifest.json"
 LONGEST_NAME_BYTES = 255  # Of a file.
 TABLES = ("pieces", "skipped", "counts")
@@ -48,6 +48,13 @@ class TableFacts(TypedDict):
     rows: Count
 
 
+class MovedFacts(TypedDict):
+    """How many values of all pieces are not in a table, and how many there are."""
+
+    moved: Count
+    values: Count
+
+
 class SplitFacts(TypedDict):
     """What the manifest says of a split."""
 
@@ -64,7 +71,7 @@ class Manifest:
     Attributes:
       configuration: SHA-256 of all that decides the content.
       source: name, flags, licence, citation, homepage.
-      codec: as `Codec.to_json` gives it.
+      codec: as `Codec.to_json` gives it, with the tables that were measured.
       shaping: the fields of `Shaping`.
       spec: of the records; its classes are composer and genre.
       fractions: expected shares of groups in train and validation.
@@ -76,6 +83,8 @@ class Manifest:
       reading: {"left_out": {element: how often}, "doubtful": {fault: how often}}, the sums of
         those of the pieces.
       versions: of the libraries that read the music.
+      moved: {name in `spec.values`: how many values were moved to the nearest one, of how many},
+        of all pieces; {} of codecs without tables.
     """
 
     configuration: str
@@ -89,6 +98,7 @@ class Manifest:
     tables: dict[str, TableFacts]
     reading: dict[str, dict[str, Count]]
     versions: dict[str, str]
+    moved: dict[str, MovedFacts] = dataclasses.field(default_factory=dict)
 
     def build_codec(self) -> Codec:
         """Gives the codec that made the records. ValueError where its Spec is another."""

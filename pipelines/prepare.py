@@ -33,7 +33,7 @@ from pipelines.command_line import parse, peek, run_command
 from pipelines.file_lock import locked
 from pipelines.leftovers import remove_leftovers
 from pipelines.manifest import FORMAT
-from pipelines.preparation import data_card, listing, making, pool
+from pipelines.preparation import data_card, fitting, listing, making, pool
 from pipelines.preparation.duplicates import kind_of
 from pipelines.preparation.tasks import Recipe
 from pipelines.records import Manifest
@@ -250,6 +250,8 @@ def summary(manifest: Manifest, data_dir: str) -> str:
         lines += [f"    {count} x {reason}" for reason, count in reasons.most_common(5)]
     lines += _of_reading("left out of pieces", manifest.reading["left_out"])
     lines += _of_reading("doubtful in pieces", manifest.reading["doubtful"])
+    moved = fitting.in_words(manifest.moved)
+    lines += [f"  moved to the nearest value: {moved}"] if moved else []
     return "\n".join([*lines, f"in {data_dir}"])
 
 

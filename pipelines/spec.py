@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pipelines.json_schema import value_of
 from pipelines.settings import Bounds
 
-Kind = Literal["tokens", "vectors", "roll", "set", "audio"]
+Kind = Literal["tokens", "vectors", "cells", "roll", "set", "audio"]
 DType = Literal["uint8", "uint16", "int32", "int64", "float32"]
 Size = Annotated[int, Bounds(at_least=1)]
 First = Annotated[int, Bounds(at_least=0)]
@@ -23,17 +23,22 @@ class Spec:
     """Shape, dtype and meaning of the arrays of a codec.
 
     Attributes:
-      kind: "tokens", "vectors", "roll", "set" or "audio".
+      kind: "tokens", "vectors", "cells", "roll", "set" or "audio".
       shape: of one record; None where it varies. [time] of tokens and audio, [time, feature] of
-        vectors, [time, pitch, plane] of a roll, [time, member, feature] of a set.
+        vectors, [time, field] of cells, [time, pitch, plane] of a roll, [time, member, feature] of
+        a set.
       dtype: NumPy name of the record's dtype.
       size: number of tokens in the vocabulary or of levels of audio, which are 0 to size - 1;
         else the length of the last axis. A roll may hold any value of its dtype.
       step: what one step of the first axis is, in words ("cell of 3 notes", "16th").
       blocks: named blocks of the vocabulary (tokens), else of the last axis, each
-        [name, first, size].
+        [name, first, size]. Of cells the fields: [name, place on the last axis, number of its
+        categories], which are 0 to that number - 1.
       classes: categorical side inputs of each record, with their values in index order;
         for example {"composer": ("bach", "mozart")}.
+      values: of cells, what each category of a field stands for, ascending; of the fields of all
+        tones once, by the name without the tone's number. {"velocity": (44, 72)} says that
+        category 1 of "velocity 1", and of "velocity 2", is velocity 72.
     """
 
     kind: Kind
@@ -43,6 +48,7 @@ class Spec:
     step: str
     blocks: tuple[tuple[str, First, Size], ...] = ()
     classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    values: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Gives the Spec as plain JSON values."""

@@ -83,4 +83,8 @@ def primer_checks(primer: tf.Tensor, spec: Spec) -> list[Any]:
         what = "tokens" if spec.kind == "tokens" else "levels"
         words = f"primer holds {what} that are none; give 0 to {spec.size - 1}"
         checks.append(tf.debugging.Assert(tf.reduce_all(known), [words]))
+    if spec.kind == "cells":
+        known = (primer >= 0) & (primer < [size for _, _, size in spec.blocks])
+        words = "primer holds categories that are none; see the sizes of the blocks of the spec"
+        checks.append(tf.debugging.Assert(tf.reduce_all(known), [words]))
     return checks

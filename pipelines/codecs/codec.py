@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -239,9 +239,34 @@ class Codec(Settings, abc.ABC):
             "conditioned on onsets; prepare with another codec"
         )
 
+    # Tables measured from the music, where `spec.values` is not empty; see docs/decisions/0040.
+
+    def exact(self) -> Codec:
+        """Gives the codec that encodes without loss what tables are measured from.
+
+        Pieces are encoded by it first; once it is known which are for training, `fitted` gives
+        the codec with its tables, and `recoded` maps their arrays. The codec itself where nothing
+        is measured.
+        """
+        return self
+
+    def value_counts(self, array: np.ndarray) -> dict[str, dict[int, int]]:
+        """Counts the values in an array of `exact`: {name in `Spec.values`: {value: count}}."""
+        return {}
+
+    def fitted(self, counts: Mapping[str, Mapping[int, int]]) -> Codec:
+        """Gives the codec with tables measured from the sums of `value_counts`; given ones stay."""
+        return self
+
+    def recoded(self, array: np.ndarray) -> np.ndarray:
+        """Gives an array of `exact` as this codec encodes it, of the same shape and dtype."""
+        return array
+
     def to_json(self) -> dict[str, Any]:
         """Gives {"name": ..., fields}, from which `codec_from_json` builds an equal codec."""
-        return {"name": self.name, **dataclasses.asdict(self)}  # type: ignore[call-overload]
+        fields = dataclasses.asdict(self)  # type: ignore[call-overload]
+        lists = {name: list(v) for name, v in fields.items() if isinstance(v, tuple)}
+        return {"name": self.name, **fields, **lists}
 
 
 class ScoreCodec(Codec):

@@ -24,7 +24,7 @@ import numpy as np
 
 from pipelines.codecs.codec import Onsets
 from pipelines.codecs.note_codec import NoteCodec
-from pipelines.grid import notes_on_grid
+from pipelines.grid import notes_on_grid, slots_of
 from pipelines.note_tensors import one_note_per_pitch, round_to_int
 from pipelines.score import Score
 from pipelines.score_arrays import LAST_TICK
@@ -171,14 +171,9 @@ class Codec(NoteCodec):
 
     def _slots(self, time: np.ndarray) -> np.ndarray:
         """Gives cell * tones_per_cell + place in the cell of each note, from the gap before it."""
-        index, k = np.arange(len(time)), self.tones_per_cell
-        if self.quadruplet_per_tone or k == 1:
-            return index
-        starts = time > 0
-        starts[:1] = True
-        # The place of each note among those of the same onset, then in its cell.
-        place = (index - np.maximum.accumulate(np.where(starts, index, 0))) % k
-        return (np.cumsum(place == 0) - 1) * k + place
+        if self.quadruplet_per_tone or self.tones_per_cell == 1:
+            return np.arange(len(time))
+        return slots_of(time, self.tones_per_cell)
 
     # From cells to notes, in TensorFlow ops.
 

@@ -19,7 +19,8 @@ import numpy as np
 from pipelines import records
 from pipelines.atomic_file import write_atomically
 from pipelines.codecs.codec import Codec
-from pipelines.preparation import data_counts, data_plots
+from pipelines.manifest import MovedFacts
+from pipelines.preparation import data_counts, data_plots, fitting
 from pipelines.preparation.data_counts import BLOCKS
 from pipelines.preparation.duplicates import kind_of
 from pipelines.records import Manifest
@@ -120,7 +121,7 @@ def card(
     lines += ["", "## Shaping", "", *_shaping(manifest)]
     lines += ["", "## Left out", "", *_left_out(reasons)]
     lines += ["", "## Reading", "", *_reading(manifest.reading)]
-    lines += ["", "## Codec", "", *_codec(codec, manifest.spec)]
+    lines += ["", "## Codec", "", *_codec(codec, manifest.spec), *_moved(manifest.moved)]
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     lines += ["", "## Made by", "", f"Read with {versions}; configuration"]
     lines += [f"`{manifest.configuration}`."]
@@ -227,8 +228,13 @@ def _codec(codec: Codec, spec: Spec) -> list[str]:
         lines += ["", *_table(("block", "first", "size"), blocks[:MOST_ROWS])]
         if len(blocks) > MOST_ROWS:
             lines += ["", f"and {len(blocks) - MOST_ROWS} blocks more"]
-    fields = [(name, _flag(value)) for name, value in codec.to_json().items() if name != "name"]
+    fields = [(name, _ranges(value)) for name, value in codec.to_json().items() if name != "name"]
     return [*lines, "", *_table(("field", "value"), fields)] if fields else lines
+
+
+def _moved(moved: Mapping[str, MovedFacts]) -> list[str]:
+    said = fitting.in_words(moved)
+    return ["", f"Moved to the nearest value of the tables: {said}."] if said else []
 
 
 def spec_in_words(spec: Spec) -> str:
@@ -236,6 +242,7 @@ def spec_in_words(spec: Spec) -> str:
     each = {
         "tokens": f"a token, 0 to {spec.size - 1}",
         "vectors": f"a vector of {spec.size} numbers",
+        "cells": f"{spec.size} categories, one of each field",
         "roll": f"a plane of {' x '.join(map(str, spec.shape[1:]))} values",
         "set": f"a set of {' x '.join(map(str, spec.shape[1:]))} values",
         "audio": f"a level, 0 to {spec.size - 1}",
@@ -275,3 +282,13 @@ def _hours(seconds: float) -> str:
 
 def _flag(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _ranges(value: Any) -> str:
+    """As `_flag`, but whole numbers that follow each other as a range: 0 to 12, 15, 18."""
+    if not isinstance(value, list) or not all(isinstance(number, int) for number in value):
+        return _flag(value)
+    starts = [n for n in value if n - 1 not in value]
+    ends = [n for n in value if n + 1 not in value]
+    pairs = zip(starts, ends, strict=True)
+    return ", ".join(f"{low} to {high}" if low < high else str(low) for low, high in pairs)

@@ -14,7 +14,16 @@ import numpy as np
 from pipelines import records
 from pipelines.atomic_file import sync, write_atomically
 from pipelines.manifest import CLASSES, READING
-from pipelines.preparation import data_card, data_counts, duplicates, plan, pool, shards, tasks
+from pipelines.preparation import (
+    data_card,
+    data_counts,
+    duplicates,
+    fitting,
+    plan,
+    pool,
+    shards,
+    tasks,
+)
 from pipelines.preparation.parts import Skipped
 from pipelines.preparation.plan import Plan
 from pipelines.preparation.tasks import Recipe, Task
@@ -49,13 +58,14 @@ def make(
         name: tuple(sorted({getattr(pieces[piece], name) for piece in kept})) for name in CLASSES
     }
     places = places_of(todo, kept, classes)
-    by_split = shards.shards_of(made, folder, places, facts.array_bytes, CLASSES)
+    codec, moved = fitting.fit(recipe.codec, todo, made.splits)
+    by_split = shards.shards_of(made, folder, places, facts.array_bytes, CLASSES, codec)
     shards.run([shard for those in by_split.values() for shard in those], runner)
     splits, tables, reading = _write_tables(folder, todo, made)
     for name, those in by_split.items():
         splits[name]["shards"] = [shards.facts(shard) for shard in those]
     counts = np.bincount(made.rules[kept], minlength=len(RULES)).tolist()
-    source, codec = recipe.source, recipe.codec
+    source = recipe.source
     return Manifest(
         configuration=configuration,
         source={
@@ -74,6 +84,7 @@ def make(
         tables=tables,
         reading=reading,
         versions=versions(),
+        moved=moved,
     )
 
 

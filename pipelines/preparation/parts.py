@@ -38,6 +38,7 @@ class Described:
       notes_digest: see `Score.notes_digest`.
       digest, sketch: see `duplicates`; b"" where copies of that kind are kept.
       counts: as `data_counts.packed` gives them.
+      values: as `Codec.value_counts` gives them.
       shape: of the array.
     """
 
@@ -46,6 +47,7 @@ class Described:
     digest: bytes
     sketch: bytes
     counts: bytes
+    values: dict[str, dict[int, int]]
     shape: tuple[int, ...]
 
 
@@ -87,6 +89,7 @@ def write(path: Path, outcomes: Iterable[Encoded | Skipped]) -> None:
                 "digest": outcome.digest.hex(),
                 "sketch": outcome.sketch.hex(),
                 "counts": outcome.counts.hex(),
+                "values": {name: list(c.items()) for name, c in outcome.values.items()},
                 "shape": outcome.shape,
                 "first": first,
                 "size": len(outcome.array),
@@ -127,7 +130,8 @@ def _entry(fact: dict[str, Any]) -> Entry | Skipped:
         return Skipped(**fact)
     for name in ("notes_digest", "digest", "sketch", "counts", "sha256"):
         fact[name] = bytes.fromhex(fact[name])
-    return Entry(**{**fact, "shape": tuple(fact["shape"])})
+    values = {name: dict(pairs) for name, pairs in fact["values"].items()}  # JSON has text keys.
+    return Entry(**{**fact, "values": values, "shape": tuple(fact["shape"])})
 
 
 def read_arrays(path: Path, entries: Iterable[Entry]) -> Iterator[bytes]:

@@ -19,12 +19,14 @@ import numpy as np
 
 from pipelines import records
 from pipelines.atomic_file import write_atomically
+from pipelines.codecs.codec import Codec
 from pipelines.preparation import parts, pool
 from pipelines.preparation.parts import Entry
 from pipelines.preparation.plan import Plan
 from pipelines.preparation.tasks import part_path
 from pipelines.records import seal, unseal
 from pipelines.split import SPLITS
+from pipelines.tfrecord import array_bytes
 
 TASK, PLACE, CLASSES = 0, 1, 2  # Columns of `Shard.records`; CLASSES and following.
 
@@ -38,6 +40,7 @@ class Shard:
       name: of the file.
       records: int32 [record, column]: task, place in its part, index of each class.
       class_names: of those columns.
+      codec: of the records; the parts hold arrays of its `exact`.
       size_bytes: of the arrays, at least 1.
     """
 
@@ -45,6 +48,7 @@ class Shard:
     name: str
     records: np.ndarray
     class_names: tuple[str, ...]
+    codec: Codec
     size_bytes: int
 
     @property
@@ -57,8 +61,9 @@ def shards_of(
     plan: Plan,
     folder: Path,
     places: np.ndarray,
-    array_bytes: np.ndarray,
+    sizes_bytes: np.ndarray,
     class_names: Sequence[str],
+    codec: Codec,
 ) -> dict[str, list[Shard]]:
     """Gives the shards of each split.
 
@@ -66,8 +71,8 @@ def shards_of(
       plan: where each piece goes.
       folder: see `Shard`.
       places: int32 [piece, column] as `Shard.records`.
-      array_bytes: int64 [piece].
-      class_names: see `Shard`.
+      sizes_bytes: int64 [piece], of the arrays.
+      class_names, codec: see `Shard`.
     """
     shards: dict[str, list[Shard]] = {}
     for which, split in enumerate(SPLITS):
@@ -76,9 +81,10 @@ def shards_of(
         shards[split] = []
         for number, (first, last) in enumerate(itertools.pairwise(ends.tolist())):
             chosen = pieces[first:last]
-            size = max(1, int(array_bytes[chosen].sum()))
+            size = max(1, int(sizes_bytes[chosen].sum()))
             name = records.shard_name(split, number, count)
-            shards[split].append(Shard(folder, name, places[chosen], tuple(class_names), size))
+            shard = Shard(folder, name, places[chosen], tuple(class_names), codec, size)
+            shards[split].append(shard)
     return shards
 
 
@@ -111,7 +117,7 @@ def _by_part(shard: Shard) -> Iterator[tuple[Path, list[Entry]]]:
 
 def _digest(shard: Shard, entries: Sequence[Entry]) -> str:
     """Gives the SHA-256 of all that decides what a shard holds."""
-    digest = hashlib.sha256(json.dumps(shard.class_names).encode())
+    digest = hashlib.sha256(json.dumps([shard.class_names, shard.codec.to_json()]).encode())
     for entry, classes in zip(entries, shard.records[:, CLASSES:].tolist(), strict=True):
         digest.update(json.dumps([entry.row["key"], entry.shape, classes]).encode())
         digest.update(entry.sha256)
@@ -123,7 +129,16 @@ def _examples(shard: Shard, found: Sequence[tuple[Path, list[Entry]]]) -> Iterat
     for path, entries in found:
         for entry, array in zip(entries, parts.read_arrays(path, entries), strict=True):
             indices = dict(zip(shard.class_names, next(classes), strict=True))
-            yield records.example_of(entry.row["key"], entry.shape, array, indices)
+            content = _recoded(shard.codec, array, entry.shape)
+            yield records.example_of(entry.row["key"], entry.shape, content, indices)
+
+
+def _recoded(codec: Codec, content: bytes, shape: tuple[int, ...]) -> bytes:
+    """Gives the bytes of an array of `Codec.exact` as the codec has it."""
+    dtype = np.dtype(codec.spec.dtype)
+    array = np.frombuffer(content, dtype.newbyteorder("<")).reshape(shape)
+    recoded = codec.recoded(array)
+    return content if recoded is array else array_bytes(recoded)
 
 
 def _is_finished(shard: Shard, made_of: str) -> bool:

@@ -61,7 +61,9 @@ def encode_piece(recipe: Recipe, piece: Piece) -> Encoded | Skipped:
         reading = recipe.source.read_counted(piece)
         as_read = reading.score
         score = recipe.shaping.apply(as_read)
-        array = recipe.codec.encode(score)
+        codec = recipe.codec.exact()
+        array = codec.encode(score)
+        values = codec.value_counts(array)
     except SourceError:
         raise
     except OSError as error:
@@ -90,7 +92,8 @@ def encode_piece(recipe: Recipe, piece: Piece) -> Encoded | Skipped:
     # As it was read: whatever the shaping, a piece stays in its split.
     notes_digest = bytes.fromhex(as_read.notes_digest())
     counts = data_counts.packed(data_counts.counts(score))
-    return Encoded(row, notes_digest, digest, sketch, counts, array.shape, array_bytes(array))
+    content = array_bytes(array)
+    return Encoded(row, notes_digest, digest, sketch, counts, values, array.shape, content)
 
 
 def _copy_marks(shaping: Shaping, score: Score) -> tuple[bytes, bytes]:

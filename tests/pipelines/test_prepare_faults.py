@@ -98,7 +98,8 @@ def test_a_part_that_is_damaged_before_the_shards_are_written_is_named(tmp_path)
     facts = plan.read_facts([task])
     made = plan.make(task.pieces, facts, Shaping(), Fractions(1.0, 0.0))
     places = making.places_of([task], range(PIECES), {})
-    (shard,) = shards.shards_of(made, tmp_path / "parts", places, facts.array_bytes, ())["train"]
+    folder, codec = tmp_path / "parts", task.recipe.codec
+    (shard,) = shards.shards_of(made, folder, places, facts.array_bytes, (), codec)["train"]
     damaged = bytearray(task.part.read_bytes())
     damaged[0] ^= 1
     task.part.write_bytes(damaged)
