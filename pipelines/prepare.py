@@ -55,7 +55,7 @@ class Flags(Settings):
     data_dir: str = flag(help="output directory; created if it is missing")
     source: str = flag(default="corpus", help="collection of music: a name that --list lists")
     codec: str = flag(
-        default="note_tuples",
+        default="cells",
         help="encoding of music as arrays: the name of a file in pipelines/codecs",
     )
     workers: int | None = flag(
@@ -278,7 +278,7 @@ def main(argv: list[str]) -> None:
         print(listing.sources())
         return
     source_type = source_class(peek(argv, "source", "corpus"))
-    codec_type = codec_class(peek(argv, "codec", "note_tuples"))
+    codec_type = codec_class(peek(argv, "codec", "cells"))
     flags, source, codec, shaping = parse(argv, USAGE, Flags, source_type, codec_type, Shaping)
     print(summary(prepare(flags, source, codec, shaping), flags.data_dir))
 

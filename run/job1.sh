@@ -7,5 +7,6 @@
 # RUN_DIR=train/<timestamp> run/job1.sh resumes that run. run/settings.sh has the other settings.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
-prepare_flags+=(--tones_per_cell=4)
+train_flags+=(--transpose_semitones=6)
+sample_flags+=(--length=128)
 job "$@"

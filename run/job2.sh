@@ -7,6 +7,7 @@
 # Left out: the authors' --model=medium, which no version of their code defines.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+codec=note_tuples
 prepare_flags+=(--tones_per_cell=3 --ticks_per_quarter=384 --pitch_features=number --nopresence)
 train_flags+=(--preset=paper --feature_matching --pretraining_epochs=6)
 train_flags+=(--generate_meta)

@@ -48,7 +48,7 @@ export_dir="$(absolute "${EXPORT_DIR:-}")"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 model=c_rnn_gan
-codec=note_tuples
+codec=cells
 prepare_flags=()
 train_flags=()
 sweep_flags=()
@@ -206,7 +206,7 @@ name_places() {
 }
 
 # Names the data after all that shapes it, so that two settings never share a folder:
-# corpus-note_tuples, corpus-note_tuples,tones_per_cell=3,ticks_per_quarter=384.
+# corpus-cells, corpus-note_tuples,tones_per_cell=3,ticks_per_quarter=384.
 data_name() {
     local flag name="$1-$codec"
     for flag in "${prepare_flags[@]}"; do

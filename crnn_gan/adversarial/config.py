@@ -188,3 +188,9 @@ def changed_default(settings: type[Settings], name: str, default: Any) -> Any:
     """
     [field] = [field for field in dataclasses.fields(settings) if field.name == name]
     return dataclasses.field(default=default, metadata=field.metadata, kw_only=True)
+
+
+def changed_fields(config: Settings, settings: type[Settings]) -> list[str]:
+    """Names the fields of a class of settings that are not their defaults in `config`."""
+    fields = dataclasses.fields(settings)
+    return [f.name for f in fields if getattr(config, f.name) != f.default]

@@ -149,6 +149,7 @@ class CategoricalGenerator(keras.layers.Layer):
         """See `MusicModel.negative_log_likelihood`: step by step, in the memory of one."""
         music = ops.cast(batch["music"], "int32")
         state, of_piece = self.network.begin_of(music, batch.get("valid_steps"))
+        cells = ops.transpose(ops.cast(music, "float32"), (1, 0, 2))
 
         def step(state: Any, elements: Any) -> tuple[Any, tuple[Any, ...]]:
             state, nats = self.network.step_negative_log_likelihood(
@@ -156,7 +157,7 @@ class CategoricalGenerator(keras.layers.Layer):
             )
             return state, (nats[:, None],)
 
-        (nats,) = scan(step, state, [ops.transpose(music, (1, 0, 2))], [1])
+        (nats,) = scan(step, state, [cells], [1])
         nats = ops.transpose(stacked(nats)[..., 0])
         return ops.concatenate([nats[:, :1] + of_piece[:, None], nats[:, 1:]], axis=1)
 

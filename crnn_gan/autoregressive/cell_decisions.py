@@ -20,8 +20,8 @@ class CellDecisions(keras.layers.Layer):
     """Categorical distributions of a cell's fields, each given those before it.
 
     By the chain rule p(cell) = p(time) p(tones | time) p(pitch 1 | time, tones) ... Logits of a
-    field are a dense layer on the rectified context; then an embedding of the choice is added to the
-    context. After the time the keys that still sound and the place in the beat are known, and are
+    field are a dense layer on the rectified context; then an embedding of the choice is added to
+    the context. After the time the keys that still sound and the place in the beat are known, and are
     added too. Pitches of a cell ascend: those that are not above the last one, or leave no room for
     the tones to come, are impossible. So is another velocity in a piece of one velocity.
 
@@ -88,7 +88,7 @@ class CellDecisions(keras.layers.Layer):
         context = context + _product(phase, self.embeddings["beat_phase"])
         context = context + _product(sounding, self.embeddings["sounding"])
 
-        count = ops.stop_gradient(decide("tones"))
+        count = decide("tones")
         is_above: Any = True
         key = ops.arange(sizes["pitch"], dtype="int32")
         for tone in range(self.fields.most_tones):
@@ -96,7 +96,7 @@ class CellDecisions(keras.layers.Layer):
             numbers = ops.cast(ops.arange(self.fields.most_tones) - tone, "float32")
             after = ops.cast(ops.sum(count * ops.maximum(numbers, 0.0), axis=-1), "int32")
             has_room = key < sizes["pitch"] - after[:, None]
-            pitch = ops.stop_gradient(decide("pitch", tone, has_room & is_above))
+            pitch = decide("pitch", tone, has_room & is_above)
             is_above = ops.cumsum(pitch, axis=-1) - pitch > 0.5
             decide("length", tone)
             decide("velocity", tone, velocities)

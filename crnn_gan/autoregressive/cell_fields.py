@@ -1,7 +1,7 @@
 """Fields of a cell: their sizes, what each category means, and cells as numbers for a network.
 
-A cell is one step of a Spec of the kind "cells": int32 [fields], the place in the beat, the time since
-the cell before, the number of tones, and pitch, length and velocity of each tone.
+A cell is one step of a Spec of the kind "cells": int32 [fields], the place in the beat, the time
+since the cell before, the number of tones, and pitch, length and velocity of each tone.
 """
 
 from __future__ import annotations

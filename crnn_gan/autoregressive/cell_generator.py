@@ -41,9 +41,10 @@ class CellGenerator(keras.layers.Layer):
     The generator of C-RNN-GAN (Mogren 2016, section 3) with categorical outputs. Inputs of a cell:
     the cell before, one-hot; the ticks that each key still sounds (as logarithms), and the shortest
     and the longest of them, as classes; the place in the beat; what is drawn once for the piece
-    (`OF_PIECE`: the first cell's place in the beat; the one velocity of all tones, or that they have
-    several); and by how many semitones the window was transposed in training, 0 in generation. The
-    context of the decisions is the hidden states of all layers and the inputs, each times a kernel.
+    (`OF_PIECE`: the first cell's place in the beat; the one velocity of all tones, or that they
+    have several); and by how many semitones the window was transposed in training, 0 in generation.
+    The context of the decisions is the hidden states of all layers and the inputs, each times a
+    kernel.
 
     Args:
       spec: of the kind "cells".
@@ -303,8 +304,8 @@ class CellGenerator(keras.layers.Layer):
         return state, ops.concatenate([state[1].phase[:, None], cell[:, 1:]], axis=-1)
 
     def begin_of(self, music: Any, valid_steps: Any = None) -> tuple[Any, ...]:
-        """Gives the state before the first cell of given pieces, and -ln p of what is drawn once for
-        them, nats: float32 [batch].
+        """Gives the state before the first cell of given pieces, and -ln p of what is drawn once
+        for them, nats: float32 [batch].
 
         Args:
           music: int32 [batch, time, fields].

@@ -1,7 +1,7 @@
-"""The state of the music beside a network: how long each key still sounds, and the place in the beat.
+"""The state of the music beside a network: how long each key still sounds, the place in the beat.
 
-A network that is fed cells alone would have to add up times and lengths by itself. This state follows
-from the cells, without weights or gradients, and is an input of the next cell.
+A network that is fed cells alone would have to add up times and lengths by itself. This state
+follows from the cells, without weights or gradients, and is an input of the next cell.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class KeyState(NamedTuple):
 
     Attributes:
       ticks_left: float32 [rows, keys], ticks that each key of the Spec's pitches still sounds.
-      phase: int32 [rows], the cell's place in its quarter note, ticks; before the first cell that of
-        the first cell.
+      phase: int32 [rows], the cell's place in its quarter note, ticks; before the first cell that
+        of the first cell.
       is_first: float32 [rows], 1 before the first cell, else 0.
     """
 
@@ -44,7 +44,7 @@ def at_time(fields: CellFields, state: KeyState, time: Any) -> KeyState:
       state: after the cell before.
       time: float32 [rows, times], the cell's time, one-hot; the first cell's is not read.
     """
-    ticks = ops.sum(ops.stop_gradient(time) * fields.ticks["time"], axis=-1) * (1 - state.is_first)
+    ticks = ops.sum(time * fields.ticks["time"], axis=-1) * (1 - state.is_first)
     left = ops.maximum(state.ticks_left - ticks[:, None], 0.0)
     phase = (state.phase + ops.cast(ticks, "int32")) % fields.sizes["beat_phase"]
     return KeyState(left, phase, state.is_first)
@@ -71,7 +71,8 @@ def before_each_cell(fields: CellFields, music: Any) -> KeyState:
         outputs = before.ticks_left, ops.cast(before.phase, "float32")[:, None]
         return tuple(after), (*outputs, before.is_first[:, None])
 
-    cells = ops.transpose(ops.cast(music, "int32"), (1, 0, 2))
+    # As float32: of whole numbers oneDNN would say that it transposes none.
+    cells = ops.transpose(ops.cast(music, "float32"), (1, 0, 2))
     series = scan(step, tuple(start(fields, phase)), [cells], [fields.sizes["pitch"], 1, 1])
     left, phases, is_first = (ops.transpose(stacked(s), (1, 0, 2)) for s in series)
     return KeyState(left, ops.cast(phases[..., 0], "int32"), is_first[..., 0])

@@ -10,8 +10,8 @@ the curriculum of length; minibatch discrimination; generated genre and composer
 cell (the codec's). Where paper and code differ both are options.
 
 Two kinds of outputs. Continuous, as in the paper: vectors of the codec note_tuples, pretrained on
-the squared error. Categorical: cells of the codec `cells`, each field sampled from its distribution;
-pretraining is maximum likelihood. Continuous velocities and times are never equal twice and off the
+the squared error. Categorical: cells of the codec `cells`, each field sampled from its
+distribution; pretraining is maximum likelihood. Continuous velocities and times are never equal twice and off the
 beat, which is what made pieces sound random: docs/decisions/0004-defaults-of-c-rnn-gan.md.
 
 Added, because the original loss tends to collapse to a few notes: a Wasserstein loss with
@@ -21,26 +21,26 @@ inputs spread evenly over their grid (`dequantize`), and noise that stays the sa
 which can hold a key (`piece_noise`).
 
 Left out: the code's `pace_events` and synthetic chords (data, not model), `multiscale`
-(never written there), and its curriculum's dependence on the step a run started from; of categorical
-outputs the curriculum, and generated genre and composer.
+(never written there), and its curriculum's dependence on the step a run started from; of
+categorical outputs the curriculum, and generated genre and composer.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import keras
 from keras import ops
 
-from crnn_gan.adversarial.config import AnyLossConfig, changed_default
+from crnn_gan.adversarial.config import AnyLossConfig, changed_default, changed_fields
 from crnn_gan.adversarial.continuous_generator import ContinuousGenerator, ContinuousSettings
 from crnn_gan.adversarial.critic_and_generator import CriticAndGenerator, part_of
 from crnn_gan.adversarial.curriculum import CurriculumSettings, LengthCurriculum
 from crnn_gan.adversarial.losses import reward
+from crnn_gan.adversarial.pretraining import PretrainingSettings
 from crnn_gan.adversarial.recurrent_discriminator import RecurrentDiscriminator
 from crnn_gan.adversarial.stabilisers import make_instance_noise, make_replay_buffer
 from crnn_gan.autoregressive.categorical_generator import (
@@ -55,13 +55,15 @@ from pipelines.settings import UsageError, flag
 from pipelines.spec import Kind, Spec
 
 L2_STRENGTH = 0.1  # The reference code's constant, times reg_scale.
-LAST_RATE = 0.02  # Of the cosine schedule, a share of the first.
 OUTPUTS = {"vectors": "continuous", "cells": "categorical"}  # By the kind of Spec.
+CODECS = {"continuous": "note_tuples", "categorical": "cells"}
 SETTINGS_OF = {"continuous": ContinuousSettings, "categorical": CategoricalSettings}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(AnyLossConfig, CurriculumSettings, ContinuousSettings, CategoricalSettings):
+class Config(
+    AnyLossConfig, CurriculumSettings, PretrainingSettings, ContinuousSettings, CategoricalSettings
+):
     """Settings of c_rnn_gan."""
 
     outputs: Literal["auto", "categorical", "continuous"] = flag(
@@ -73,18 +75,10 @@ class Config(AnyLossConfig, CurriculumSettings, ContinuousSettings, CategoricalS
         32, "steps of the codec in a training window", at_least=2, at_most=1_000_000
     )
     batch_size: int = flag(64, "windows per update of a network", at_least=1)
-    pretraining_epochs: int = flag(36, "first epochs, of teacher forcing alone", at_least=0)
     max_epoch: int = changed_default(AnyLossConfig, "max_epoch", 40)
-    pretraining_learning_rate: float = flag(
-        4e-3, "learning rate of the generator while pretraining", above=0
-    )
-    pretraining_schedule: Literal["constant", "cosine"] = flag(
-        "cosine", "learning rate while pretraining; cosine: it falls to 2 % over its epochs"
-    )
     learning_rate: float = changed_default(AnyLossConfig, "learning_rate", 5e-5)
     d_learning_rate: float = changed_default(AnyLossConfig, "d_learning_rate", 5e-4)
     max_grad_norm: float = changed_default(AnyLossConfig, "max_grad_norm", 1.0)
-    pretraining_d: bool = flag(False, "also train the discriminator while pretraining")
     hidden_size_g: int = flag(128, "units of each generator layer; the paper has 350", at_least=1)
     hidden_size_d: int = flag(96, "units of each discriminator layer and direction", at_least=1)
     num_layers_g: int = flag(2, "layers of the generator", at_least=1, at_most=64)
@@ -116,30 +110,17 @@ class Config(AnyLossConfig, CurriculumSettings, ContinuousSettings, CategoricalS
             self.require_outputs(self.outputs)
 
     def require_outputs(self, outputs: str) -> None:
-        """Refuses settings of the other outputs.
-
-        Raises:
-          UsageError: one of them is not its default.
-        """
-        for other, settings in SETTINGS_OF.items():
-            for field in dataclasses.fields(settings) if other != outputs else ():
-                if getattr(self, field.name) != field.default:
-                    raise UsageError(
-                        f"--{field.name} is a setting of {other} outputs, but the outputs are "
-                        f"{outputs}; leave it out, or prepare the data with another codec"
-                    )
+        """Refuses settings of the other outputs that are not their defaults: UsageError."""
+        other = "continuous" if outputs == "categorical" else "categorical"
+        if changed := changed_fields(self, SETTINGS_OF[other]):
+            raise UsageError(
+                f"--{changed[0]} is a setting of {other} outputs, but the outputs are {outputs}; "
+                "leave it out, or prepare the data with another codec"
+            )
         if outputs == "categorical" and self.curriculum != "off":
             raise UsageError(
                 f"--curriculum={self.curriculum} is of continuous outputs; leave it out"
             )
-
-    def pretraining_rate(self, epoch: int) -> float:
-        """Gives the learning rate of the pretraining in an epoch, from 0."""
-        if self.pretraining_schedule == "constant":
-            return self.pretraining_learning_rate
-        done = min(1.0, (epoch + 0.5) / max(1, self.pretraining_epochs))
-        falling = LAST_RATE + (1 - LAST_RATE) * (0.5 + 0.5 * math.cos(math.pi * done))
-        return self.pretraining_learning_rate * falling
 
 
 CONTINUOUS = dict(
@@ -196,11 +177,10 @@ class Model(MusicModel):
         self.clip_norm = config.max_grad_norm
         self.outputs = OUTPUTS[spec.kind]
         if config.outputs not in ("auto", self.outputs):
-            codec = {"continuous": "note_tuples", "categorical": "cells"}[config.outputs]
             raise UsageError(
-                f"the data holds {spec.kind}, of which outputs are {self.outputs}, but --outputs is "
-                f"{config.outputs} (perhaps of a preset): prepare the data with --codec={codec}, or "
-                "leave that out"
+                f"the data holds {spec.kind}, for {self.outputs} outputs, but --outputs is "
+                f"{config.outputs} (a preset may have set it): prepare the data with "
+                f"--codec={CODECS[config.outputs]}, or leave --outputs or the preset out"
             )
         config.require_outputs(self.outputs)
         original = config.initializer == "original"
