@@ -174,9 +174,9 @@ class Windows:
           "music": [batch, window_steps, ...] of the spec's dtype, or what `transform` makes of it;
           for each class of the spec, by its name, int32 [batch]; with transposition
           "transposition" int32 [batch], the semitones that a window was moved up by; for each
-          condition float32 [batch, window_steps, size]; and of padded windows "valid_steps" int32 [batch],
-          the steps before the padding, and "start_step" int32 [batch], the step of its piece
-          that a window begins with. A window of steps 8 to 15 of a piece of 11 steps has
+          condition float32 [batch, window_steps, size]; and of padded windows "valid_steps" int32
+          [batch], the steps before the padding, and "start_step" int32 [batch], the step of its
+          piece that a window begins with. A window of steps 8 to 15 of a piece of 11 steps has
           start_step 8 and valid_steps 3.
         """
         if self._plan is not None:

@@ -21,9 +21,9 @@ class CellDecisions(keras.layers.Layer):
 
     By the chain rule p(cell) = p(time) p(tones | time) p(pitch 1 | time, tones) ... Logits of a
     field are a dense layer on the rectified context; then an embedding of the choice is added to
-    the context. After the time the keys that still sound and the place in the beat are known, and are
-    added too. Pitches of a cell ascend: those that are not above the last one, or leave no room for
-    the tones to come, are impossible. So is another velocity in a piece of one velocity.
+    the context. After the time the keys that still sound and the place in the beat are known, and
+    are added too. Pitches of a cell ascend: those that are not above the last one, or leave no room
+    for the tones to come, are impossible. So is another velocity in a piece of one velocity.
 
     Args:
       fields: of the Spec.

@@ -11,8 +11,8 @@ cell (the codec's). Where paper and code differ both are options.
 
 Two kinds of outputs. Continuous, as in the paper: vectors of the codec note_tuples, pretrained on
 the squared error. Categorical: cells of the codec `cells`, each field sampled from its
-distribution; pretraining is maximum likelihood. Continuous velocities and times are never equal twice and off the
-beat, which is what made pieces sound random: docs/decisions/0004-defaults-of-c-rnn-gan.md.
+distribution; pretraining is maximum likelihood. Continuous velocities and times are never equal
+twice and off the beat: what made pieces sound random (docs/decisions/0004).
 
 Added, because the original loss tends to collapse to a few notes: a Wasserstein loss with
 gradient penalty (Gulrajani et al. 2017, arXiv 1704.00028), Adam, generation with an average of the
@@ -262,7 +262,7 @@ class Model(MusicModel):
                     self.discriminator.scores(music, mask).output, config.adversarial_loss
                 ),
             )
-            reports = {"adversarial": -mean}
+            reports: Mapping[str, Any] = {"adversarial": -mean}
         else:
             sampled = dataclasses.replace(both, produce=self.generator.straight_through)
             adversarial, reports = sampled.generator_loss(batch)
@@ -357,8 +357,8 @@ class Model(MusicModel):
     @classmethod
     def controls_for(cls, config: Config, spec: Spec) -> Mapping[str, Control]:
         """See `ContinuousGenerator.controls_for` and `CategoricalGenerator.controls_for`."""
-        kinds = {"vectors": ContinuousGenerator, "cells": CategoricalGenerator}
-        return kinds[spec.kind].controls_for(config)
+        generator = CategoricalGenerator if spec.kind == "cells" else ContinuousGenerator
+        return generator.controls_for(config)
 
     def noise_spec(self, count: int, length: int) -> dict[str, Noise]:
         """See `MusicModel.noise_spec`: the generator's."""

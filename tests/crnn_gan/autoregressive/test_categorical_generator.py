@@ -1,4 +1,4 @@
-"""CategoricalGenerator: the losses of the adversarial stage, and noises and controls of sampling."""
+"""CategoricalGenerator: losses of the adversarial stage, noises and controls of sampling."""
 
 from __future__ import annotations
 
