@@ -225,11 +225,11 @@ def require_same_run(run_dir: Path, run: RunConfig) -> None:
             "--run_dir"
         )
     different = [
-        f"{name} is {before.get(name)!r} there and {now.get(name)!r} here"
+        f"{name} is {shown(before.get(name))} there and {shown(now.get(name))} here"
         for before, now in (
             (old.config, run.config),
             (old.training, run.training),
-            ({"codec": old.codec}, {"codec": run.codec}),
+            (_settings_of_codec(old, run), _settings_of_codec(run, old)),
             ({"data": old.data.get("configuration")}, {"data": run.data["configuration"]}),
         )
         for name in sorted(before.keys() | now.keys())
@@ -240,6 +240,14 @@ def require_same_run(run_dir: Path, run: RunConfig) -> None:
             f"{run_dir} holds a run with other settings: {'; '.join(different)}. Give the same "
             "ones to go on with it, or another --run_dir"
         )
+
+
+def _settings_of_codec(run: RunConfig, other: RunConfig) -> dict[str, Any]:
+    """Gives the codec's name, and where another run has the same codec its settings too."""
+    name = {"codec": run.codec.get("name")}
+    if run.codec.get("name") != other.codec.get("name"):
+        return name
+    return name | {f"the codec's {key}": value for key, value in run.codec.items()}
 
 
 def wants_jit() -> bool:
