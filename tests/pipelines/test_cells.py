@@ -212,6 +212,37 @@ def test_stretching_moves_onsets_and_ends_and_the_beat_phase_follows():
     assert faster[:, 1].tolist() == [0, 1, 0, 0, 1]  # No time above 0 becomes 0.
 
 
+COUNTS = {"time": {}, "pitch": {60: 3}, "length": {6: 3}, "velocity": {64: 3}}
+
+
+def test_tables_are_measured_and_those_that_were_given_stay():
+    codec = cells.Codec(velocities=(64, 80))
+    assert codec.fitted(COUNTS | {"time": {0: 100, 6: 5, 12: 1}}) == dataclasses.replace(
+        codec, times=(0, 6, 12), lengths=(6,), pitches=tuple(range(54, 67))
+    )
+
+
+def test_music_of_one_onset_one_length_and_one_velocity_has_tables_of_one_value():
+    codec = cells.Codec().fitted(COUNTS)
+    assert (codec.times, codec.lengths, codec.velocities) == ((0,), (6,), (64,))
+    decoded = codec.decode(codec.encode(score((0, 3, 60, 1), (0, 9, 61, 127))))
+    assert rows(decoded.score) == [(0, 6, 60, 64), (0, 6, 61, 64)]
+
+
+@pytest.mark.parametrize(("pitch", "pitches"), [(0, range(12)), (127, range(116, 128))])
+def test_at_the_ends_of_the_keyboard_there_is_an_octave(pitch, pitches):
+    codec = cells.Codec().fitted(COUNTS | {"pitch": {pitch: 1}})
+    assert codec.pitches == tuple(pitches)
+
+
+def test_more_values_than_a_table_holds_go_to_classes():
+    codec = cells.Codec(most_values=9)
+    counts = {name: dict.fromkeys(range(1, 101), 1) for name in ("time", "length", "velocity")}
+    fitted = codec.fitted(COUNTS | counts)
+    assert len(fitted.times) == len(fitted.lengths) == len(fitted.velocities) == 9
+    assert fitted.times[0] == 0 and fitted.lengths[0] > 0
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
