@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Any, Literal
 
+import numpy as np
+
 from pipelines.json_schema import value_of
 from pipelines.settings import Bounds
 
@@ -49,6 +51,18 @@ class Spec:
     blocks: tuple[tuple[str, First, Size], ...] = ()
     classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     values: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+
+    def allows(self, array: np.ndarray) -> bool:
+        """Tells whether tokens, levels or categories are those there are; other kinds allow all.
+
+        Args:
+          array: of this shape and dtype.
+        """
+        if self.kind in ("tokens", "audio"):
+            return bool(array.min(initial=0) >= 0 and array.max(initial=0) < self.size)
+        if self.kind == "cells":
+            return bool(((array >= 0) & (array < [size for _, _, size in self.blocks])).all())
+        return True
 
     def to_json(self) -> dict[str, Any]:
         """Gives the Spec as plain JSON values."""

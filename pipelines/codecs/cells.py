@@ -122,6 +122,11 @@ class Codec(NoteCodec):
         """Tempo of decoded pieces."""
         return round(60_000_000 / self.quarters_per_minute)
 
+    @property
+    def bytes_per_step(self) -> int:
+        """See `Codec.bytes_per_step`: every tone may be a note."""
+        return 256 + 256 * self.tones_per_cell
+
     @functools.cached_property
     def _tables(self) -> CellTables:
         """What the categories stand for, and the category of each value."""
