@@ -32,13 +32,8 @@ import numpy as np
 from crnn_gan.evaluation.evaluation import Evaluation
 from crnn_gan.evaluation.generated import Generated
 from crnn_gan.evaluation.measuring import find_copies, measure
-from crnn_gan.evaluation.reference import (
-    NamedScore,
-    Reference,
-    halves,
-    read_folder,
-    windows_of_notes,
-)
+from crnn_gan.evaluation.reference import NamedScore, Reference, halves, read_folder
+from crnn_gan.evaluation.reference_windows import windows_of_notes
 from crnn_gan.metrics.bands import number
 from pipelines.command_line import parse, run_command
 from pipelines.score import Score

@@ -18,12 +18,8 @@ from crnn_gan.evaluation.evaluation import (
 )
 from crnn_gan.evaluation.generated import Generated
 from crnn_gan.evaluation.measured import Measured
-from crnn_gan.evaluation.reference import (
-    NamedScore,
-    Reference,
-    windows_of_notes,
-    windows_of_steps,
-)
+from crnn_gan.evaluation.reference import NamedScore, Reference
+from crnn_gan.evaluation.reference_windows import windows_of_notes, windows_of_steps
 from crnn_gan.metrics import bands, histograms
 from crnn_gan.metrics.distances import Overlap
 from crnn_gan.metrics.repeated import repeated_pieces
