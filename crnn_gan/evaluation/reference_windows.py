@@ -21,8 +21,9 @@ def windows_of_steps(
 ) -> list[NamedScore]:
     """Cuts windows of `steps` steps of a codec, of pieces in proportion to their steps.
 
-    As in training, pieces shorter than a window are skipped. Of a codec whose windows may not start
-    anywhere (`starts_anywhere`), gives the beginning of each piece once, shorter pieces whole.
+    Pieces shorter than a window are skipped, as in training on windows without padding. Of a codec
+    whose windows may not start anywhere (`starts_anywhere`), gives the beginning of each piece
+    once, shorter pieces whole.
 
     Args:
       pieces: real music; where none is as long as a window, all are taken whole.

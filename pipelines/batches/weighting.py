@@ -6,7 +6,7 @@ a set of windows a piece has its expected number, rounded up or down. So real wi
 pieces are compared with (`real_windows`, and `windows_of_steps` and `windows_of_notes` of
 crnn_gan/evaluation/reference_windows.py) are of the music that a model was trained on
 (`Sampling` of windows.py), each piece weighted as it was there. Models whose windows are padded
-take shorter pieces too.
+train on shorter pieces too, and their bands are made of them.
 
 Codecs whose windows are beginnings of pieces (`ScoreCodec.starts_anywhere` is False) have another
 rule where music is compared: `beginnings`, at most one window per piece.
