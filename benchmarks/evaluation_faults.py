@@ -165,8 +165,9 @@ def area(name: str) -> Callable[[Evaluation], float]:
 
 
 def mean_area(found: Evaluation) -> float:
-    """The mean overlap area over all statistics and histograms."""
-    areas = [row.overlap.area for row in (*found.statistics, *found.histograms)]
+    """The mean overlap area over the statistics of the first edition and all histograms."""
+    rows = [row for row in found.statistics if row.edition == 1]
+    areas = [row.overlap.area for row in (*rows, *found.histograms)]
     return float(np.mean([value for value in areas if value is not None]))
 
 

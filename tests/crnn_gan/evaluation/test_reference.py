@@ -7,6 +7,7 @@ from random_music import piece, pieces, write
 from crnn_gan.evaluation.reference import (
     NamedScore,
     halves,
+    halves_of_groups,
     read_folder,
     read_reference,
 )
@@ -117,3 +118,41 @@ def test_halves_of_an_odd_number_differ_by_one_and_keep_their_order():
     assert [len(half) for half in numbers] == [3, 2]
     assert numbers == [sorted(half) for half in numbers]
     assert halves(()) == ((), ())
+
+
+def names_of(named):
+    return {piece.name for piece in named}
+
+
+def test_groups_stay_together_in_halves_of_about_as_many_pieces():
+    named = pieces(9)
+    # Works of 4, 2, 2 and 1 pieces: 4 and 1 or 4, 2 and 2 or 3.
+    works = dict(zip((piece.name for piece in named), "aaaabbccd", strict=True))
+    first, second = halves_of_groups(named, works)
+    of = [{works[piece.name] for piece in half} for half in (first, second)]
+    assert not of[0] & of[1] and of[0] | of[1] == set("abcd")
+    assert sorted(map(len, (first, second))) == [4, 5]
+    assert halves_of_groups(named, works) == (first, second)
+    assert halves_of_groups(named[:1], works) == ((named[0],), ())
+
+
+def test_against_held_out_music_one_half_of_it_is_compared_and_the_other_the_baseline(data_dir):
+    usual, found = read_reference(data_dir), read_reference(data_dir, against="held_out")
+    assert names_of(found.known) == names_of(usual.known) and not found.knows_held_out
+    first, second = names_of(found.compared), names_of(found.held_out)
+    assert abs(len(first) - len(second)) <= 1 and not first & second
+    assert first | second == names_of(usual.held_out)
+    assert names_of(found.never_learned) == names_of(usual.never_learned) == first | second
+    assert found.compared_in_words == "half of the held-out pieces"
+    assert usual.compared_in_words == "the training pieces"
+
+
+def test_held_out_music_that_is_not_there_is_refused_in_words(tmp_path):
+    write(tmp_path / "music", pieces(3))
+    with pytest.raises(ValueError, match="only prepared data says which pieces were held out"):
+        read_reference(tmp_path / "music", against="held_out")
+    flags = ["--source=folder", f"--path={tmp_path / 'music'}", "--codec=note_tuples"]
+    flags += [f"--data_dir={tmp_path / 'data'}", "--workers=1", "--nocard"]
+    prepare.main([*flags, "--train_fraction=1", "--validation_fraction=0"])
+    with pytest.raises(ValueError, match=r"has no held-out piece to compare with: leave --against"):
+        read_reference(tmp_path / "data", against="held_out")
