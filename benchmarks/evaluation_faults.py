@@ -32,13 +32,8 @@ import numpy as np
 from crnn_gan.evaluation.evaluation import Evaluation
 from crnn_gan.evaluation.generated import Generated
 from crnn_gan.evaluation.measuring import find_copies, measure
-from crnn_gan.evaluation.reference import (
-    NamedScore,
-    Reference,
-    halves,
-    read_folder,
-    windows_of_notes,
-)
+from crnn_gan.evaluation.reference import NamedScore, Reference, halves, read_folder
+from crnn_gan.evaluation.reference_windows import windows_of_notes
 from crnn_gan.metrics.bands import number
 from pipelines.command_line import parse, run_command
 from pipelines.score import Score
@@ -170,8 +165,9 @@ def area(name: str) -> Callable[[Evaluation], float]:
 
 
 def mean_area(found: Evaluation) -> float:
-    """The mean overlap area over all statistics and histograms."""
-    areas = [row.overlap.area for row in (*found.statistics, *found.histograms)]
+    """The mean overlap area over the statistics of the first edition and all histograms."""
+    rows = [row for row in found.statistics if row.edition == 1]
+    areas = [row.overlap.area for row in (*rows, *found.histograms)]
     return float(np.mean([value for value in areas if value is not None]))
 
 

@@ -24,7 +24,8 @@ import numpy as np
 from machine import machine
 
 from crnn_gan import evaluate
-from crnn_gan.evaluation.reference import read_folder, windows_of_notes
+from crnn_gan.evaluation.reference import read_folder
+from crnn_gan.evaluation.reference_windows import windows_of_notes
 from crnn_gan.report import findings
 from pipelines.command_line import parse, run_command
 from pipelines.formats import midi

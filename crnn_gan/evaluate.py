@@ -6,13 +6,14 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from crnn_gan.evaluation.evaluation import Evaluation
 from crnn_gan.evaluation.generated import Generated, from_folder, from_sampler
 from crnn_gan.evaluation.measuring import find_copies, measure
 from crnn_gan.evaluation.reference import learned_from, read_reference
 from crnn_gan.evaluation.training_curves import read_training
+from crnn_gan.generation.excerpt import Excerpt
 from crnn_gan.generation.interface import Interface
 from crnn_gan.generation.pieces import arguments, controls_of, gives_scores
 from crnn_gan.metrics.bands import table
@@ -53,6 +54,11 @@ class Flags(Settings):
         (),
         "composers of prepared data, separated by commas; of a run by default those it trained on",
     )
+    against: Literal["training", "held_out"] = flag(
+        "training",
+        "which real pieces windows are taken of: training pieces, which a model that memorises "
+        "them recalls, or one half of the held-out pieces, the other half being the baseline",
+    )
     out_dir: str = flag(help="directory for the findings; made if it is missing")
     seed: int = flag(
         0, "seed of the first sampled piece, and of where real windows are cut", at_least=0
@@ -67,6 +73,11 @@ class Sampling(Settings):
 
     count: int = flag(100, "pieces to sample")
     length: int | None = flag(None, "steps of a piece; by default as many as in training")
+    excerpt: str = flag(
+        "",
+        "FIRST:LAST, steps of each piece that alone are measured, beside real windows of as many; "
+        "225:256 are 32 steps, 1 is the first; of runs only; by default all",
+    )
 
 
 def main(argv: list[str]) -> None:
@@ -100,16 +111,20 @@ def evaluated(argv: Sequence[str]) -> tuple[Evaluation, list[Score]]:
     reference_dir, composer, works_per_composer = _reference_dir(flags)
     refuse_files(Path(flags.out_dir))
     values: dict[str, Any] = {}
+    excerpt = None
     if interface:
         sampling, controls = map(dataclasses.asdict, settings)
         values = arguments({**sampling, "seed": flags.seed}, controls, interface)
-    generated, card = _generated(flags, values)
-    reference = read_reference(reference_dir, composer, generated.codec, works_per_composer)
+        excerpt = _excerpt(flags, sampling["excerpt"], values["length"])
+    generated, card, epoch = _generated(flags, values, excerpt)
+    reference = read_reference(
+        reference_dir, composer, generated.codec, works_per_composer, flags.against
+    )
     evaluation = measure(
         generated,
         reference,
         find_copies(generated, reference, flags.seed) if flags.originality else None,
-        read_training(Path(flags.run_dir)) if flags.run_dir else None,
+        read_training(Path(flags.run_dir), epoch) if flags.run_dir else None,
         {name: text for name, text in (("model", card), ("data", reference.card)) if text},
         flags.seed,
     )
@@ -151,24 +166,49 @@ def _interface(kind: str, path: Path) -> Interface | None:
     return interface
 
 
-def _generated(flags: Flags, values: dict[str, Any]) -> tuple[Generated, str]:
-    """The pieces, and the model's card, "" where there is none."""
+def _excerpt(flags: Flags, text: str, length: int) -> Excerpt | None:
+    """The steps of each piece that are measured; None for all.
+
+    Raises:
+      UsageError: there are no such steps, or they cannot be told from the others.
+    """
+    if not text:
+        return None
+    if not flags.run_dir:
+        raise UsageError(
+            "--excerpt is of a run: an exported model gives notes, which do not say where a step "
+            "begins; give the run that it was exported from as --run_dir"
+        )
+    codec = RunConfig.read(Path(flags.run_dir)).build_codec().require_scores()
+    if not codec.starts_anywhere:
+        raise UsageError(
+            f"--excerpt is given, but a part of what the codec {codec.name} encodes is no music of "
+            "its own; leave it away"
+        )
+    return Excerpt.parse(text, length)
+
+
+def _generated(
+    flags: Flags, values: dict[str, Any], excerpt: Excerpt | None
+) -> tuple[Generated, str, int | None]:
+    """The pieces, the model's card, "" where there is none, and the epoch of a run's weights."""
     if flags.midi_dir:
-        return from_folder(Path(flags.midi_dir)), ""
+        return from_folder(Path(flags.midi_dir)), "", None
     path = Path(flags.run_dir or flags.saved_model)
     name = path.resolve().name
     if flags.run_dir:
-        run, sampler = sampler_of_run(path, flags.checkpoint)
+        run, sampler = sampler_of_run(path, flags.checkpoint, excerpt)
         card = card_of_run(name, path, run, sampler)
         model = f"{run.config.model} after epoch {run.epoch} ({run.chosen})"
-        generated = from_sampler(sampler, values, name, model, run.codec.require_scores())
+        codec = run.codec.require_scores()
+        generated = from_sampler(sampler, values, name, model, codec, excerpt)
         title = f"{run.config.model} {name}"
-        return dataclasses.replace(generated, name=title), card
+        return dataclasses.replace(generated, name=title), card, run.epoch
     codec = RunConfig.read(path).build_codec().require_scores()
     card = read_text(path / "card.md")
     from crnn_gan.generation import saved_model
 
-    return from_sampler(saved_model.load(path), values, name, name, codec), card
+    return from_sampler(saved_model.load(path), values, name, name, codec), card, None
 
 
 def run() -> int:

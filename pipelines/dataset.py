@@ -3,11 +3,11 @@
 There is no iterator whose state would have to be saved: training that resumes at step k gets
 the batches that it would have got without a break.
 
-An epoch visits each piece `windows_per_piece` times in an order drawn from (seed, epoch), and
-takes at each visit a window of `window_steps` steps from a start step drawn from (seed, step);
-all start steps are equally likely. The last visits of an epoch that fill no batch are left
-out; they differ from epoch to epoch. Pieces in memory are shuffled all together; those on disk
-are read in groups, see `pipelines.batches.streaming`.
+An epoch visits pieces in proportion to their lengths (`pipelines.batches.weighting`), in an order
+drawn from (seed, epoch), and takes at each visit a window of `window_steps` steps from a start step
+drawn from (seed, step); all start steps of a piece are equally likely. The last visits of an epoch
+that fill no batch are left out; they differ from epoch to epoch. Pieces in memory are shuffled all
+together; those on disk are read in groups, see `pipelines.batches.streaming`.
 
 A window is transposed and stretched (`Augmentation`), then conditions are computed from it and
 from what follows it in its piece (`Conditions`), then the model's transform is applied.
@@ -75,16 +75,16 @@ class Windows:
       window_steps: steps of a window.
       batch_size: windows per batch.
       seed: random seed of order, start steps, augmentation and `uniform`.
-      windows_per_piece: windows of each piece per epoch.
+      windows_per_piece: windows per epoch, as a multiple of the number of pieces: their mean
+        number per piece. Where windows are `padded`, as a multiple of the windows that the pieces
+        have if each is cut from beginning to end.
       transform: called inside tf.data with music [batch, window_steps, ...] and `uniform`,
         float32 random numbers of its shape in [-0.5, 0.5); gives the music to train on.
       augmentation: random transposition and stretching, for training.
       conditions: to add to each batch.
-      padded: takes shorter pieces too, whole, padded by repeating their last step. Longer pieces
-        are visited in proportion to their length, and step 0 of each is
-        `window_steps` + 1 times as likely a start as another step, so that a model learns how
-        pieces begin.
-        Batches have "valid_steps" and "start_step".
+      padded: takes shorter pieces too, whole, padded by repeating their last step. Step 0 of a
+        piece is `window_steps` + 1 times as likely a start as another step, so that a model learns
+        how pieces begin. Batches have "valid_steps" and "start_step".
       stride: start steps are multiples of it; so the last steps of a piece, fewer than that, may
         be in no window.
 
@@ -123,26 +123,23 @@ class Windows:
             conditions.look_ahead_steps if conditions else 0,
             window_steps if padded else 0,
         )
-        self.sampling = Sampling(
-            window_steps,
-            look_ahead,
-            batch_size,
-            seed,
-            windows_per_piece,
-            lead,
-            by_length=padded,
-            stride=stride,
+        sizes = pieces.sizes[chosen]
+        visits = windows_per_piece * (
+            int((-(-sizes // window_steps)).sum()) if padded else len(chosen)
         )
-        visits = int(self.sampling.visits(pieces.sizes[chosen]).sum()) * windows_per_piece
+        total = int(sizes.sum())
+        self.sampling = Sampling(
+            window_steps, look_ahead, batch_size, seed, visits, total, lead, stride
+        )
         if batch_size > visits:
             raise ValueError(
                 f"a batch of {batch_size} is larger than the data: {len(chosen)} pieces"
-                f"{'' if padded else f' of {window_steps} steps or more'}, {windows_per_piece} "
-                f"windows each; lower batch_size to {visits}, raise windows_per_piece or prepare "
+                f"{'' if padded else f' of {window_steps} steps or more'}, {visits} windows "
+                f"per epoch; lower batch_size to {visits}, raise windows_per_piece or prepare "
                 "more music"
             )
         self.transform, self.augmentation, self.conditions = transform, augmentation, conditions
-        self.padded, self._visits = padded, visits
+        self.padded = padded
         self.summary = Summary(
             pieces=len(chosen),
             too_short=len(pieces) - len(chosen),
@@ -250,10 +247,12 @@ class Windows:
         assert self._music is not None
         sampling, steps = self.sampling, self.summary.steps_per_epoch
         visit = step % steps * sampling.batch_size + slots
-        last = tf.constant(self._visits - 1, tf.int64)
+        last = tf.constant(sampling.visits - 1, tf.int64)
         seed = sampling.seed_of(VISITS, step // steps)
         shuffled = tf.random.experimental.index_shuffle(visit, seed, last)
-        piece = visited(sampling, shuffled, self._music.sizes)
+        first = sampling.first_place(tf.cast(step // steps, tf.float64))
+        places = first + tf.cast(shuffled, tf.float64) * sampling.spacing
+        piece = visited(places, self._music.sizes)
         return cut(sampling, self._music, piece, step, slots)
 
     def _finished(self, step: tf.Tensor, rows: Rows, slots: Any) -> dict[str, tf.Tensor]:

@@ -39,6 +39,7 @@ SHARD_BYTES = 2**23  # Of arrays, in a shard.
 BYTES_AT_ONCE = 2**20  # Of records that are framed together; they fit in a processor's cache.
 SHARD_RECORDS = 2**12  # At most; where arrays are small.
 ROW = {"key": str, "split": str, "composer": str, "shard": str, "index": int, "steps": int}
+ROW |= {"group": str}
 ROW |= {"reason": str}  # Of a skipped piece.
 
 

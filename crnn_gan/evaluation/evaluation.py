@@ -7,7 +7,7 @@ report shows one. No number is NaN or infinite: an undefined one is None, with a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from crnn_gan.metrics.bands import Band
@@ -53,6 +53,8 @@ class StatisticRow:
       band: band of the real windows.
       inside: share of the generated pieces inside the band, 0..1.
       overlap: overlap of the distances between pieces (MGEval); None where all values are equal.
+      edition: 1, or 2 of statistics that figures of sets leave out to stay comparable (see
+        `crnn_gan.metrics.Statistic`).
     """
 
     name: str
@@ -65,6 +67,7 @@ class StatisticRow:
     band: Band
     inside: float
     overlap: Overlap
+    edition: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +100,8 @@ class Figure:
 
     Attributes:
       name: full name, with all conventions it depends on.
-      group: "distances", "bleu" or "likeness".
+      group: "distances", "all statistics" (distances again, with the statistics of the second
+        edition), "bleu" or "likeness".
       value: of the generated set; None where undefined.
       real: of held-out real music in place of the generated set; None where undefined.
       wanted: which is better: "low", "high", or "as real".
@@ -112,6 +116,11 @@ class Figure:
     wanted: Wanted
     description: str
     reason: str = ""
+
+
+def figure_named(figures: Sequence[Figure], name: str) -> Figure | None:
+    """Gives the first figure of a name without its conventions, such as "recall"."""
+    return next((figure for figure in figures if figure.name.startswith(f"{name} (")), None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,12 +149,15 @@ class Training:
       epochs: numbers of the epochs, 1 is the first.
       curves: {statistic or loss: value per epoch, None where not measured}.
       alarms: lines of alarms.txt.
+      held_out_nats: held-out negative log-likelihood, nats per step of the validation split, after
+        the epoch whose weights were sampled; None where it was not measured.
     """
 
     settings: Mapping[str, str]
     epochs: tuple[int, ...]
     curves: Mapping[str, tuple[float | None, ...]]
     alarms: tuple[str, ...]
+    held_out_nats: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +174,8 @@ class Evaluation:
       training: None where there is no run.
       cards: {"model" or "data": Markdown text}, those that exist.
       notes: caveats, a sentence each.
+      against: whether the real windows are of "training" or of "held_out" pieces; of a folder of
+        files, which has no splits, "training".
     """
 
     title: str
@@ -176,6 +190,7 @@ class Evaluation:
     training: Training | None
     cards: Mapping[str, str]
     notes: tuple[str, ...]
+    against: Literal["training", "held_out"] = "training"
 
     def to_json(self) -> dict[str, Any]:
         """Converts to plain JSON values, the content of metrics.json."""

@@ -1,15 +1,20 @@
-"""Figures of a whole set: distances, BLEU, likeness, each with that of held-out real music."""
+"""Figures of a whole set: distances, BLEU, likeness, each with that of held-out real music.
+
+Distances are over the statistics of the first edition (`metrics.Statistic`), so that figures of
+different times can be compared, and once more over all statistics.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from crnn_gan import metrics
 from crnn_gan.evaluation.evaluation import Figure, Wanted
 from crnn_gan.evaluation.measured import Measured
+from crnn_gan.evaluation.reference import Against
 from crnn_gan.metrics import bleu
 from crnn_gan.metrics.distances import Overlap, overlap
 from crnn_gan.metrics.feature_sets import Value
@@ -21,6 +26,9 @@ MOST_REFERENCES = 500  # Of BLEU, which grows with their number: its name states
 BLEU_N = 4
 NO_HELD_OUT = Value(None, "there is no held-out real music")
 NO_SPREAD = Value(None, "no statistic differs among the middle 90 % of the real windows")
+
+GROUPS = ("distances", "all statistics", "bleu")
+HELD_OUT = ", compared with held-out pieces"  # Part of the names of figures where they are.
 
 NEIGHBOURS: tuple[tuple[str, Wanted, str], ...] = (
     ("precision", "high", "share of the pieces near a real window: fidelity"),
@@ -54,7 +62,11 @@ class Overlaps:
 
 
 def figures(
-    generated: Measured, real: Measured, held_out: Measured, overlaps: Overlaps
+    generated: Measured,
+    real: Measured,
+    held_out: Measured,
+    overlaps: Overlaps,
+    against: Against = "training",
 ) -> tuple[Figure, ...]:
     """Computes all figures of the generated set, and each of the held-out one.
 
@@ -63,10 +75,23 @@ def figures(
       real: windows to compare with, one or more.
       held_out: windows in place of the generated set; may be empty.
       overlaps: of the generated set with the real one.
+      against: which pieces the real windows are of; the names of figures that depend on them say
+        so where it is held-out pieces.
     """
     sets = (generated, real, held_out)
     of_held_out = Overlaps.of(held_out, real)
-    alike = _beside(
+    with_real = [*_overlaps(*sets, overlaps, of_held_out), *_distances(*sets), _bleu(*sets)]
+    # Stable: the figures over all statistics come after those over the first edition.
+    with_real.sort(key=lambda figure: GROUPS.index(figure.group))
+    if against == "held_out":
+        with_real = [
+            dataclasses.replace(f, name=f"{f.name.removesuffix(')')}{HELD_OUT})") for f in with_real
+        ]
+    return (*with_real, _self_bleu(generated, held_out), _likeness(generated, held_out))
+
+
+def _likeness(generated: Measured, held_out: Measured) -> Figure:
+    return _beside(
         SHARED_NOTES_NAME,
         "likeness",
         "low",
@@ -75,7 +100,6 @@ def figures(
         generated,
         held_out,
     )
-    return (*_overlaps(*sets, overlaps, of_held_out), *_distances(*sets), *_bleu(*sets), alike)
 
 
 def _beside(
@@ -115,16 +139,16 @@ def _overlaps(
     all_values = np.concatenate([generated.statistics, real.statistics, held_out.statistics])
     varies = np.ptp(all_values, axis=0) > 0
     found = {id(generated): overlaps, id(held_out): of_held_out}
-    groups = dict.fromkeys(statistic.group for statistic in metrics.STATISTICS)
-    for group in groups:
-        columns = [i for i, s in enumerate(metrics.STATISTICS) if s.group == group and varies[i]]
+    for group in dict.fromkeys(statistic.group for statistic in metrics.STATISTICS):
+        is_in = np.array([statistic.group == group for statistic in metrics.STATISTICS])
+        for figure_group, columns in _editions(varies & is_in):
 
-        def mean_of(pieces: Measured, columns: Sequence[int] = columns) -> Value:
-            return mean_area(found[id(pieces)].statistics[i] for i in columns)
+            def mean_of(pieces: Measured, columns: np.ndarray = columns) -> Value:
+                return mean_area(found[id(pieces)].statistics[i] for i in columns)
 
-        name = f"mean overlap area, {group} statistics ({len(columns)}, MGEval)"
-        text = "agreement of the distances between pieces with those to real ones; 1 is equal"
-        yield _beside(name, "distances", "high", text, mean_of, generated, held_out)
+            name = f"mean overlap area, {group} statistics ({len(columns)}, MGEval)"
+            text = "agreement of the distances between pieces with those to real ones; 1 is equal"
+            yield _beside(name, figure_group, "high", text, mean_of, generated, held_out)
 
     def mean_of_histograms(pieces: Measured) -> Value:
         return mean_area(found[id(pieces)].histograms)
@@ -132,6 +156,20 @@ def _overlaps(
     name = f"mean overlap area, histograms ({len(real.histograms)}, MGEval)"
     text = "the same for pitch classes, note lengths and transitions"
     yield _beside(name, "distances", "high", text, mean_of_histograms, generated, held_out)
+
+
+def _editions(taken: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Gives the group of figures and the columns of the first edition, then of all statistics.
+
+    The latter only where it differs.
+
+    Args:
+      taken: bool [statistic], which count.
+    """
+    is_first = np.array([statistic.edition == 1 for statistic in metrics.STATISTICS])
+    yield "distances", np.flatnonzero(taken & is_first)
+    if (taken & ~is_first).any():
+        yield "all statistics", np.flatnonzero(taken)
 
 
 def mean_area(overlaps: Iterable[Overlap]) -> Value:
@@ -150,16 +188,24 @@ def _distances(generated: Measured, real: Measured, held_out: Measured) -> Itera
     by the few windows that differ it would outweigh all others.
     """
     low, high = np.percentile(real.statistics, [5, 95], axis=0)
-    generated, real, held_out = (
-        dataclasses.replace(pieces, statistics=pieces.statistics[:, high > low])
-        for pieces in (generated, real, held_out)
-    )
+    for group, columns in _editions(high > low):
+        made, known, baseline = (
+            dataclasses.replace(pieces, statistics=pieces.statistics[:, columns])
+            for pieces in (generated, real, held_out)
+        )
+        yield from _distances_on(made, known, baseline, group)
+
+
+def _distances_on(
+    generated: Measured, real: Measured, held_out: Measured, group: str
+) -> Iterable[Figure]:
+    """The same on these statistics."""
     width = real.statistics.shape[1]
     yield _beside(
         frechet_name(len(generated.scores), len(real.scores), width),
-        "distances",
+        group,
         "low",
-        "distance of the sets in mean and covariance of all statistics",
+        "distance of the sets in mean and covariance of the statistics",
         lambda pieces: frechet_distance(pieces.statistics, real.statistics) if width else NO_SPREAD,
         generated,
         held_out,
@@ -173,22 +219,17 @@ def _distances(generated: Measured, real: Measured, held_out: Measured) -> Itera
         def of(pieces: Measured, name: str = name) -> Value:
             return getattr(found[id(pieces)], name) if width else NO_SPREAD
 
-        yield _beside(
-            neighbours_name(name, width), "distances", wanted, text, of, generated, held_out
-        )
+        yield _beside(neighbours_name(name, width), group, wanted, text, of, generated, held_out)
 
 
-def _bleu(generated: Measured, real: Measured, held_out: Measured) -> Iterable[Figure]:
-    """BLEU against real windows, and of each piece against the others of its set."""
+def _bleu(generated: Measured, real: Measured, held_out: Measured) -> Figure:
+    """BLEU against real windows."""
     references = [bleu.pitch_tokens(score) for score in real.scores[:MOST_REFERENCES]]
 
     def against_real(pieces: Measured) -> Value:
         return bleu.bleu([bleu.pitch_tokens(score) for score in pieces.scores], references, BLEU_N)
 
-    def among_themselves(pieces: Measured) -> Value:
-        return bleu.self_bleu([bleu.pitch_tokens(score) for score in pieces.scores], BLEU_N)
-
-    yield _beside(
+    return _beside(
         bleu.bleu_name(len(references), BLEU_N),
         "bleu",
         "as real",
@@ -197,7 +238,15 @@ def _bleu(generated: Measured, real: Measured, held_out: Measured) -> Iterable[F
         generated,
         held_out,
     )
-    yield _beside(
+
+
+def _self_bleu(generated: Measured, held_out: Measured) -> Figure:
+    """BLEU of each piece against the others of its set."""
+
+    def among_themselves(pieces: Measured) -> Value:
+        return bleu.self_bleu([bleu.pitch_tokens(score) for score in pieces.scores], BLEU_N)
+
+    return _beside(
         bleu.self_bleu_name(len(generated.scores), BLEU_N),
         "bleu",
         "as real",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crnn_gan.evaluation.reference import NamedScore, folder_name, read_folder
 from crnn_gan.generation.card import numbers
+from crnn_gan.generation.excerpt import Excerpt
 from crnn_gan.generation.pieces import sampled
 from pipelines.codecs.codec import ScoreCodec
 
@@ -26,7 +27,8 @@ class Generated:
       pieces: named pieces; those of a model are kept even without notes.
       left_out: files that could not be read or have no notes, a line each with the reason.
       codec: codec of the model; None where unknown.
-      steps: requested length in steps of the codec; None where unknown.
+      steps: length in steps of the codec, of the excerpt where pieces are excerpts; None where
+        unknown.
       notes: caveats, in sentences.
     """
 
@@ -51,7 +53,12 @@ def from_folder(midi_dir: Path) -> Generated:
 
 
 def from_sampler(
-    sampler: Sampler, values: Mapping[str, Any], name: str, model: str, codec: ScoreCodec
+    sampler: Sampler,
+    values: Mapping[str, Any],
+    name: str,
+    model: str,
+    codec: ScoreCodec,
+    excerpt: Excerpt | None = None,
 ) -> Generated:
     """Samples pieces, as `crnn_gan.sample` does, and reads their files back.
 
@@ -61,6 +68,7 @@ def from_sampler(
       name: name of the run or model, the prefix of the names of pieces.
       model: description of the model.
       codec: codec of the model.
+      excerpt: the steps of each piece that the sampler gives; None where it gives all.
     """
     pieces, faults = [], []
     for piece in sampled(sampler, values):
@@ -74,8 +82,10 @@ def from_sampler(
     )
     made = f"sampled from {model}, seeds {first} to {first + count - 1}, {values['length']} steps"
     made += f" each, {settings}" if settings else " each"
+    made += f", of which {excerpt} are measured" if excerpt else ""
     notes = _notes_of_text(pieces, faults)
-    return Generated(name, made, tuple(pieces), (), codec, values["length"], notes)
+    steps = excerpt.steps if excerpt else values["length"]
+    return Generated(name, made, tuple(pieces), (), codec, steps, notes)
 
 
 def _notes_of_text(pieces: Sequence[NamedScore], faults: Sequence[int]) -> tuple[str, ...]:

@@ -18,12 +18,8 @@ from crnn_gan.evaluation.evaluation import (
 )
 from crnn_gan.evaluation.generated import Generated
 from crnn_gan.evaluation.measured import Measured
-from crnn_gan.evaluation.reference import (
-    NamedScore,
-    Reference,
-    windows_of_notes,
-    windows_of_steps,
-)
+from crnn_gan.evaluation.reference import NamedScore, Reference
+from crnn_gan.evaluation.reference_windows import windows_of_notes, windows_of_steps
 from crnn_gan.metrics import bands, histograms
 from crnn_gan.metrics.distances import Overlap
 from crnn_gan.metrics.repeated import repeated_pieces
@@ -73,6 +69,7 @@ def measure(
     overlaps = figures.Overlaps.of(made, real)
     return Evaluation(
         title=generated.name,
+        against=reference.against,
         generated=_facts(generated.name, generated.made, generated.pieces, generated.left_out),
         reference=_facts(
             reference.name, windows_made(generated, reference, windows), windows, reference.left_out
@@ -80,7 +77,7 @@ def measure(
         pieces=tuple(_piece_rows(generated.pieces, made.statistics)),
         statistics=tuple(_statistic_rows(made.statistics, real.statistics, overlaps.statistics)),
         histograms=tuple(_histogram_rows(made.histograms, real.histograms, overlaps.histograms)),
-        figures=figures.figures(made, real, held_out, overlaps),
+        figures=figures.figures(made, real, held_out, overlaps, reference.against),
         repeated=repeated_pieces(made.scores),
         originality=originality,
         training=training,
@@ -105,7 +102,7 @@ def find_copies(generated: Generated, reference: Reference, seed: int = 0) -> Se
       ValueError: `known` is empty.
     """
     names, known = zip(*reference.known, strict=True) if reference.known else ((), ())
-    held_out = () if reference.knows_held_out else [p.score for p in reference.held_out]
+    held_out = [piece.score for piece in reference.never_learned]
     scores = [piece.score for piece in generated.pieces]
     return set_originality(scores, ReferencePieces.of(names, known), held_out, seed)
 
@@ -127,11 +124,11 @@ def windows_made(generated: Generated, reference: Reference, windows: Sequence[N
         if generated.codec and generated.steps
         else "as many notes as the generated pieces have"
     )
-    where = "half of the pieces" if reference.knows_held_out else "the training pieces"
     taken = f"{_sources(windows)} of {len(reference.compared)}"
     anywhere = not (generated.codec and generated.steps) or generated.codec.starts_anywhere
     places = "at random places" if anywhere else "their beginnings"
-    return f"windows of {length}, from {where} of {reference.name} ({taken}, {places})"
+    which = reference.compared_in_words
+    return f"windows of {length}, from {which} of {reference.name} ({taken}, {places})"
 
 
 def _sources(windows: Sequence[NamedScore]) -> int:
@@ -172,6 +169,7 @@ def _statistic_rows(
             StatisticRow(
                 name=statistic.name,
                 group=statistic.group,
+                edition=statistic.edition,
                 unit=statistic.unit,
                 description=statistic.description,
                 generated=tuple(values.tolist()),

@@ -3,17 +3,18 @@
 Generated pieces are compared with some real pieces (`compared`); so are other real pieces, as a
 baseline (`held_out`). Copies are searched in all pieces that a model may have learned from
 (`known`). Of prepared data the training split is `compared` and `known`, the other splits are
-`held_out`. A folder has no splits: a random half is `compared`, the other half `held_out`, and all
-of it `known`.
+`held_out`; or, `against` held-out music, which no model has heard, one half of the other splits is
+`compared` and the other half `held_out`. A folder has no splits: a random half is `compared`, the
+other half `held_out`, and all of it `known`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -26,7 +27,9 @@ from pipelines.preparation.data_card import CARD
 from pipelines.score import Score
 from pipelines.settings import UsageError
 from pipelines.sources import folder
-from pipelines.split import Split
+from pipelines.split import Split, unit_hash
+
+Against = Literal["training", "held_out"]
 
 
 class NamedScore(NamedTuple):
@@ -49,6 +52,7 @@ class Reference:
       codec: codec that the pieces were encoded and decoded with; None for files as they are.
       card: the data card, Markdown; "" where there is none.
       left_out: files that could not be read, a line each with the reason.
+      against: whether the compared pieces are training or held-out pieces; of a folder "training".
     """
 
     name: str
@@ -59,6 +63,23 @@ class Reference:
     codec: ScoreCodec | None = None
     card: str = ""
     left_out: tuple[str, ...] = ()
+    against: Against = "training"
+
+    @property
+    def compared_in_words(self) -> str:
+        """Says which pieces are compared."""
+        if self.knows_held_out:
+            return "half of the pieces"
+        return (
+            "half of the held-out pieces" if self.against != "training" else "the training pieces"
+        )
+
+    @property
+    def never_learned(self) -> tuple[NamedScore, ...]:
+        """The pieces that no model learned from."""
+        if self.knows_held_out:
+            return ()
+        return (self.compared if self.against != "training" else ()) + self.held_out
 
 
 def read_reference(
@@ -66,6 +87,7 @@ def read_reference(
     composer: Sequence[str] = (),
     codec: ScoreCodec | None = None,
     works_per_composer: int | None = None,
+    against: Against = "training",
 ) -> Reference:
     """Reads prepared data or a folder of music files.
 
@@ -76,14 +98,20 @@ def read_reference(
         both are on one grid. Prepared data has its own.
       works_per_composer: most training pieces per composer, the same that training takes; None
         for all. Prepared data only.
+      against: which pieces are compared; "held_out" of prepared data only.
 
     Raises:
       ValueError: there is no music, or none that can be read.
     """
     if (path / records.MANIFEST).is_file():
-        return _prepared(path, composer, works_per_composer)
+        return _prepared(path, composer, works_per_composer, against)
     if composer:
         raise ValueError(f"{path} is a folder of files: only prepared data has composers")
+    if against != "training":
+        raise ValueError(
+            f"{path} is a folder of files: only prepared data says which pieces were held out, as "
+            "--against=held_out needs"
+        )
     pieces, left_out = read_folder(path)
     if codec:
         pieces, refused = _through(codec, pieces)
@@ -100,6 +128,27 @@ def halves(
     middle = (len(pieces) + 1) // 2
     first, second = np.sort(order[:middle]), np.sort(order[middle:])
     return tuple(pieces[i] for i in first), tuple(pieces[i] for i in second)
+
+
+def halves_of_groups(
+    pieces: Sequence[NamedScore], group_of: Mapping[str, str]
+) -> tuple[tuple[NamedScore, ...], tuple[NamedScore, ...]]:
+    """Splits pieces into two halves of about as many; a group, such as a work, is in one of them.
+
+    A function of the groups alone: the largest first, each goes to the half that has fewer pieces.
+
+    Args:
+      pieces: real music.
+      group_of: the group of each piece, by name.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, piece in enumerate(pieces):
+        groups.setdefault(group_of[piece.name], []).append(index)
+    found: tuple[list[int], list[int]] = [], []
+    for name in sorted(groups, key=lambda name: (-len(groups[name]), unit_hash(name))):
+        min(found, key=len).extend(groups[name])
+    first, second = (tuple(pieces[index] for index in sorted(half)) for half in found)
+    return first, second
 
 
 def learned_from(model_dir: Path) -> tuple[Path, tuple[str, ...], int | None]:
@@ -178,7 +227,9 @@ def _through(
     return tuple(taken), tuple(refused)
 
 
-def _prepared(data_dir: Path, composer: Sequence[str], works_per_composer: int | None) -> Reference:
+def _prepared(
+    data_dir: Path, composer: Sequence[str], works_per_composer: int | None, against: Against
+) -> Reference:
     manifest = records.read_manifest(data_dir)
     its_codec = manifest.build_codec()
     try:
@@ -189,20 +240,31 @@ def _prepared(data_dir: Path, composer: Sequence[str], works_per_composer: int |
             "no notes; give a directory of another codec, or of music files, as the reference"
         ) from None
     known = tuple(_decoded(data_dir, codec, "train", composer, works_per_composer))
-    there = {
-        row["split"]
-        for row in records.read_pieces(data_dir, manifest, ("key", "split", "composer"))
+    rows = [
+        (row["key"], row["split"], row["group"])
+        for row in records.read_pieces(data_dir, manifest, ("key", "split", "composer", "group"))
         if not composer or row["composer"] in composer
-    }
-    held_out = [
+    ]
+    there = {split for _, split, _ in rows}
+    held_out = tuple(
         piece
         for split in ("validation", "test")
         if split in there
         for piece in _decoded(data_dir, codec, split, composer)
-    ]
+    )
+    compared = known
+    if against == "held_out":
+        if not held_out:
+            raise ValueError(
+                f"{data_dir} has no held-out piece{' of these composers' if composer else ''} to "
+                "compare with: leave --against away, or prepare more music"
+            )
+        compared, held_out = halves_of_groups(held_out, {key: group for key, _, group in rows})
     card = data_dir / CARD
     text = read_text(card) if card.is_file() else ""
-    return Reference(folder_name(data_dir), known, tuple(held_out), known, False, codec, text)
+    return Reference(
+        folder_name(data_dir), compared, held_out, known, False, codec, text, against=against
+    )
 
 
 def _decoded(
@@ -217,84 +279,3 @@ def _decoded(
     pieces = dataset.load(data_dir, split, composer, works_per_composer)
     for key, decoded in zip(pieces.keys, codec.decode_all(pieces.arrays), strict=True):
         yield NamedScore(key, decoded.score)
-
-
-# Windows.
-
-
-def windows_of_steps(
-    pieces: Sequence[NamedScore], codec: ScoreCodec, steps: int, count: int, seed: int
-) -> list[NamedScore]:
-    """Cuts windows of `steps` steps of a codec, from pieces in turn, at random places.
-
-    As in training, pieces shorter than a window are skipped. Of a codec whose windows may not start
-    anywhere (`starts_anywhere`), gives the beginning of each piece once, shorter pieces whole.
-
-    Args:
-      pieces: real music; where none is as long as a window, all are taken whole.
-      codec: codec of the generated pieces, so that both are on one grid.
-      steps: length of a window.
-      count: number of windows.
-      seed: random seed of order and places.
-    """
-    arrays = [codec.encode(piece.score) for piece in pieces]
-    random = np.random.Generator(np.random.Philox(seed))
-    names, windows = [], []
-    anywhere = codec.starts_anywhere
-    sizes = [steps] * count if anywhere else [0] * min(count, len(arrays))
-    for index in _turns(random, [len(array) for array in arrays], sizes):
-        start = random.integers(max(1, len(arrays[index]) - steps + 1)) if anywhere else 0
-        windows.append(arrays[index][start : start + steps])
-        names.append(pieces[index].name)
-    scores = [decoded.score for decoded in codec.decode_all(windows)]
-    return [NamedScore(name, score) for name, score in zip(names, scores, strict=True)]
-
-
-def windows_of_notes(
-    pieces: Sequence[NamedScore], notes: Sequence[int], count: int, seed: int
-) -> list[NamedScore]:
-    """Cuts windows of as many notes as the generated pieces have, at random places.
-
-    Args:
-      pieces: real music; where none has as many notes as a window, one is taken whole.
-      notes: notes of each generated piece; windows take them in turn.
-      count: number of windows.
-      seed: random seed of order and places.
-    """
-    random = np.random.Generator(np.random.Philox(seed))
-    windows = []
-    sizes = [max(1, notes[turn % len(notes)]) for turn in range(count)]
-    turns = _turns(random, [len(piece.score.notes) for piece in pieces], sizes)
-    for index, wanted in zip(turns, sizes, strict=False):  # No pieces, no windows.
-        score = pieces[index].score
-        start = int(random.integers(max(1, len(score.notes) - wanted + 1)))
-        windows.append(NamedScore(pieces[index].name, _notes_from(score, start, wanted)))
-    return windows
-
-
-def _turns(random: np.random.Generator, lengths: Sequence[int], sizes: Sequence[int]) -> list[int]:
-    """The piece of each window: the one taken least often of those that are long enough.
-
-    Ties are broken in a random order. Where none is long enough, all count as long enough.
-    """
-    order = random.permutation(len(lengths))
-    ordered, taken = np.array(lengths)[order], np.zeros(len(order))
-    turns = []
-    for size in sizes if len(order) else ():
-        fits = ordered >= size
-        place = int(np.where(fits if fits.any() else True, taken, np.inf).argmin())
-        taken[place] += 1
-        turns.append(int(order[place]))
-    return turns
-
-
-def _notes_from(score: Score, start: int, count: int) -> Score:
-    """A window of `count` notes from note `start` on, with all other events of its time."""
-    if count >= len(score.notes):
-        return score
-    chosen = score.notes[start : start + count]
-    first, last = int(chosen["onset"][0]), int((chosen["onset"] + chosen["duration"]).max())
-    cropped = score.crop(first, last)
-    moved = chosen.copy()
-    moved["onset"] -= first
-    return dataclasses.replace(cropped, notes=moved, abc="")

@@ -9,7 +9,13 @@ from typing import Any
 
 from crnn_gan.evaluation.evaluation import Training
 from crnn_gan.metrics.bands import Band, in_words
-from crnn_gan.runs.best import BAND_DISTANCE, BANDS_FILE, band_distance, read_bands
+from crnn_gan.runs.best import (
+    BAND_DISTANCE,
+    BANDS_FILE,
+    HELD_OUT_NATS,
+    band_distance,
+    read_bands,
+)
 from crnn_gan.runs.configuration import RunConfig
 from crnn_gan.runs.tables import (
     ALARMS_FILE,
@@ -25,8 +31,12 @@ from crnn_gan.runs.tables import (
 EXCLUDED = {"model", "data_dir"}  # Flags of the trainer: shown already, and a path.
 
 
-def read_training(run_dir: Path) -> Training | None:
+def read_training(run_dir: Path, epoch: int | None = None) -> Training | None:
     """Reads the settings, curves and alarms of a run. Needs no Keras.
+
+    Args:
+      run_dir: of the run.
+      epoch: whose held-out likelihood is given; None for none.
 
     Returns:
       None where no epoch has ended yet. The curves are the losses, the band distance, repeated
@@ -46,7 +56,8 @@ def read_training(run_dir: Path) -> Training | None:
         return None
     alarms = [line for _, line in read_alarms(run_dir / ALARMS_FILE)]
     curves = {**_curves(losses, epochs), **_curves(measured, epochs)}
-    return Training(settings(config), tuple(epochs), curves, tuple(alarms))
+    nats = None if epoch is None else _finite(losses.get(epoch, {}).get(HELD_OUT_NATS))
+    return Training(settings(config), tuple(epochs), curves, tuple(alarms), nats)
 
 
 def settings(config: RunConfig) -> dict[str, str]:

@@ -61,7 +61,7 @@ def classifier_of(model_dir: Path, reference: str) -> OriginalityClassifier:
     codec = RunConfig.read(model_dir).build_codec().require_scores()
     found = read_reference(path, composer, codec, works_per_composer)
     names, scores = [piece.name for piece in found.known], [piece.score for piece in found.known]
-    held_out = () if found.knows_held_out else [piece.score for piece in found.held_out]
+    held_out = [piece.score for piece in found.never_learned]
     return OriginalityClassifier(ReferencePieces.of(names, scores), held_out)
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from crnn_gan.generation import noise
 from crnn_gan.generation.controls import GeneratesMusic
+from crnn_gan.generation.excerpt import Excerpt
 from crnn_gan.generation.memory import LIMIT_BYTES, Memory
 from pipelines.codecs.codec import Codec
 
@@ -25,6 +26,7 @@ def pieces(
     lengths: Any,
     controls: Mapping[str, Any],
     primer: Any = None,
+    excerpt: Excerpt | None = None,
 ) -> dict[str, tf.Tensor]:
     """Makes one piece a seed. Checks nothing.
 
@@ -35,6 +37,7 @@ def pieces(
       lengths: int32 [batch], steps of each piece.
       controls: all that the model has, each [batch].
       primer: [steps, ...] that all pieces begin with, before their length counts; or None.
+      excerpt: the steps of each piece that are given, the others are cut away; None for all.
 
     Returns:
       What `codec.output_descriptions` names, each [batch, ...]: the bytes of complete files, and
@@ -61,6 +64,9 @@ def pieces(
     if primer is not None:
         begun = tf.repeat(tf.cast(primer, dtype)[None], batch, axis=0)
         arrays, lengths = tf.concat([begun, arrays], 1), lengths + tf.shape(primer)[0]
+    if excerpt is not None:
+        arrays = arrays[:, excerpt.first - 1 : excerpt.last]
+        lengths = tf.clip_by_value(lengths - (excerpt.first - 1), 0, excerpt.steps)
     if not is_integer:
         # Whole vector registers, as `rows_together` says: codecs compute with these numbers.
         filling = -tf.shape(arrays)[1] % REGISTER

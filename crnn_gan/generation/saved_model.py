@@ -20,6 +20,7 @@ from crnn_gan.generation import export_folder
 from crnn_gan.generation.audit import audited_copy
 from crnn_gan.generation.blocks import memory_of, pieces
 from crnn_gan.generation.controls import GeneratesMusic
+from crnn_gan.generation.excerpt import Excerpt
 from crnn_gan.generation.interface import Argument, Interface
 from crnn_gan.generation.loaded_functions import LoadedFunctions
 from crnn_gan.generation.memory import Memory
@@ -68,7 +69,9 @@ class Sampler:
         return self.module.continue_primer(primer, **values)
 
 
-def build(model: GeneratesMusic, codec: Codec, default_length: int) -> Sampler:
+def build(
+    model: GeneratesMusic, codec: Codec, default_length: int, excerpt: Excerpt | None = None
+) -> Sampler:
     """Gives a sampler that holds each weight that sampling needs once. It can be saved.
 
     Its module's methods are tf.functions that give what `pieces` gives:
@@ -86,6 +89,8 @@ def build(model: GeneratesMusic, codec: Codec, default_length: int) -> Sampler:
       model: a model on the TensorFlow backend, its weights in float32.
       codec: that of the data it was trained on.
       default_length: steps of a piece where a caller gives none.
+      excerpt: steps of each piece that `generate` and `serving_default` give, cut from the model's
+        array before it is decoded; None for all. For evaluation, not to be saved.
 
     Raises:
       ValueError: a default is out of its range, or `generate` needs a variable that is
@@ -97,7 +102,7 @@ def build(model: GeneratesMusic, codec: Codec, default_length: int) -> Sampler:
     most = max(default_length, min(length.high, memory.most_steps))
     arguments = interface.arguments | {"length": dataclasses.replace(length, high=most)}
     interface = dataclasses.replace(interface, arguments=arguments, memory=memory)
-    batched = _batched(model, codec, interface.arguments, memory)
+    batched = _batched(model, codec, interface.arguments, memory, excerpt)
     module = tf.Module(name="sampler")
     module.weights = _weights(model, batched)
     module.serving_default = batched
@@ -108,14 +113,19 @@ def build(model: GeneratesMusic, codec: Codec, default_length: int) -> Sampler:
 
 
 def _batched(
-    model: GeneratesMusic, codec: Codec, arguments: Mapping[str, Argument], memory: Memory
+    model: GeneratesMusic,
+    codec: Codec,
+    arguments: Mapping[str, Argument],
+    memory: Memory,
+    excerpt: Excerpt | None,
 ) -> Any:
     each = {n: dataclasses.replace(a, default=None) for n, a in arguments.items() if n != "count"}
 
     def serving_default(*args: tf.Tensor, **kwargs: tf.Tensor) -> dict[str, tf.Tensor]:
         values = checked(each, dict(zip(each, args, strict=False)) | kwargs)
         values = fitting(memory, values)
-        return pieces(model, codec, values.pop("seed"), values.pop("length"), values)
+        seed, length = values.pop("seed"), values.pop("length")
+        return pieces(model, codec, seed, length, values, excerpt=excerpt)
 
     return _function(serving_default, each, shape=[None])
 

@@ -28,6 +28,15 @@ def velocity_standard_deviation(score: Score) -> float:
     return float(velocities.std()) if len(velocities) else 0.0
 
 
+def most_common_velocity_share(score: Score) -> float:
+    """Gives the share of the tones that have the most frequent velocity, 0..1.
+
+    1 where all velocities are equal, as in much music that was written rather than played.
+    """
+    velocities = tones(score)["velocity"]
+    return float(np.bincount(velocities).max() / len(velocities)) if len(velocities) else 0.0
+
+
 def pedal_share(score: Score) -> float:
     """Gives the share of the time, in seconds, in which the sustain pedal is down, 0..1.
 

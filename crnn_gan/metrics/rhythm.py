@@ -14,6 +14,7 @@ from crnn_gan.metrics.tones import end_tick, tones
 from pipelines.score import Score
 
 STEPS_PER_QUARTER = 24  # muspy's default resolution.
+SIXTEENTHS = 4  # Of a quarter.
 
 
 def note_count(score: Score) -> float:
@@ -121,6 +122,22 @@ def groove_consistency(score: Score) -> float:
     unlike_last = (bar > bounds[section]) & ~np.isin(places - width, places)
     distances = (unlike_next + unlike_last.astype(np.int64)) / steps[section]
     return max(0.0, 1 - float(distances.sum()) / pairs)
+
+
+def onsets_on_sixteenths(score: Score) -> float:
+    """Gives the share of the tones that begin on a sixteenth from the beginning of the piece, 0..1.
+
+    An onset is on one if it is at most half a tick from a whole multiple of a quarter of a quarter
+    note. Where a quarter has 6 ticks or fewer, every tick is.
+    Grace notes, triplets and performed timing are off it; music that begins off the beat may be
+    off it throughout.
+    """
+    onsets = tones(score)["onset"].astype(np.int64)
+    if not len(onsets):
+        return 0.0
+    # In quarters of a tick, all whole numbers.
+    after = SIXTEENTHS * onsets % score.ticks_per_quarter
+    return float((2 * np.minimum(after, score.ticks_per_quarter - after) <= SIXTEENTHS).mean())
 
 
 def _sounding(score: Score) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,13 @@ from crnn_gan.evaluation.evaluation import Evaluation, Figure, StatisticRow
 from crnn_gan.metrics.bands import in_words, side
 from crnn_gan.originality.originality import FIGURES, SetOriginality
 from crnn_gan.report.elements import Child, Markup, element
+from crnn_gan.report.leading import (
+    LEADING,
+    LIKELIHOOD,
+    LIKELIHOOD_SAYS,
+    held_out_nats,
+    leading_figures,
+)
 from crnn_gan.report.numbers import EN_DASH, number, percent, span
 from crnn_gan.report.plots import pair_plot, range_plot
 
@@ -94,6 +101,7 @@ def figures_table(figures: Sequence[Figure]) -> Markup:
     heads = ("", "generated", "held-out real", "", "")
     names = {
         "distances": "Distances between the sets",
+        "all statistics": "The same, with the statistics that were added since",
         "bleu": "BLEU",
         "likeness": "Similarity of the pieces",
     }
@@ -105,21 +113,47 @@ def figures_table(figures: Sequence[Figure]) -> Markup:
 
 
 def _figure(figure: Figure) -> Markup:
+    name, conventions = name_and_conventions(figure)
+    return _row_of_figure(figure, name, f"{figure.description}{conventions}")
+
+
+def _row_of_figure(figure: Figure, name: str, about: str) -> Markup:
     value, real = figure.value, figure.real
     picture = _why(figure.reason) if value is None or real is None else pair_plot(value, real)
-    name, conventions = name_and_conventions(figure)
     return element(
         "tr",
         element(
             "th",
             name,
-            element("span", figure.description, conventions, class_="about"),
+            element("span", about, class_="about"),
             scope="row",
         ),
         cell("generated", _or_none(value), kind="number made"),
         cell("held-out real", _or_none(real), kind="number"),
         cell("", picture, kind="picture"),
         cell("", WANTED[figure.wanted], kind="where"),
+    )
+
+
+def leading_table(evaluation: Evaluation) -> Markup | None:
+    """Builds the table of the figures that lead, with what each says; None without any."""
+    rows = [
+        _row_of_figure(figure, name_and_conventions(figure)[0], LEADING[name])
+        for figure in leading_figures(evaluation)
+        for name in [figure.name.partition(" (")[0]]
+    ]
+    nats = held_out_nats(evaluation)
+    if nats is not None:
+        head = element("th", LIKELIHOOD, element("span", LIKELIHOOD_SAYS, class_="about"))
+        cells = [
+            cell("generated", number(nats), kind="number made"),
+            cell("held-out real", NONE, kind="number"),
+            cell("", "", kind="picture"),
+            cell("", WANTED["low"], kind="where"),
+        ]
+        rows.append(element("tr", head, cells))
+    return (
+        table(("", "generated", "held-out real", "", ""), [("", rows)], "figures") if rows else None
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from crnn_gan.evaluation.evaluation import Evaluation, Training
 from crnn_gan.metrics.bands import in_words
-from crnn_gan.report import html_tables, piece_cards, plots, words
+from crnn_gan.report import html_tables, leading, piece_cards, plots, words
 from crnn_gan.report.elements import Child, Markup, element, markup
 from crnn_gan.report.markdown import to_html
 from crnn_gan.report.numbers import count, duration, number, percent
@@ -69,15 +69,22 @@ def _summary(evaluation: Evaluation) -> Section:
     left_out = [*evaluation.generated.left_out, *evaluation.reference.left_out]
     body = [
         element("p", words.beginning(evaluation), class_="lead"),
+        html_tables.leading_table(evaluation),
+        _how_near(evaluation),
         element("dl", found, class_="findings"),
         element("p", words.NOT_SAID, class_="caveat"),
         element("ul", notes, class_="notes") if notes else None,
         _left_out(left_out) if left_out else None,
     ]
-    rows = evaluation.statistics
-    near, varying = words.near_real(rows)
-    short = f"{near} of {varying} means are near real music's" if varying else "in words"
-    return Section("summary", "Summary", short, "", body)
+    return Section("summary", "Summary", leading.in_short(evaluation) or "in words", "", body)
+
+
+def _how_near(evaluation: Evaluation) -> Markup | None:
+    """What the leading figures depend on; None without any."""
+    if not leading.leading_figures(evaluation):
+        return None
+    sizes = leading.sizes_and_conventions(evaluation)
+    return element("p", f"{sizes}. {leading.NEAR}", class_="about")
 
 
 def _left_out(lines: Sequence[str]) -> Markup:

@@ -11,6 +11,7 @@ from crnn_gan.evaluation.evaluation import Evaluation, Figure, PieceRow, Statist
 from crnn_gan.metrics.bands import in_words, side
 from crnn_gan.originality.interval_sequences import SHORTEST
 from crnn_gan.originality.originality import PieceOriginality, SetOriginality
+from crnn_gan.report.leading import leading_sentences
 from crnn_gan.report.numbers import count, duration, number, percent
 
 NOT_SAID = (
@@ -30,9 +31,9 @@ class Finding:
 
 
 def sentences(evaluation: Evaluation) -> list[str]:
-    """Gives the summary: amount, closeness, variety, originality, outliers."""
+    """Gives the summary: amount, recall and precision, closeness, variety, originality."""
     found = [finding.text for finding in findings(evaluation)]
-    return [beginning(evaluation), *found, NOT_SAID]
+    return [beginning(evaluation), *leading_sentences(evaluation), *found, NOT_SAID]
 
 
 def beginning(evaluation: Evaluation) -> str:
@@ -41,7 +42,8 @@ def beginning(evaluation: Evaluation) -> str:
     return (
         f"{count(made.pieces, 'piece')} of {made.name} ({count(made.notes, 'note')}, "
         f"{duration(made.seconds)}) {'was' if made.pieces == 1 else 'were'} compared with "
-        f"{count(real.pieces, 'window')} of real music from {real.name}."
+        f"{count(real.pieces, 'window')} of "
+        f"{'held-out' if evaluation.against == 'held_out' else 'real'} music from {real.name}."
     )
 
 
@@ -141,7 +143,9 @@ def _varied(evaluation: Evaluation) -> str:
         else "no two pieces are equal note for note"
     )
     areas = [
-        (row.overlap.area, row) for row in evaluation.statistics if row.overlap.area is not None
+        (row.overlap.area, row)
+        for row in evaluation.statistics
+        if row.overlap.area is not None and row.edition == 1  # As in the figures of sets.
     ]
     if not areas:
         return f"{equal[0].upper()}{equal[1:]}."
@@ -155,7 +159,11 @@ def _varied(evaluation: Evaluation) -> str:
 
 
 def _figures(figures: tuple[Figure, ...]) -> str:
-    known = [figure for figure in figures if None not in (figure.value, figure.real)]
+    known = [
+        figure
+        for figure in figures
+        if None not in (figure.value, figure.real) and figure.group != "all statistics"
+    ]
     if not known:
         return ""
     near = sum(abs(_better(figure)) <= EQUAL_SHARE for figure in known)

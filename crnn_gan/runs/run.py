@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crnn_gan.generation.card import DataSource, card_text
+from crnn_gan.generation.excerpt import Excerpt
 from crnn_gan.generation.interface import Interface
 from crnn_gan.runs.best import BANDS_FILE, HELD_OUT_NATS, read_bands
 from crnn_gan.runs.configuration import FILE, RunConfig
@@ -75,12 +76,15 @@ def interface_of_run(run_dir: Path) -> Interface:
     return Interface.of(controls, config.build_codec(), length, cls.continues)
 
 
-def sampler_of_run(run_dir: Path, checkpoint: str = "newest") -> tuple[Run, Sampler]:
+def sampler_of_run(
+    run_dir: Path, checkpoint: str = "newest", excerpt: Excerpt | None = None
+) -> tuple[Run, Sampler]:
     """Gives a run and a sampler with the weights of a checkpoint.
 
     Args:
       run_dir: of the run.
       checkpoint: "newest", "best" or an epoch; see `checkpoint.restore_weights`.
+      excerpt: steps of each piece that it gives; None for all.
 
     Raises:
       ValueError: not a run directory, or one without such a checkpoint.
@@ -89,7 +93,7 @@ def sampler_of_run(run_dir: Path, checkpoint: str = "newest") -> tuple[Run, Samp
     from crnn_gan.generation import saved_model
 
     run = load_run(run_dir, checkpoint)
-    return run, saved_model.build(run.model, run.codec, run.model.piece_steps)
+    return run, saved_model.build(run.model, run.codec, run.model.piece_steps, excerpt)
 
 
 def export_run(run_dir: Path, export_dir: Path, checkpoint: str = "newest") -> Path:

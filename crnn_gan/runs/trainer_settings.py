@@ -24,8 +24,9 @@ class TrainerFlags(Settings):
     )
     windows_per_piece: int | None = flag(
         None,
-        "random windows of each piece in an epoch, by default 20; for models of likelihood, of "
-        "each window's length of it, by default 1",
+        "random windows in an epoch, as a multiple of the number of pieces, by default 20; for "
+        "models of likelihood, of the number of windows that cover the music, by default 1. Longer "
+        "pieces have more of them, in proportion to their length",
         at_least=1,
     )
     window_stride: int = flag(

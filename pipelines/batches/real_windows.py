@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipelines.batches import streaming
+from pipelines.batches import streaming, weighting
 from pipelines.batches.prepared_pieces import Pieces, Shards
 
 
@@ -16,12 +16,12 @@ def real_windows(
     padded: bool = False,
     anywhere: bool = True,
 ) -> list[np.ndarray]:
-    """Draws windows of real music: pieces in turn, in random order, start steps at random.
+    """Draws windows of real music by the rule of `weighting`: pieces in proportion to their length.
 
     Args:
       pieces: as `open_pieces` gives them. Of pieces on disk, windows come from shards drawn at
         random that fill at most half the budget.
-      count: windows to draw; above the number of pieces, more than one per piece.
+      count: windows to draw.
       window_steps: steps of a window.
       seed: random seed; the same seed gives the same windows.
       padded: takes pieces shorter than a window too, whole.
@@ -42,12 +42,14 @@ def real_windows(
         drawn = [units[unit] for unit in random.permutation(len(units))]
         pieces = pieces.read(streaming.groups_of(pieces, drawn)[0])
         chosen = np.arange(len(pieces))
-    order = random.permutation(chosen)
+    sizes = pieces.sizes[chosen]
+    if not anywhere:
+        drawn_pieces = weighting.beginnings(len(chosen), count, random)
+        return [pieces.arrays[chosen[piece]][:window_steps].copy() for piece in drawn_pieces]
     windows = []
-    for index in range(count if anywhere else min(count, len(order))):
-        array = pieces.arrays[order[index % len(order)]]
-        start = random.integers(max(len(array) - window_steps, 0) + 1) if anywhere else 0
-        windows.append(array[start : start + window_steps].copy())
+    for piece in weighting.draw_pieces(sizes, np.zeros(count), random):
+        start = weighting.draw_start(sizes[piece], window_steps, random)
+        windows.append(pieces.arrays[chosen[piece]][start : start + window_steps].copy())
     return windows
 
 

@@ -1,10 +1,11 @@
 """streaming: batches of windows from shards that do not fit in memory together.
 
 An epoch takes the shards in an order drawn from (seed, epoch), and reads as many at once as
-fit half the memory budget: a group; the next group is read while one is used. The visits of a
-group's pieces are shuffled among each other. Rows at the end of a group that fill no batch
-are kept for the next group, so that every batch of an epoch is full. All follows from
-(seed, step) and the lengths of the pieces, without state.
+fit half the memory budget: a group; the next group is read while one is used. Visits are dealt to
+pieces as `Sampling` says, the pieces in the order of the groups; those of a group are shuffled
+among each other. Rows at the end of a group that fill no batch are kept for the next group, so that
+every batch of an epoch is full. All follows from (seed, step) and the lengths of the pieces,
+without state.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Portion(NamedTuple):
       pieces: int64 [piece] of the group, indices into the shards' pieces.
       first_visit, visits: the first of the group's visits that is taken, and how many.
       row: of the first visit, counted over all batches from the start of training.
+      group_visits: all visits of the group in the epoch.
+      first_place: where the first of these lies, in steps from the first piece's beginning.
     """
 
     epoch: int
@@ -41,6 +44,8 @@ class Portion(NamedTuple):
     first_visit: int
     visits: int
     row: int
+    group_visits: int
+    first_place: float
 
 
 class Unit(NamedTuple):
@@ -118,17 +123,27 @@ class Plan:
 
     def portions(self, first_step: int) -> Iterator[Portion]:
         """Gives what is read from a training step on, without end."""
-        rows = self.steps_per_epoch * self.sampling.batch_size  # Of an epoch.
-        epoch, place = divmod(first_step * self.sampling.batch_size, rows)
+        sampling = self.sampling
+        rows = self.steps_per_epoch * sampling.batch_size  # Of an epoch.
+        epoch, place = divmod(first_step * sampling.batch_size, rows)
         while True:
-            first = 0  # Visit of the epoch, at which the group begins.
+            first, steps = 0, 0  # Visits and steps of the epoch before the group.
             for number, pieces in enumerate(self.groups(epoch)):
-                visits = int(self.sampling.visits(self.shards.sizes[pieces]).sum())
-                after = first + visits * self.sampling.windows_per_piece
+                first_place = sampling.first_place(float(epoch)) + first * sampling.spacing - steps
+                steps += int(self.shards.sizes[pieces].sum())
+                after = sampling.visits_before(steps, epoch)
                 begin, end = max(first, place), min(after, rows)
                 if begin < end:
-                    row = epoch * rows + begin
-                    yield Portion(epoch, number, pieces, begin - first, end - begin, row)
+                    yield Portion(
+                        epoch=epoch,
+                        group=number,
+                        pieces=pieces,
+                        first_visit=begin - first,
+                        visits=end - begin,
+                        row=epoch * rows + begin,
+                        group_visits=after - first,
+                        first_place=first_place,
+                    )
                 first = after
             epoch, place = epoch + 1, 0
 
@@ -168,13 +183,20 @@ def rows(plan: Plan, first_step: int, slots: np.ndarray, class_names: list[str])
             numbers,
             {name: tf.TensorSpec([None], tf.int32) for name in class_names},
         ),
-        dict.fromkeys(("epoch", "group", "first_visit", "visits", "row"), number),
+        {
+            **dict.fromkeys(("epoch", "group", "first_visit", "visits", "row"), number),
+            "group_visits": number,
+            "first_place": tf.TensorSpec([], tf.float64),
+        },
     )
 
     def read() -> Iterator[Any]:
         for portion in plan.portions(first_step):
             pieces = plan.shards.read(portion.pieces)
-            facts = {name: np.int64(getattr(portion, name)) for name in signature[1]}
+            facts = {
+                name: np.asarray(getattr(portion, name), fact.dtype.as_numpy_dtype)
+                for name, fact in signature[1].items()
+            }
             music = Music(pieces.music, pieces.starts, pieces.sizes, pieces.classes)
             del pieces  # TensorFlow shares its memory, and shall be the last to let it go.
             yield music, facts
@@ -222,13 +244,13 @@ def _rows_of(
     row = step * sampling.batch_size + slots
     before = tf.reduce_sum(tf.cast(row < facts["row"], tf.int64))
     seed = tf.random.fold_in(sampling.seed_of(VISITS, facts["epoch"]), facts["group"], alg="philox")
-    visits = tf.reduce_sum(sampling.visits(music.sizes))
-    last = visits * sampling.windows_per_piece - 1
+    last = facts["group_visits"] - 1
     visit = tf.minimum(row[before:] - facts["row"] + facts["first_visit"], last)
     # The operation refuses an empty vector.
     visit = tf.random.experimental.index_shuffle(tf.pad(visit, [[0, 1]]), seed, last)[:-1]
     mine = tf.constant(slots)
-    piece = visited(sampling, visit, music.sizes)
+    places = facts["first_place"] + tf.cast(visit, tf.float64) * sampling.spacing
+    piece = visited(places, music.sizes)
     here = cut(sampling, music, piece, step, mine[before:])
     own = tf.nest.map_structure(lambda part: tf.gather(part, mine[:before]), kept)
     joined = tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), own, here)

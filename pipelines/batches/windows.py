@@ -7,9 +7,13 @@ no other. A row of a batch is the same whichever of the rows a process makes.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+GOLDEN_RATIO = 0.618_033_988_749_895  # Its multiples, without whole parts, fill [0, 1) evenly.
+PLASTIC_RATIO = 0.754_877_666_246_693  # Likewise, and unlike those.
 
 # Random streams: order of the visits of an epoch; start steps, numbers for the transform,
 # transposition and stretch of a batch; order of the shards of an epoch.
@@ -18,18 +22,22 @@ VISITS, PLACES, UNIFORM, TRANSPOSITION, STRETCH, SHARDS = range(6)
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How windows are drawn at random.
+    """How windows are drawn at random, by the rule of `weighting`.
+
+    The pieces of an epoch are laid end to end. Its visits are `spacing` steps apart there, and each
+    visits the piece that it lies on: so a piece has visits in proportion to its length, its
+    expected number rounded up or down. The first visit lies at another place in each epoch, so
+    that over many epochs all steps have equal shares.
 
     Attributes:
       window_steps: steps of a window.
       look_ahead_steps: steps after it that are gathered too, where the piece has them.
       batch_size: windows per batch.
       seed: random seed.
-      windows_per_piece: visits of a piece per epoch, one window each.
+      visits: visits per epoch, one window each; those that fill no batch are left out.
+      total_steps: steps of all pieces.
       lead_steps: makes the start of a piece likelier: start steps are drawn from -lead_steps on,
         and those below 0 become 0. With 4, step 0 is 5 times as likely as step 1.
-      by_length: visits a piece once for each `window_steps` of its length, so that steps of long
-        and short pieces are equally likely; else each piece is visited equally often.
       stride: start steps are multiples of it.
     """
 
@@ -37,18 +45,32 @@ class Sampling:
     look_ahead_steps: int
     batch_size: int
     seed: int
-    windows_per_piece: int
+    visits: int
+    total_steps: int
     lead_steps: int = 0
-    by_length: bool = False
     stride: int = 1
 
-    def visits(self, sizes: Any) -> Any:
-        """Gives the visits of each piece, for one window per piece: [piece].
+    @property
+    def spacing(self) -> float:
+        """Steps from one visit to the next."""
+        return self.total_steps / self.visits
+
+    def first_place(self, epoch: Any) -> Any:
+        """Gives the place of an epoch's first visit, in steps from the first piece's beginning.
 
         Args:
-          sizes: [piece], steps of each; a NumPy array or a tensor of int64.
+          epoch: a float, or a float64 scalar tensor.
+
+        Returns:
+          The same, at least 0 and below `spacing`.
         """
-        return -(-sizes // self.window_steps) if self.by_length else sizes * 0 + 1
+        return (epoch * GOLDEN_RATIO + self.seed * PLASTIC_RATIO) % 1 * self.spacing
+
+    def visits_before(self, steps: int, epoch: int) -> int:
+        """Counts the visits of an epoch that lie on its first `steps` steps."""
+        if steps >= self.total_steps:
+            return self.visits
+        return max(0, math.ceil((steps - self.first_place(float(epoch))) / self.spacing))
 
     def seed_of(self, stream: int, count: Any) -> tf.Tensor:
         """Gives the int64 [2] random seed of a stream at an epoch or a training step."""
@@ -94,15 +116,17 @@ class Rows(NamedTuple):
     classes: dict[str, tf.Tensor]
 
 
-def visited(sampling: Sampling, visit: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
+def visited(places: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
     """Gives the piece of each visit: int64 [row].
 
     Args:
-      visit: int64 [row], number of a visit, 0 or more.
+      places: float64 [row], where the visits lie on the pieces laid end to end, steps.
       sizes: int64 [piece], length in steps.
     """
-    ends = tf.cumsum(sampling.visits(sizes))
-    return tf.searchsorted(ends, visit % ends[-1], side="right", out_type=tf.int64)
+    ends = tf.cumsum(sizes)
+    # Rounding may put the outermost visits a little outside.
+    steps = tf.clip_by_value(tf.cast(places, tf.int64), 0, ends[-1] - 1)
+    return tf.searchsorted(ends, steps, side="right", out_type=tf.int64)
 
 
 def cut(

@@ -71,11 +71,23 @@ def test_an_epoch_visits_each_piece_once_in_an_order_of_its_own():
     assert epochs[0] != epochs[1]
 
 
-def test_windows_per_piece_is_how_often_an_epoch_visits_each_piece():
-    windows = Windows(pieces_of(6, 6, 6), window_steps=4, batch_size=6, seed=5, windows_per_piece=4)
-    assert windows.summary.steps_per_epoch == 2
-    visited = np.concatenate([batch["music"][:, 0, 0] for batch in batches(windows, 0, 2)])
-    assert np.bincount(visited.astype(int)).tolist() == [4, 4, 4]
+def test_windows_per_piece_is_the_mean_and_longer_pieces_have_more():
+    windows = Windows(
+        pieces_of(6, 12, 30), window_steps=4, batch_size=8, seed=5, windows_per_piece=8
+    )
+    assert windows.summary.steps_per_epoch == 3
+    visited = np.concatenate([batch["music"][:, 0, 0] for batch in batches(windows, 0, 3)])
+    assert np.bincount(visited.astype(int)).tolist() == [3, 6, 15]  # Of 24, by 6, 12, 30 of 48.
+
+
+def test_over_many_epochs_every_piece_has_its_share_of_the_windows():
+    windows = Windows(pieces_of(4, 5, 8, 23), window_steps=4, batch_size=4, seed=3)
+    epochs = [batches(windows, epoch, 1)[0]["music"][:, 0, 0].astype(int) for epoch in range(50)]
+    counts = np.array([np.bincount(visited, minlength=4) for visited in epochs])
+    # 4 windows per epoch, of 40 steps: expected 0.4, 0.5, 0.8 and 2.3 of them.
+    expected = np.array([0.4, 0.5, 0.8, 2.3])
+    assert (np.abs(counts - expected) < 1).all()
+    assert np.abs(counts.sum(axis=0) - 50 * expected).max() < 2
 
 
 def test_every_place_of_a_window_in_its_piece_is_as_likely():
@@ -152,21 +164,39 @@ def test_tokens_keep_their_integers():
     np.testing.assert_array_equal(np.diff(batch["music"], axis=1), 1)
 
 
-def test_real_windows_take_the_pieces_in_turn():
-    pieces = pieces_of(9, 2, 7, 5)
-    windows = real_windows(pieces, count=7, window_steps=4, seed=0)
+def test_real_windows_are_of_the_pieces_in_proportion_to_their_lengths():
+    pieces = pieces_of(9, 2, 18, 5)
+    windows = real_windows(pieces, count=32, window_steps=4, seed=0)
     assert all(window.shape == (4, 2) for window in windows)
-    assert sorted(window[0, 0] for window in windows[:3]) == [0, 2, 3]
-    assert sorted(window[0, 0] for window in windows[3:6]) == [0, 2, 3]
-    for window, again in zip(windows, real_windows(pieces, 7, 4, seed=0), strict=True):
+    first = np.array([window[0] for window in windows]).astype(int)
+    assert np.bincount(first[:, 0]).tolist() == [9, 0, 18, 5]  # Of 2 steps is no window.
+    assert set(first[first[:, 0] == 3, 1]) == {0, 1}
+    for window, again in zip(windows, real_windows(pieces, 32, 4, seed=0), strict=True):
         np.testing.assert_array_equal(window, again)
 
 
-def test_the_draws_of_a_seed_are_those_that_every_version_made():
+def test_real_windows_that_are_beginnings_are_one_of_a_piece_at_most():
+    windows = real_windows(pieces_of(9, 2, 18), 9, 4, seed=0, padded=True, anywhere=False)
+    assert sorted(window[0].tolist() for window in windows) == [[0, 0], [1, 0], [2, 0]]
+    assert sorted(len(window) for window in windows) == [2, 4, 4]
+
+
+def test_training_and_the_windows_of_the_bands_give_a_piece_the_same_share():
+    sizes = (33, 64, 70, 200, 433)  # 800 steps.
+    windows = Windows(
+        pieces_of(*sizes), window_steps=32, batch_size=80, seed=1, windows_per_piece=16
+    )
+    trained = batches(windows, 0, 1)[0]["music"][:, 0, 0].astype(int)
+    compared = [int(w[0, 0]) for w in real_windows(pieces_of(*sizes), 80, 32, seed=2)]
+    for pieces in (trained, compared):
+        assert (np.abs(np.bincount(pieces) - np.array(sizes) / 10) < 1).all()
+
+
+def test_the_draws_of_a_seed_are_those_that_this_version_made():
     windows = Windows(pieces_of(5, 9, 3, 7, 6, 22, 100), 4, 6, seed=3, windows_per_piece=3)
     for step, expected in (
-        (0, [(3, 1), (0, 1), (4, 1), (5, 1), (0, 0), (6, 8)]),
-        (7, [(6, 11), (4, 2), (5, 4), (3, 2), (3, 3), (0, 0)]),
+        (0, [(3, 1), (6, 54), (5, 7), (6, 10), (6, 21), (5, 1)]),
+        (7, [(6, 11), (5, 17), (6, 23), (6, 50), (6, 79), (0, 0)]),
     ):
         music = windows.batch(step)["music"].numpy()
         assert [tuple(row) for row in music[:, 0].astype(int)] == expected
@@ -212,7 +242,7 @@ def test_what_cannot_be_loaded_is_said_in_words(prepared, tmp_path):
 
 def test_padded_windows_take_short_pieces_whole_and_say_where_they_lie():
     windows = Windows(pieces_of(3, 9), window_steps=4, batch_size=4, seed=0, padded=True)
-    # One visit for each window's length of a piece: 1 of the first, 3 of the second.
+    # The pieces are 1 and 3 windows long, so there are 4; 3 and 9 of 12 steps are 1 and 3 of them.
     assert windows.summary == dataset.Summary(2, 0, 9, 1)
     (batch,) = batches(windows, 0, 1)
     piece, time = batch["music"][..., 0], batch["music"][..., 1]
@@ -244,14 +274,15 @@ def test_padded_windows_from_disk_visit_pieces_by_their_length_too(tmp_path):
         stored, window_steps=4, batch_size=2, seed=0, windows_per_piece=8, padded=True
     )
     assert not windows.in_memory
-    # 1, 3, 2 and 3 windows' lengths, 8 visits each, two a batch.
+    # 1, 3, 2 and 3 windows' lengths, 8 times, two a batch.
     assert windows.summary.steps_per_epoch == 36
     found = batches(windows, 0, 36)
     visited = np.concatenate([batch["music"][:, 0, 0] for batch in found]).astype(int)
-    assert np.bincount(visited).tolist() == [8, 24, 16, 24]
+    # 72 visits of 30 steps: 2.4 for each step.
+    assert (np.abs(np.bincount(visited) - 2.4 * np.array([3, 9, 8, 10])) < 1).all()
     assert_equal(batches(windows, 5, 1)[0], found[5])
 
 
 def test_real_windows_may_be_padded():
     found = real_windows(pieces_of(3, 9), 4, 5, seed=0, padded=True)
-    assert sorted(len(window) for window in found) == [3, 3, 5, 5]
+    assert sorted(len(window) for window in found) == [3, 5, 5, 5]

@@ -82,14 +82,18 @@ def test_streamed_windows_are_consecutive_steps_of_a_piece_with_its_classes(fold
         np.testing.assert_array_equal(batch["composer"], piece[:, 0] % 2)
 
 
-def test_an_epoch_visits_each_piece_as_often_as_asked(folder):
+def test_an_epoch_visits_each_piece_in_proportion_to_its_length(folder):
     stream = streamed(folder, batch_size=13)  # 39 visits are 3 batches: none is left out.
     made = batches(stream, 0, 9)
+    sizes = np.array(list(itertools.chain(*SIZES)))
+    expected = np.where(sizes >= 5, sizes, 0) * 39 / 123  # 130 steps, 7 of them in short pieces.
+    orders = set()
     for epoch in range(3):
         music = np.concatenate([batch["music"] for batch in made[3 * epoch : 3 * epoch + 3]])
-        visits = np.bincount(music[:, 0, 0].astype(int), minlength=15)
-        long_enough = np.array(list(itertools.chain(*SIZES))) >= 5
-        np.testing.assert_array_equal(visits, 3 * long_enough)
+        visited = music[:, 0, 0].astype(int)
+        assert (np.abs(np.bincount(visited, minlength=15) - expected) < 1).all()
+        orders.add(tuple(visited))
+    assert len(orders) == 3
 
 
 def test_every_place_of_a_window_in_its_piece_is_as_likely(tmp_path):
@@ -102,7 +106,7 @@ def test_every_place_of_a_window_in_its_piece_is_as_likely(tmp_path):
 
 
 def test_batches_from_step_k_are_those_that_an_unbroken_run_has_there(folder):
-    stream = streamed(folder)  # Groups end within batches: 12 visits of shard 0 are 3 of 4.
+    stream = streamed(folder)  # Groups end within batches.
     whole = batches(stream, 0, 27)
     for first in (5, 13):
         for index, batch in enumerate(batches(stream, first, 4)):
@@ -115,7 +119,8 @@ def test_batches_from_step_k_are_those_that_an_unbroken_run_has_there(folder):
 
 def test_what_is_read_from_step_k_is_the_rest_of_what_an_unbroken_run_reads(folder):
     stream = streamed(folder)
-    plan = streaming.Plan(on_disk(folder), stream.sampling, 9)
+    long_enough = np.flatnonzero(np.array(list(itertools.chain(*SIZES))) >= 5)
+    plan = streaming.Plan(on_disk(folder).subset(long_enough), stream.sampling, 9)
 
     def visits(first):
         """Epoch, group and visit of each row of the batches `first` to 26."""
@@ -135,9 +140,11 @@ def test_what_is_read_from_step_k_is_the_rest_of_what_an_unbroken_run_reads(fold
 def test_a_batch_larger_than_a_group_takes_rows_of_several(folder):
     stream = Windows(on_disk(folder), 5, 13, seed=4)
     epochs = batches(stream, 0, 6)
+    sizes = np.array(list(itertools.chain(*SIZES)))
+    expected = np.where(sizes >= 5, sizes, 0) * 13 / 123
     for batch in epochs:
-        long_enough = [p for p, steps in enumerate(itertools.chain(*SIZES)) if steps >= 5]
-        assert sorted(batch["music"][:, 0, 0]) == long_enough
+        counts = np.bincount(batch["music"][:, 0, 0].astype(int), minlength=15)
+        assert (np.abs(counts - expected) < 1).all()
     assert_equal(batches(stream, 4, 1)[0], epochs[4])
 
 
@@ -163,7 +170,7 @@ def test_a_shard_above_half_the_budget_is_read_in_parts(folder):
     ]  # fmt: skip
     assert [unit.bytes // STEP_BYTES for unit in units] == [21, 30, 21, 11, 30, 9, 8]
     stream = Windows(on_disk(folder, group_steps=30), 5, 13, seed=0)
-    assert len(set(batches(stream, 0, 1)[0]["music"][:, 0, 0])) == 13
+    assert len(set(batches(stream, 0, 1)[0]["music"][:, 0, 0])) >= 10  # Of 13, one long.
 
 
 def test_a_piece_above_half_the_budget_is_named_with_what_it_takes(tmp_path):
@@ -178,8 +185,10 @@ def test_chosen_pieces_alone_are_read(folder):
     assert [haydn.key_of(piece) for piece in (0, 6)] == ["piece 001", "piece 013"]
     stream = Windows(haydn, 5, 6, seed=0)
     (batch,) = batches(stream, 0, 1)
-    # Piece 11 has 3 steps.
-    assert sorted(batch["music"][:, 0, 0]) == [1, 3, 5, 7, 9, 13]
+    # Pieces of 9, 30, 8, 5, 11, 3 and 9 steps; that of 3, 11, is left out.
+    counts = np.bincount(batch["music"][:, 0, 0].astype(int), minlength=14)
+    expected = np.array([0, 9, 0, 30, 0, 8, 0, 5, 0, 11, 0, 0, 0, 9]) * 6 / 72
+    assert (np.abs(counts - expected) < 1).all()
     assert batch["composer"].tolist() == [1] * 6
 
 

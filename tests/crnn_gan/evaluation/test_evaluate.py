@@ -104,6 +104,44 @@ def test_a_run_is_evaluated_beside_the_data_it_was_trained_on(tmp_path, run_dir)
 
 
 @pytest.mark.tensorflow_only
+def test_an_excerpt_is_measured_beside_real_windows_of_as_many_steps(tmp_path, run_dir):
+    words = [f"--run_dir={run_dir}", f"--out_dir={tmp_path / 'out'}", "--count=3", "--length=40"]
+    evaluate.main([*words, "--excerpt=33:40", "--nooriginality"])
+    found = findings(tmp_path / "out")
+    assert [piece["notes"] for piece in found["pieces"]] == [8] * 3  # A step is a note.
+    assert "40 steps each, " in found["generated"]["made"]
+    assert found["generated"]["made"].endswith(", of which steps 33 to 40 are measured")
+    assert found["reference"]["made"].startswith("windows of 8 steps, ")
+    assert found["reference"]["notes"] == 400 * 8
+
+
+@pytest.mark.tensorflow_only
+def test_held_out_pieces_can_be_what_is_compared_with(tmp_path, run_dir):
+    words = [f"--run_dir={run_dir}", f"--out_dir={tmp_path / 'out'}", "--count=3"]
+    evaluate.main([*words, "--against=held_out", "--nooriginality"])
+    found = findings(tmp_path / "out")
+    assert found["against"] == "held_out"
+    assert "from half of the held-out pieces of data (" in found["reference"]["made"]
+    recall = next(f["name"] for f in found["figures"] if f["name"].startswith("recall"))
+    assert recall.endswith(", compared with held-out pieces)")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "windows of held-out music from data" in page
+
+
+@pytest.mark.tensorflow_only
+def test_an_excerpt_of_an_exported_model_is_refused_since_notes_have_no_steps(
+    tmp_path, run_dir, real
+):
+    exported = export_run(run_dir, tmp_path / "monday")
+    words = [f"--saved_model={exported}", f"--reference={real}", f"--out_dir={tmp_path / 'out'}"]
+    with pytest.raises(ValueError, match=r"--excerpt is of a run: .*give the run .*--run_dir"):
+        evaluate.main([*words, "--excerpt=1:8"])
+    with pytest.raises(ValueError, match="the pieces have 24 steps; give --length=40 or more"):
+        evaluate.main([f"--run_dir={run_dir}", words[2], "--excerpt=33:40"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.tensorflow_only
 def test_the_pieces_of_an_exported_model_are_those_that_sample_writes(tmp_path, run_dir, real):
     exported = export_run(run_dir, tmp_path / "monday")
     model = [f"--saved_model={exported}", "--count=3", "--seed=5", "--length=30"]
@@ -129,6 +167,8 @@ def test_the_pieces_of_an_exported_model_are_those_that_sample_writes(tmp_path, 
         (["--midi_dir=x", "--reference=y", "--shown=-1"], "shown is -1; give 0 or more"),
         (["--midi_dir=x", "--reference=y", "--seed=-1"], "seed is -1; give 0 or more"),
         (["--midi_dir=x", "--reference=y", "--count=3"], "no flag --count"),
+        (["--midi_dir=x", "--reference=y", "--excerpt=1:8"], "no flag --excerpt"),
+        (["--midi_dir=x", "--reference=y", "--against=me"], "against"),
         (["--midi_dir=gone", "--reference=gone"], "gone"),
     ],
 )

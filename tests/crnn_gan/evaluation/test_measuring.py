@@ -17,6 +17,8 @@ from crnn_gan.evaluation.measured import Measured
 from crnn_gan.evaluation.measuring import _statistic_rows, find_copies, measure
 from crnn_gan.evaluation.reference import NamedScore, Reference
 from crnn_gan.metrics.distances import overlap
+from crnn_gan.metrics.frechet import frechet_distance
+from crnn_gan.metrics.neighbours import neighbour_figures
 from pipelines.codecs.note_tuples import Codec
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE
@@ -50,6 +52,8 @@ def named(rows, name):
 
 
 def beginning(rows, text):
+    """The one that starts so, among those over the statistics of the first edition."""
+    rows = [row for row in rows if row.group != "all statistics"]
     [found] = [row for row in rows if row.name.startswith(text)]
     return found
 
@@ -196,17 +200,71 @@ def test_a_statistic_that_is_constant_everywhere_adds_nothing_to_an_overlap():
     found = evaluate(*pieces(20))
     pedal = named(found.statistics, "pedal_share").overlap
     assert (pedal.area, pedal.reason) == (None, "all values of both sets are equal")
-    expression = [row.overlap.area for row in found.statistics if row.group == "expression"]
+    rows = [row for row in found.statistics if row.group == "expression" and row.overlap.area]
+    assert [row.name for row in rows] == [
+        *("mean_velocity", "velocity_standard_deviation", "most_common_velocity_share"),
+    ]
     figure = beginning(found.figures, "mean overlap area, expression statistics (2, ")
-    assert figure.value == pytest.approx(np.mean([area for area in expression if area is not None]))
+    assert figure.value == pytest.approx(np.mean([row.overlap.area for row in rows[:2]]))
+    # With the one that was added: a figure of its own.
+    [wider] = [row for row in found.figures if row.name.startswith(
+        "mean overlap area, expression statistics (3, ")]  # fmt: skip
+    assert wider.value == pytest.approx(np.mean([row.overlap.area for row in rows]))
 
 
 def test_distances_leave_out_statistics_without_a_band_and_say_how_many_are_left():
     found = evaluate(*pieces(20))
-    wide = sum(row.band.high > row.band.low for row in found.statistics)
-    assert 10 < wide < len(found.statistics) - 1  # Two are of the pedal, which nobody uses here.
+    wide = [row for row in found.statistics if row.band.high > row.band.low]
+    first = [row for row in wide if row.edition == 1]
+    assert 10 < len(wide) < len(found.statistics) - 1  # Two are of the pedal, which nobody uses.
+    assert len(wide) == len(first) + 1  # All onsets are on the grid: that has no band.
     for name in ("Fréchet", "precision", "recall", "density", "coverage"):
-        assert f"{wide} features" in beginning(found.figures, name).name
+        narrow, wider = [figure for figure in found.figures if figure.name.startswith(name)]
+        assert f"{len(first)} features" in narrow.name and narrow.group == "distances"
+        assert f"{len(wide)} features" in wider.name and wider.group == "all statistics"
+
+
+def test_an_added_statistic_without_a_band_gives_no_figure_twice():
+    known = [NamedScore(name, at_one_velocity(score)) for name, score in KNOWN]
+    reference = Reference("flat", tuple(known), tuple(known), tuple(known), False)
+    made = [NamedScore(name, at_one_velocity(score)) for name, score in pieces(20)]
+    found = evaluate(*made, reference=reference)
+    assert {figure.group for figure in found.figures} == {"distances", "bleu", "likeness"}
+
+
+def at_one_velocity(score: Score) -> Score:
+    notes = score.notes.copy()
+    notes["velocity"] = 72
+    return dataclasses.replace(score, notes=notes)
+
+
+def test_figures_of_sets_are_those_that_the_first_edition_alone_gives():
+    """The added statistics change none of them."""
+    made, real = Measured.of(pieces(12)), Measured.of(pieces(30, 100))
+    columns = [i for i, s in enumerate(metrics.STATISTICS) if s.edition == 1]
+    low, high = np.percentile(real.statistics[:, columns], [5, 95], axis=0)
+    of_made, of_real = (x.statistics[:, columns][:, high > low] for x in (made, real))
+    expected = neighbour_figures(of_made, of_real)
+    found = figures(made, real, Measured.of(HELD_OUT), Overlaps.of(made, real))
+    for name in ("precision", "recall", "density", "coverage"):
+        assert beginning(found, name).value == getattr(expected, name).value
+    assert beginning(found, "Fréchet").value == frechet_distance(of_made, of_real).value
+
+
+def test_figures_say_where_they_are_against_held_out_pieces():
+    reference = dataclasses.replace(REFERENCE, compared=HELD_OUT[:5], held_out=HELD_OUT[5:])
+    plain = evaluate(*pieces(8), reference=reference)
+    held_out = dataclasses.replace(reference, against="held_out")
+    found = evaluate(*pieces(8), reference=held_out)
+    assert (plain.against, found.against) == ("training", "held_out")
+    assert "from half of the held-out pieces of real (5 of 5, " in found.reference.made
+    for figure, before in zip(found.figures, plain.figures, strict=True):
+        depends = not figure.name.startswith(("Self-BLEU", "shared notes"))
+        assert figure.name.endswith(", compared with held-out pieces)") == depends
+        assert (figure.value, figure.real) == (before.value, before.real)
+    # Both halves are music that no model learned from.
+    assert "10 held-out pieces" in found.originality.real_made
+    assert "5 held-out pieces" in plain.originality.real_made
 
 
 def test_every_real_window_is_a_reference_of_bleu():

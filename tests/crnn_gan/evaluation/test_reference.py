@@ -7,15 +7,14 @@ from random_music import piece, pieces, write
 from crnn_gan.evaluation.reference import (
     NamedScore,
     halves,
+    halves_of_groups,
     read_folder,
     read_reference,
-    windows_of_notes,
-    windows_of_steps,
 )
 from pipelines import dataset, prepare
 from pipelines.codecs.note_tuples import Codec
 from pipelines.score import Score
-from pipelines.score_arrays import NOTE, TEMPO
+from pipelines.score_arrays import NOTE
 
 
 @pytest.fixture(name="data_dir", scope="module")
@@ -30,13 +29,6 @@ def prepared(tmp_path_factory):
         [*flags, f"--data_dir={data_dir}", "--train_fraction=0.6", "--validation_fraction=0.2"]
     )
     return data_dir
-
-
-def scale(notes=10):
-    """Quarters upwards from middle C, at 60 quarters a minute from the third on."""
-    rows = [(480 * beat, 480, 60 + beat, 64, 0, 0, False) for beat in range(notes)]
-    tempi = np.array([(0, 500_000), (960, 1_000_000)], TEMPO)
-    return Score(480, np.array(rows, NOTE), tempi=tempi)
 
 
 def test_of_prepared_data_the_training_split_is_known_and_the_rest_is_held_out(data_dir):
@@ -128,65 +120,39 @@ def test_halves_of_an_odd_number_differ_by_one_and_keep_their_order():
     assert halves(()) == ((), ())
 
 
-def test_a_window_of_notes_begins_with_a_note_and_keeps_the_tempo_in_force():
-    cut = {
-        tuple(window.score.notes["pitch"].tolist()): window.score
-        for window in windows_of_notes([NamedScore("scale", scale())], [4], 50, seed=0)
-    }
-    assert set(cut) == {tuple(range(low, low + 4)) for low in range(60, 67)}
-    late = cut[65, 66, 67, 68]
-    assert late.notes["onset"].tolist() == [0, 480, 960, 1440]
-    assert late.onset_seconds.tolist() == [0, 1, 2, 3]
-    early = cut[60, 61, 62, 63]
-    assert early.onset_seconds.tolist() == [0, 0.5, 1, 2]
+def names_of(named):
+    return {piece.name for piece in named}
 
 
-def test_windows_have_the_numbers_of_notes_of_the_generated_pieces_in_turn():
-    windows = windows_of_notes(pieces(3), [5, 7], 6, seed=1)
-    assert [len(window.score.notes) for window in windows] == [5, 7, 5, 7, 5, 7]
-    assert len({window.name for window in windows[:3]}) == 3  # Each piece before any again.
+def test_groups_stay_together_in_halves_of_about_as_many_pieces():
+    named = pieces(9)
+    # Works of 4, 2, 2 and 1 pieces: 4 and 1 or 4, 2 and 2 or 3.
+    works = dict(zip((piece.name for piece in named), "aaaabbccd", strict=True))
+    first, second = halves_of_groups(named, works)
+    of = [{works[piece.name] for piece in half} for half in (first, second)]
+    assert not of[0] & of[1] and of[0] | of[1] == set("abcd")
+    assert sorted(map(len, (first, second))) == [4, 5]
+    assert halves_of_groups(named, works) == (first, second)
+    assert halves_of_groups(named[:1], works) == ((named[0],), ())
 
 
-def test_a_piece_shorter_than_its_window_is_taken_whole():
-    [window] = windows_of_notes([NamedScore("scale", scale())], [11], 1, seed=0)
-    assert window.score.notes.tolist() == scale().notes.tolist()
+def test_against_held_out_music_one_half_of_it_is_compared_and_the_other_the_baseline(data_dir):
+    usual, found = read_reference(data_dir), read_reference(data_dir, against="held_out")
+    assert names_of(found.known) == names_of(usual.known) and not found.knows_held_out
+    first, second = names_of(found.compared), names_of(found.held_out)
+    assert abs(len(first) - len(second)) <= 1 and not first & second
+    assert first | second == names_of(usual.held_out)
+    assert names_of(found.never_learned) == names_of(usual.never_learned) == first | second
+    assert found.compared_in_words == "half of the held-out pieces"
+    assert usual.compared_in_words == "the training pieces"
 
 
-def test_pieces_shorter_than_a_window_are_passed_over_as_in_training():
-    named = [NamedScore("long", scale(10)), NamedScore("long too", scale(9))]
-    named += [NamedScore(f"short {notes}", scale(notes)) for notes in (3, 4, 5)]
-    of_notes = windows_of_notes(named, [8], 10, seed=0)
-    of_steps = windows_of_steps(named, Codec(), 8, 10, seed=0)  # A step is a note.
-    for windows in (of_notes, of_steps):
-        assert [len(window.score.notes) for window in windows] == [8] * 10
-        assert sorted(window.name for window in windows) == ["long"] * 5 + ["long too"] * 5
-
-
-def test_windows_of_many_lengths_are_from_all_pieces_alike():
-    windows = windows_of_notes(pieces(10), range(20, 60), 40, seed=0)
-    names = [window.name for window in windows]
-    assert {names.count(name) for name in names} == {4} and len(set(names)) == 10
-
-
-def test_windows_of_steps_lie_on_the_grid_of_the_codec():
-    codec = Codec(ticks_per_quarter=4)
-    whole = codec.decode(codec.encode(piece(1))).score
-    for window in windows_of_steps([NamedScore("one", piece(1))], codec, 8, 5, seed=0):
-        assert window.score.ticks_per_quarter == 4
-        assert len(window.score.notes) == 8  # A step of this codec is a note.
-        assert set(window.score.notes["pitch"]) <= set(whole.notes["pitch"])
-
-
-def test_windows_of_steps_begin_anywhere_up_to_the_last_place():
-    named = [NamedScore("scale", scale(10))]
-    windows = windows_of_steps(named, Codec(), 4, 60, seed=0)
-    first = {int(window.score.notes["pitch"][0]) for window in windows}
-    assert first == set(range(60, 67))
-
-
-def test_the_same_seed_cuts_the_same_windows_and_no_pieces_give_none():
-    def cut(seed):
-        return [w.score.notes.tolist() for w in windows_of_notes(pieces(4), [9], 8, seed)]
-
-    assert cut(3) == cut(3) != cut(4)
-    assert windows_of_notes([], [9], 8, 0) == []
+def test_held_out_music_that_is_not_there_is_refused_in_words(tmp_path):
+    write(tmp_path / "music", pieces(3))
+    with pytest.raises(ValueError, match="only prepared data says which pieces were held out"):
+        read_reference(tmp_path / "music", against="held_out")
+    flags = ["--source=folder", f"--path={tmp_path / 'music'}", "--codec=note_tuples"]
+    flags += [f"--data_dir={tmp_path / 'data'}", "--workers=1", "--nocard"]
+    prepare.main([*flags, "--train_fraction=1", "--validation_fraction=0"])
+    with pytest.raises(ValueError, match=r"has no held-out piece to compare with: leave --against"):
+        read_reference(tmp_path / "data", against="held_out")

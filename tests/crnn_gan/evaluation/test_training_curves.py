@@ -87,6 +87,15 @@ def test_a_run_of_before_losses_were_written_has_curves_of_statistics(run_dir):
     assert training.curves.keys() == {"repeated_pieces", "shared_notes", *COMPARED}
 
 
+def test_the_held_out_likelihood_is_that_of_the_epoch_that_was_sampled(run_dir):
+    with_epochs(run_dir)
+    rows = [Losses(1, "only", {"held_out_nats": 5.0}), Losses(2, "only", {"held_out_nats": 4.5})]
+    write_losses(run_dir / "generated_data" / "losses.tsv", [*rows, Losses(3, "only", {"l": 1.0})])
+    found = [read_training(run_dir, epoch).held_out_nats for epoch in (1, 2, 3, 4)]
+    assert found == [5.0, 4.5, None, None]
+    assert read_training(run_dir).held_out_nats is None
+
+
 def test_alarms_come_line_by_line(run_dir):
     with_epochs(run_dir)
     assert read_training(run_dir).alarms == ()

@@ -13,6 +13,7 @@ import tensorflow as tf
 from full_disk import short_files, tiny_disk
 
 from crnn_gan.generation import saved_model
+from crnn_gan.generation.excerpt import Excerpt
 from crnn_gan.generation.interface import Interface
 from crnn_gan.generation.noise import draw, draw_numpy
 
@@ -70,6 +71,25 @@ def test_generate_and_serving_default_give_the_same_pieces(sampler):
     together = batch(sampler, [7, 8, 9], [20, 20, 20], temperature=0.7, spread=0.9)
     for name in ("midi_bytes", "notes", "note_count"):
         np.testing.assert_array_equal(one_by_one[name].numpy(), together[name].numpy())
+
+
+def test_an_excerpt_is_what_the_codec_makes_of_these_steps_of_the_array(model, codec, sampler):
+    kept = saved_model.build(model, codec, default_length=12, excerpt=Excerpt(5, 8))
+    found = kept.generate(seed=3, count=2, length=12, spread=1.0)
+    expected = codec.decode_all([array[4:8] for array in arrays(model, [3, 4], 12)])
+    for row, (score, _) in zip(rows(found), expected, strict=True):
+        names = ("onset", "duration", "pitch", "velocity")
+        assert row == [[int(note[name]) for name in names] for note in score.notes]
+    whole = sampler.generate(seed=3, count=2, length=12, spread=1.0)
+    assert len(rows(whole)[0]) > len(rows(found)[0])
+
+
+def test_of_a_piece_that_ends_before_an_excerpt_does_the_rest_is_given(model, codec):
+    kept = saved_model.build(model, codec, default_length=12, excerpt=Excerpt(5, 8))
+    expected = codec.decode_all([arrays(model, [3], 12)[0, 4:6], np.zeros((0, codec.spec.size))])
+    found = rows(batch(kept, [3, 3], [6, 4], spread=1.0))
+    assert [len(row) for row in found] == [len(score.notes) for score, _ in expected]
+    assert len(found[1]) == 0
 
 
 def test_each_row_has_the_length_it_asked_for(sampler):

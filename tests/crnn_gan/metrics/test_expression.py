@@ -8,6 +8,7 @@ from written_pieces import FOUR_TONES, pedal, played
 
 from crnn_gan.metrics.expression import (
     mean_velocity,
+    most_common_velocity_share,
     pedal_changes_per_second,
     pedal_share,
     velocity_standard_deviation,
@@ -26,6 +27,16 @@ def test_velocities_have_a_mean_and_a_deviation():
 def test_the_extremes_deviate_most():
     extremes = played((0, 1, 60, 1), (1, 1, 60, 127))
     assert (mean_velocity(extremes), velocity_standard_deviation(extremes)) == (64.0, 63.0)
+
+
+@pytest.mark.parametrize(
+    ("velocities", "share"),
+    [((72,), 1), ((72, 72, 72, 72), 1), ((72, 30, 72, 86), 2 / 4), ((1, 2, 127), 1 / 3),
+     ((1, 1, 127, 127, 64), 2 / 5)],
+)  # fmt: skip
+def test_the_most_frequent_velocity_has_its_share_of_the_tones(velocities, share):
+    score = played(*[(12 * i, 12, 60, velocity) for i, velocity in enumerate(velocities)])
+    assert most_common_velocity_share(score) == pytest.approx(share)
 
 
 @pytest.mark.parametrize(

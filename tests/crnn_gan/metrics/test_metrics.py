@@ -32,6 +32,12 @@ def test_as_coded_there_are_the_paper_s_six_alone():
     ]
 
 
+def test_the_statistics_of_the_figures_of_sets_are_those_of_the_first_edition():
+    added = [statistic.name for statistic in STATISTICS if statistic.edition != 1]
+    assert added == ["onsets_on_sixteenths", "most_common_velocity_share"]
+    assert len(STATISTICS) - len(added) == 27
+
+
 @pytest.mark.parametrize("statistic", STATISTICS, ids=lambda statistic: statistic.name)
 def test_every_statistic_says_what_it_is(statistic: Statistic):
     assert statistic.group in ("the paper's", "pitch", "rhythm", "texture", "expression")
@@ -69,10 +75,12 @@ def test_one_tone_gives_numbers():
         "empty_beat_rate": 0.5,  # The first of two.
         "empty_measure_rate": 0.0,
         "groove_consistency": 0.0,
+        "onsets_on_sixteenths": 1.0,
         "mean_polyphony": 1.0,
         "polyphony_rate": 0.0,
         "mean_velocity": 64.0,
         "velocity_standard_deviation": 0.0,
+        "most_common_velocity_share": 1.0,
         "pedal_share": 0.0,
         "pedal_changes_per_second": 0.0,
     }

@@ -20,6 +20,7 @@ from crnn_gan.metrics.rhythm import (
     note_count,
     notes_per_quarter,
     notes_per_second,
+    onsets_on_sixteenths,
 )
 from crnn_gan.metrics.tones import end_tick, tones
 from pipelines.score import Score
@@ -188,3 +189,28 @@ def test_groove_is_that_of_the_matrix_of_onsets(score: Score):
         notes = score.notes
         plain = Score(score.ticks_per_quarter, notes, meters=meters((0, numerator, 8)))
         assert groove_consistency(plain) == pytest.approx(groove_by_hand(plain, numerator))
+
+
+@pytest.mark.parametrize(
+    ("ticks_per_quarter", "onsets", "share"),
+    [
+        (12, (0, 3, 6, 9, 12, 15), 1),  # A sixteenth is 3 ticks.
+        (12, (0, 1, 2, 3), 2 / 4),
+        (12, tuple(range(12)), 4 / 12),  # What chance gives.
+        (12, (0, 4, 8, 12), 2 / 4),  # Triplets: the first and the fourth.
+        (480, (0, 120, 121, 119, 240), 3 / 5),  # Exactly: half a tick is less than one.
+        (6, (0, 1, 2, 3, 4, 5), 1),  # 0, 1.5, 3, 4.5: both ticks beside 1.5 are half a tick away.
+        (10, (0, 1, 2, 3, 4, 5), 4 / 6),  # 0, 2.5, 5: 0, 2, 3, 5.
+        (7, (0, 1, 2, 3, 4, 5, 6), 5 / 7),  # 0, 1.75, 3.5, 5.25: 0, 2, 3, 4, 5.
+        (4, (0, 1, 2, 3), 1),
+        (1, (0, 1, 5), 1),
+    ],
+)
+def test_onsets_are_on_sixteenths_within_half_a_tick(ticks_per_quarter, onsets, share):
+    score = struck(*onsets, ticks_per_quarter=ticks_per_quarter)
+    assert onsets_on_sixteenths(score) == pytest.approx(share)
+
+
+def test_each_tone_of_a_chord_counts():
+    # Three tones on a quarter, one a tick after it.
+    assert onsets_on_sixteenths(struck(12, 12, 12, 13)) == 3 / 4

@@ -130,6 +130,28 @@ def test_the_sections_come_in_order_and_the_contents_name_each():
     assert contents == [f"#{name}" for name in sections]
 
 
+def test_the_summary_leads_with_recall_and_the_likelihood_of_held_out_music():
+    found = EDGES["two pieces"]  # Recall is 0.2 beside 0.8.
+    training = dataclasses.replace(found.training, held_out_nats=4.078)
+    root = tree(page(dataclasses.replace(found, training=training), TWO))
+    (summary,) = find(root, "section", id="summary")
+    (table,) = summary.iter("table")
+    rows = [[words(cell) for cell in row] for row in table.iter("tr")][1:]
+    assert rows[0][0].startswith("recall")
+    assert rows[0][1:3] == ["0.2", "0.8"]
+    assert rows[1][0].startswith("nats per step of held-out music")
+    assert rows[1][1] == "4.08"
+    text = words(summary)
+    assert text.index("2 pieces against 3 windows, k = 5. A piece is near") < text.index("The mean")
+    (contents,) = root.iter("nav")
+    assert "recall 0.2" in words(contents)
+
+
+def test_a_page_without_figures_leads_with_none():
+    (summary,) = find(tree(page(EDGES["nothing but pieces"], TWO)), "section", id="summary")
+    assert not list(summary.iter("table"))
+
+
 def test_what_the_player_relies_on_is_there():
     root = tree(page(EDGES["two pieces"], TWO))
     articles = find(root, "article", class_="piece")

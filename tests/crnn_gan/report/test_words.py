@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 from findings import evaluation, originality, random_score, statistic
 
+from crnn_gan.evaluation.evaluation import Figure
 from crnn_gan.metrics.bands import Band
 from crnn_gan.metrics.distances import Overlap
-from crnn_gan.report import numbers, words
+from crnn_gan.report import leading, numbers, words
 from crnn_gan.report.elements import Markup, element, markup
 from crnn_gan.report.markdown import to_html
 
@@ -20,6 +21,53 @@ TWO = (random_score(40, 10), random_score(60, 12))
 def said(topic: str, **changed: object) -> str:
     found = {f.topic: f.text for f in words.findings(evaluation(TWO, **changed))}
     return found[topic]
+
+
+RECALL = Figure("recall (k = 5, 24 features)", "distances", 0.07, 0.91, "high", "diversity")
+PRECISION = dataclasses.replace(
+    RECALL, name="precision (k = 5, 24 features)", value=0.87, real=0.84
+)
+COVERAGE = dataclasses.replace(RECALL, name="coverage (k = 5, 24 features)", value=0.18, real=0.48)
+AREA = dataclasses.replace(RECALL, name="mean overlap area, the paper's statistics (6, MGEval)")
+WIDER = dataclasses.replace(
+    RECALL, name="recall (k = 5, 26 features)", group="all statistics", value=0.05
+)
+
+
+def test_the_summary_leads_with_recall_and_precision_beside_held_out_music_s():
+    found = evaluation(TWO, figures=(COVERAGE, PRECISION, RECALL, WIDER, AREA))
+    nats = dataclasses.replace(found.training, held_out_nats=4.078)
+    sentences = words.sentences(dataclasses.replace(found, training=nats))
+    assert sentences[1] == (
+        "Recall is 0.07 (held-out music 0.91) and precision 0.87 (held-out music 0.84): 2 pieces "
+        "against 3 windows, k = 5, 24 features."
+    )
+    assert sentences[2].startswith("Recall is the share of the real windows that have a piece")
+    assert sentences[3] == (
+        "Coverage: 0.18 (held-out music 0.48); mean overlap area, the paper's statistics: 0.07 "
+        "(held-out music 0.91); nats per step of held-out music: 4.08."
+    )
+    assert sentences[4].startswith("The mean of the pieces lies within")  # The bands come after.
+    assert leading.in_short(found) == "recall 0.07, precision 0.87"
+
+
+def test_a_leading_figure_without_a_value_says_why():
+    none = dataclasses.replace(RECALL, value=None, real=None, reason="too few pieces: 2")
+    found = evaluation(TWO, figures=(PRECISION, none))
+    assert leading.leading_sentences(found)[0].startswith(
+        "Recall is undefined (held-out music undefined, too few pieces: 2) and precision 0.87 ("
+    )
+    assert leading.in_short(found) == "precision 0.87"
+    assert leading.leading_sentences(evaluation(TWO, figures=())) == []
+
+
+def test_the_summary_says_where_windows_are_of_held_out_music():
+    text = words.beginning(evaluation(TWO, against="held_out"))
+    assert text.endswith("were compared with 3 windows of held-out music from corpus.")
+
+
+def test_figures_over_all_statistics_are_not_counted_twice():
+    assert said("As a set", figures=(PRECISION, RECALL, WIDER)).startswith("1 of 2 figures")
 
 
 def test_the_summary_has_five_to_eight_sentences_and_ends_with_what_it_does_not_say():
