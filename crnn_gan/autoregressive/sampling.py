@@ -106,9 +106,8 @@ def renormalise_within_blocks(logits: Any, allowed: Any, blocks: Sequence[tuple[
 def _block_totals(logits: Any, blocks: Sequence[tuple[int, int]]) -> Any:
     """Gives ln of the sum of exp of each block's logits [batch, several, tokens]: float32 [batch,
     several, blocks]."""
-    # Several rows, in whole vector registers: each is added up alike alone and beside others.
-    width = max(size for _, size in blocks)
-    width += -width % REGISTER
+    # A power of two, in whole vector registers.
+    width = max(REGISTER, *(1 << (size - 1).bit_length() for _, size in blocks))
 
     def filled(x: Any, filling: int, value: float) -> Any:
         return ops.pad(x, ((0, 0), (0, 0), (0, filling)), constant_values=value)
@@ -117,8 +116,12 @@ def _block_totals(logits: Any, blocks: Sequence[tuple[int, int]]) -> Any:
     parts = ops.stack(parts, axis=2)
     # Each less its own greatest: a block far less probable than others keeps what it has.
     greatest = ops.max(parts, axis=-1)
-    sums = ops.sum(ops.exp(parts - greatest[..., None]), axis=-1)
-    logarithms = ops.log(filled(sums, -len(blocks) % REGISTER, 1.0))
+    sums = ops.exp(parts - greatest[..., None])
+    while width > 1:
+        # In halves: XLA adds up the rows of a small batch in another order than those of a large.
+        width //= 2
+        sums = sums[..., :width] + sums[..., width:]
+    logarithms = ops.log(filled(sums[..., 0], -len(blocks) % REGISTER, 1.0))
     return greatest + logarithms[..., : len(blocks)]
 
 
