@@ -150,7 +150,8 @@ def _within(token: Any, block: tuple[int, int]) -> Any:
 class Sixteenths:
     """Grammar of sixteenths: a hold has the pitch that its voice had in the frame before.
 
-    After a frame of C4 and E4, the second voice may hold E4 or strike any pitch.
+    After a frame of C4 and E4, the second voice may hold E4 or strike any pitch. No block keeps its
+    probability: the pitch that a voice may hold stands one frame back, and a network sees it.
     """
 
     blocks: Sequence[tuple[int, int]] = ()
