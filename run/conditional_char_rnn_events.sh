@@ -4,7 +4,7 @@
 #   DATA=folder:../shared/data/performances
 # Cost and figure: of those performances, 18 minutes on one busy core with
 #   --precision=mixed_bfloat16; 3.017 nats per event (test; the trigram 3.664). How well it follows
-#   its conditions: docs/models.md, benchmarks/obedience.py. Of the corpus not run yet.
+#   its conditions: docs/models.md, benchmarks/condition_fidelity.py. Of the corpus not run yet.
 # Ask for C major, eight notes per second, around middle C:
 #   .venv/bin/python -m crnn_gan.sample --saved_model=exported_models/conditional_char_rnn \
 #     --pitch_class_histogram=.2,0,.15,0,.15,.1,0,.2,0,.1,0,.1 --density=8 --mean_pitch=60 --out_dir=asked

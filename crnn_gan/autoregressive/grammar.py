@@ -6,7 +6,7 @@ tensors of fixed shape, one row per piece, so that it runs in any loop on any ba
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +20,15 @@ NEVER = 2**30  # `steps_left` of a piece without an end, in which no note has to
 
 
 class Grammar(Protocol):
-    """What sampling needs of a grammar."""
+    """What sampling needs of a grammar.
+
+    Attributes:
+      blocks: (first token, size) of the blocks of the vocabulary, in order, each of which keeps its
+        probability: what a forbidden token had goes to the allowed tokens of its block. () where it
+        goes to all allowed tokens. See `sampling.renormalise_within_blocks`.
+    """
+
+    blocks: Sequence[tuple[int, int]]
 
     def initial_state(self, batch: Any) -> tuple[Any, ...]:
         """Gives the state before the first token; `batch` is the number of rows."""
@@ -41,6 +49,8 @@ class Grammar(Protocol):
 
 class Unconstrained:
     """No grammar: every token may follow every other."""
+
+    blocks: Sequence[tuple[int, int]] = ()
 
     def __init__(self, size: int):
         """Makes it for a vocabulary of `size` tokens."""
@@ -68,11 +78,16 @@ class Events:
     keys up. Keys that a primer left down are released where there is room. A key that is down for
     `longest_note` steps, whose note-on may lie outside the receptive field, is released before any
     other token.
+
+    Each block keeps its probability. A network that does not know which keys are down gives much of
+    that of the note-offs to keys that are up; so the note-offs of the keys that are down have it,
+    and a key is released as often as the network says that one is.
     """
 
     def __init__(self, blocks: Mapping[str, tuple[int, int]], size: int):
         """Makes it for blocks {name: (first, size)} and a vocabulary of `size` tokens."""
         self.size = size
+        self.blocks: Sequence[tuple[int, int]] = tuple(blocks.values())
         keys = np.arange(KEYS, dtype="int32")[None]
         self.on, self.off = keys + blocks["note_on"][0], keys + blocks["note_off"][0]
         self.shift, self.velocity = blocks["time_shift"], blocks.get("velocity", (0, 0))
@@ -135,8 +150,11 @@ def _within(token: Any, block: tuple[int, int]) -> Any:
 class Sixteenths:
     """Grammar of sixteenths: a hold has the pitch that its voice had in the frame before.
 
-    After a frame of C4 and E4, the second voice may hold E4 or strike any pitch.
+    After a frame of C4 and E4, the second voice may hold E4 or strike any pitch. No block keeps its
+    probability: the pitch that a voice may hold stands one frame back, and a network sees it.
     """
+
+    blocks: Sequence[tuple[int, int]] = ()
 
     def __init__(self, blocks: Mapping[str, tuple[int, int]], size: int):
         """Makes it for blocks {name: (first, size)} and a vocabulary of `size` tokens."""
@@ -179,8 +197,11 @@ class Sixteenths:
 class Text:
     """Grammar of text: a start token, characters, an end token.
 
-    After the end token, start tokens fill the piece; the codec ignores them.
+    After the end token, start tokens fill the piece; the codec ignores them. Only whole blocks are
+    forbidden, so to keep the probability of each within it would change nothing.
     """
+
+    blocks: Sequence[tuple[int, int]] = ()
 
     def __init__(self, blocks: Mapping[str, tuple[int, int]], size: int):
         """Makes it for blocks {name: (first, size)} and a vocabulary of `size` tokens."""

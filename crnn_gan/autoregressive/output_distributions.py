@@ -171,4 +171,5 @@ class Categorical(keras.layers.Layer):
         temperature, top_k, top_p = (controls[n] for n in ("temperature", "top_k", "top_p"))
         # In a stack of one, a row is added up alike alone and beside others.
         logits = ops.matmul(hidden[None], self.head.kernel[None])[0] + self.head.bias
-        return sample_token(logits, uniform[:, 0], temperature, top_k, top_p, allowed)
+        blocks = self.grammar.blocks
+        return sample_token(logits, uniform[:, 0], temperature, top_k, top_p, allowed, blocks)

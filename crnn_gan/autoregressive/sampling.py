@@ -7,6 +7,7 @@ the same token.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -35,7 +36,13 @@ COLDEST = 1e-6  # Temperature that stands for 0 where outputs are independent bi
 
 
 def sample_token(
-    logits: Any, uniform: Any, temperature: Any, top_k: Any, top_p: Any, allowed: Any = None
+    logits: Any,
+    uniform: Any,
+    temperature: Any,
+    top_k: Any,
+    top_p: Any,
+    allowed: Any = None,
+    blocks: Sequence[tuple[int, int]] = (),
 ) -> Any:
     """Samples one token per row: int32 [batch].
 
@@ -51,9 +58,11 @@ def sample_token(
       top_p: float32 [batch], above 0, up to 1; 1 for no limit.
       allowed: bool [batch, tokens], the grammar's mask, True in one or more of each row. None
         allows all.
+      blocks: (first token, size) of the blocks that keep their probability, before temperature,
+        top-k and top-p: see `renormalise_within_blocks`.
     """
     if allowed is not None:
-        logits = ops.where(allowed, logits, FORBIDDEN)
+        logits = renormalise_within_blocks(logits, allowed, blocks)
     # Whole vector registers: the last elements of others go through another exp than the rest, and
     # which those are depends on the batch.
     filling = -logits.shape[-1] % REGISTER
@@ -69,6 +78,51 @@ def sample_token(
     # Rounding may bring the product up to the total: then it is the last token with a weight.
     is_below = (cumulated <= uniform[:, None] * total) & (cumulated < total)
     return ops.sum(ops.cast(is_below, "int32"), axis=-1)
+
+
+def renormalise_within_blocks(logits: Any, allowed: Any, blocks: Sequence[tuple[int, int]]) -> Any:
+    """Gives logits float32 [batch, tokens] in which forbidden tokens have no probability.
+
+    Each block keeps the probability it had, and shares it among its allowed tokens in proportion. A
+    block of which no token is allowed gives its own to the others, in proportion. With .3 and .1 in
+    one block and .4 and .2 in another, the first token forbidden: 0, .4, .4, .2; the first two
+    forbidden: 0, 0, .67, .33. Without blocks, the first forbidden: 0, .14, .57, .29.
+
+    Args:
+      logits: float32 [batch, tokens].
+      allowed: bool [batch, tokens], True in one or more of each row.
+      blocks: (first token, size) of each, which follow each other and fill the vocabulary; or none.
+    """
+    limited = ops.where(allowed, logits, FORBIDDEN)
+    if not blocks:
+        return limited
+    totals = _block_totals(ops.stack([logits, limited], axis=1), blocks)
+    gain, rows = totals[:, 0] - totals[:, 1], ops.shape(logits)[0]
+    # Broadcasting: to look up each token's block takes as long as all the rest.
+    gains = [ops.broadcast_to(gain[:, n : n + 1], (rows, s)) for n, (_, s) in enumerate(blocks)]
+    return ops.where(allowed, logits + ops.concatenate(gains, axis=-1), FORBIDDEN)
+
+
+def _block_totals(logits: Any, blocks: Sequence[tuple[int, int]]) -> Any:
+    """Gives ln of the sum of exp of each block's logits [batch, several, tokens]: float32 [batch,
+    several, blocks]."""
+    # A power of two, in whole vector registers.
+    width = max(REGISTER, *(1 << (size - 1).bit_length() for _, size in blocks))
+
+    def filled(x: Any, filling: int, value: float) -> Any:
+        return ops.pad(x, ((0, 0), (0, 0), (0, filling)), constant_values=value)
+
+    parts = [filled(logits[..., a : a + size], width - size, FORBIDDEN) for a, size in blocks]
+    parts = ops.stack(parts, axis=2)
+    # Each less its own greatest: a block far less probable than others keeps what it has.
+    greatest = ops.max(parts, axis=-1)
+    sums = ops.exp(parts - greatest[..., None])
+    while width > 1:
+        # In halves: XLA adds up the rows of a small batch in another order than those of a large.
+        width //= 2
+        sums = sums[..., :width] + sums[..., width:]
+    logarithms = ops.log(filled(sums[..., 0], -len(blocks) % REGISTER, 1.0))
+    return greatest + logarithms[..., : len(blocks)]
 
 
 def _truncated(weights: Any, top_k: Any, top_p: Any) -> Any:

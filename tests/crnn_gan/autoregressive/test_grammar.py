@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from crnn_gan.autoregressive.grammar import NEVER, Text, Unconstrained, grammar_of
+from crnn_gan.autoregressive.sampling import renormalise_within_blocks
 from pipelines.codecs import abc_text, events, sixteenths
 from pipelines.spec import Spec
 
@@ -103,6 +104,34 @@ def test_a_key_that_is_down_for_too_long_is_released_before_anything_else():
     assert len(allowed(0)) == len(allowed(8)) > 100
     assert allowed(7) == [OFF + 60]
     assert allowed(3) == [OFF + 60, OFF + 64]
+
+
+def test_keys_that_are_down_are_released_as_often_as_any_key():
+    # Keys 60 and 64 are down, 67 was just struck. Note-offs have .4: 60 a hundredth of it, 64
+    # three, and keys that cannot be released the rest. Note-ons have .1, time .5.
+    grammar, size = grammar_of(EVENTS.spec), EVENTS.spec.size
+    state = grammar.initial_state(1)
+    for token in (ON + 60, ON + 64, SHIFT + 3, ON + 67):
+        state = grammar.next_state(state, ops.convert_to_tensor(np.array([token], np.int32)))
+    shares = np.zeros(size, np.float32)
+    shares[[OFF + 60, OFF + 64, OFF + 67, OFF + 90]] = 0.004, 0.012, 0.2, 0.184
+    shares[[ON + 60, ON + 70, SHIFT + 1]] = 0.05, 0.05, 0.5
+    logits = np.log(np.maximum(shares, 1e-30))[None]
+    allowed = grammar.allowed(state, ops.full((1,), NEVER, "int32"))
+    found = ops.softmax(renormalise_within_blocks(logits, allowed, grammar.blocks))
+    expected = np.zeros(size)
+    expected[[OFF + 60, OFF + 64, ON + 70, SHIFT + 1]] = 0.1, 0.3, 0.1, 0.5
+    np.testing.assert_allclose(np.asarray(found)[0], expected, rtol=1e-5, atol=1e-9)
+
+
+def test_without_a_key_to_release_the_probability_of_note_offs_goes_to_all_others():
+    grammar = grammar_of(EVENTS.spec)
+    shares = np.full(EVENTS.spec.size, 1e-30, np.float32)
+    shares[[OFF + 60, ON + 60, SHIFT, PEDAL]] = 0.5, 0.1, 0.3, 0.1
+    allowed = grammar.allowed(grammar.initial_state(1), ops.full((1,), NEVER, "int32"))
+    found = renormalise_within_blocks(np.log(shares)[None], allowed, grammar.blocks)
+    found = np.asarray(ops.softmax(found))[0, [OFF + 60, ON + 60, SHIFT, PEDAL]]
+    np.testing.assert_allclose(found, [0, 0.2, 0.6, 0.2], rtol=1e-5)
 
 
 def test_without_an_end_keys_may_stay_down():
