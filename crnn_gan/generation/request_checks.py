@@ -84,7 +84,11 @@ def primer_checks(primer: tf.Tensor, spec: Spec) -> list[Any]:
         words = f"primer holds {what} that are none; give 0 to {spec.size - 1}"
         checks.append(tf.debugging.Assert(tf.reduce_all(known), [words]))
     if spec.kind == "cells":
-        known = (primer >= 0) & (primer < [size for _, _, size in spec.blocks])
-        words = "primer holds categories that are none; see the sizes of the blocks of the spec"
+        last = [size - 1 for _, _, size in spec.blocks]
+        known = (primer >= 0) & (primer <= last)
+        fields = ", ".join(
+            f"{name} 0 to {top}" for (name, _, _), top in zip(spec.blocks, last, strict=True)
+        )
+        words = f"primer holds categories that are none; give {fields}"
         checks.append(tf.debugging.Assert(tf.reduce_all(known), [words]))
     return checks

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pipelines.codecs import cells
+from pipelines.json_schema import SchemaError
 from pipelines.score import Score
 from pipelines.score_arrays import LAST_TICK, NOTE
+from pipelines.spec import Spec
 
 OCTAVES = tuple(range(48, 84))
 
@@ -59,6 +61,14 @@ def test_a_cell_is_beat_phase_time_number_of_tones_and_pitch_length_and_velocity
         [0, 2, 0, 12, 0, 0, 0, 0, 0],
     ]
     assert rows(codec.decode(codec.encode(PIECE)).score) == rows(PIECE)
+
+
+@pytest.mark.parametrize("values", [{"time": [0, 1.5]}, {"time": 3}, {"time": ["0"]}, [0]])
+def test_values_of_a_spec_that_are_no_whole_numbers_are_refused(values):
+    stored = cells.Codec().spec.to_json()
+    assert Spec.from_json(stored).values["tones"] == (1, 2, 3, 4)
+    with pytest.raises(SchemaError, match=r"spec\.values"):
+        Spec.from_json({**stored, "values": values})
 
 
 def test_without_tables_every_value_is_a_category():
