@@ -11,7 +11,7 @@ from typing import Any, Literal
 from crnn_gan.evaluation.evaluation import Evaluation
 from crnn_gan.evaluation.generated import Generated, from_folder, from_sampler
 from crnn_gan.evaluation.measuring import find_copies, measure
-from crnn_gan.evaluation.reference import learned_from, read_reference
+from crnn_gan.evaluation.reference import learned_from, read_reference, refuse_settings
 from crnn_gan.evaluation.training_curves import read_training
 from crnn_gan.generation.excerpt import Excerpt
 from crnn_gan.generation.interface import Interface
@@ -109,6 +109,7 @@ def evaluated(argv: Sequence[str]) -> tuple[Evaluation, list[Score]]:
     if flags.checkpoint != "newest" and not flags.run_dir:
         raise UsageError("--checkpoint is of a run: give it with --run_dir")
     reference_dir, composer, works_per_composer = _reference_dir(flags)
+    refuse_settings(reference_dir, composer, flags.against)
     refuse_files(Path(flags.out_dir))
     values: dict[str, Any] = {}
     excerpt = None

@@ -105,6 +105,26 @@ def read_reference(
     """
     if (path / records.MANIFEST).is_file():
         return _prepared(path, composer, works_per_composer, against)
+    refuse_settings(path, composer, against)
+    pieces, left_out = read_folder(path)
+    if codec:
+        pieces, refused = _through(codec, pieces)
+        left_out += refused
+    first, second = halves(pieces)
+    return Reference(folder_name(path), first, second, pieces, True, codec, left_out=left_out)
+
+
+def refuse_settings(path: Path, composer: Sequence[str], against: Against) -> None:
+    """Refuses what only prepared data can give, before anything is sampled or read.
+
+    Args:
+      path, composer, against: as for `read_reference`.
+
+    Raises:
+      ValueError: the path is a folder of files, and the others are not its.
+    """
+    if (path / records.MANIFEST).is_file():
+        return
     if composer:
         raise ValueError(f"{path} is a folder of files: only prepared data has composers")
     if against != "training":
@@ -112,12 +132,6 @@ def read_reference(
             f"{path} is a folder of files: only prepared data says which pieces were held out, as "
             "--against=held_out needs"
         )
-    pieces, left_out = read_folder(path)
-    if codec:
-        pieces, refused = _through(codec, pieces)
-        left_out += refused
-    first, second = halves(pieces)
-    return Reference(folder_name(path), first, second, pieces, True, codec, left_out=left_out)
 
 
 def halves(

@@ -144,7 +144,8 @@ def leading_table(evaluation: Evaluation) -> Markup | None:
     ]
     nats = held_out_nats(evaluation)
     if nats is not None:
-        head = element("th", LIKELIHOOD, element("span", LIKELIHOOD_SAYS, class_="about"))
+        about = element("span", LIKELIHOOD_SAYS, class_="about")
+        head = element("th", LIKELIHOOD, about, scope="row")
         cells = [
             cell("generated", number(nats), kind="number made"),
             cell("held-out real", NONE, kind="number"),

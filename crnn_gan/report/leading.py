@@ -23,8 +23,8 @@ LIKELIHOOD_SAYS = (
 )
 NEAR = (
     "A piece is near another if it lies within the distance of that one's fifth nearest neighbour "
-    "in its own set, in statistics standardised by real music. Recall falls as pieces become more: "
-    "compare it at equal numbers only."
+    "in its own set, in statistics standardised by real music. A model's recall falls as its "
+    "pieces become more: compare it at equal numbers only."
 )
 
 

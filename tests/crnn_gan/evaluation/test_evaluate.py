@@ -169,6 +169,7 @@ def test_the_pieces_of_an_exported_model_are_those_that_sample_writes(tmp_path, 
         (["--midi_dir=x", "--reference=y", "--count=3"], "no flag --count"),
         (["--midi_dir=x", "--reference=y", "--excerpt=1:8"], "no flag --excerpt"),
         (["--midi_dir=x", "--reference=y", "--against=me"], "against"),
+        (["--midi_dir=x", "--reference=y", "--against=held_out"], "y is a folder of files: only"),
         (["--midi_dir=gone", "--reference=gone"], "gone"),
     ],
 )
