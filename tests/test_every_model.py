@@ -25,7 +25,13 @@ from crnn_gan.training.variable_paths import model_variables
 from pipelines.batches.conditions import SIZES
 from pipelines.codecs.codec import codec_class
 
-CODECS = {"tokens": "events", "vectors": "note_tuples", "cells": "cells", "roll": "piano_roll", "audio": "audio"}
+CODECS = {
+    "tokens": "events",
+    "vectors": "note_tuples",
+    "cells": "cells",
+    "roll": "piano_roll",
+    "audio": "audio",
+}
 PAIRS = [(name, kind) for name in model_names() for kind in model_class(name).accepts]
 SHORT, LONG = 8, 16  # Steps of pieces: whole windows of the families that make whole ones.
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"

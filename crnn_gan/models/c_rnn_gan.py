@@ -36,7 +36,6 @@ import keras
 from keras import ops
 
 from crnn_gan.adversarial.config import AnyLossConfig, changed_default, changed_fields
-from crnn_gan.adversarial.continuous_generator import ContinuousGenerator, ContinuousSettings
 from crnn_gan.adversarial.critic_and_generator import CriticAndGenerator, part_of
 from crnn_gan.adversarial.curriculum import CurriculumSettings, LengthCurriculum
 from crnn_gan.adversarial.losses import reward
@@ -48,6 +47,7 @@ from crnn_gan.autoregressive.categorical_generator import (
     CategoricalGenerator,
     CategoricalSettings,
 )
+from crnn_gan.autoregressive.continuous_generator import ContinuousGenerator, ContinuousSettings
 from crnn_gan.music_model import Control, MusicModel, Noise
 from crnn_gan.training.phases import JointPhase, Phase, Stage
 from pipelines.codecs.codec import Codec

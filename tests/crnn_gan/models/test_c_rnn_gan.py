@@ -9,17 +9,26 @@ from keras import ops
 
 from crnn_gan.adversarial.minibatch_discrimination import MinibatchDiscrimination
 from crnn_gan.generation.noise import draw_numpy
-from crnn_gan.models.c_rnn_gan import CODE, PAPER, Config, Model
+from crnn_gan.models.c_rnn_gan import CODE, CONTINUOUS, PAPER, Config, Model
 from crnn_gan.training.phases import JointPhase
+from pipelines.codecs import cells
 from pipelines.spec import Spec
 
 SPEC = Spec("vectors", (None, 4), "float32", 4, "note", classes={"composer": ("a", "b", "c")})
 # Tracing takes the time, not training: one layer, and no second derivatives but where meant.
-SMALL = dict(
+SMALL = CONTINUOUS | dict(
     window_steps=6, batch_size=2, hidden_size_g=5, hidden_size_d=4, max_epoch=2, num_layers_g=1,
     num_layers_d=1, adversarial_loss="non_saturating",
 )  # fmt: skip
 WASSERSTEIN = {"adversarial_loss": "wasserstein"}
+CELLS = cells.Codec(
+    tones_per_cell=2, times=(0, 6, 12), lengths=(6, 12), velocities=(50, 80),
+    pitches=tuple(range(60, 72)),
+).spec  # fmt: skip
+OF_CELLS = dict(
+    window_steps=6, batch_size=3, hidden_size_g=5, hidden_size_d=4, context_size=6, num_layers_g=1,
+    num_layers_d=1, max_epoch=2, pretraining_epochs=1, adversarial_loss="non_saturating",
+)  # fmt: skip
 JIT = keras.backend.backend() == "jax"
 
 
@@ -98,6 +107,92 @@ def test_each_option_trains_and_composes(settings):
     assert pieces.shape == (2, 6, 4)
     assert np.isfinite(pieces).all()
     assert not np.array_equal(pieces[0], pieces[1])
+
+
+def model_of_cells(traced=False, **settings):
+    keras.utils.set_random_seed(0)
+    return compiled(Model(Config(**OF_CELLS | settings), CELLS), traced)
+
+
+def batch_of_cells(of):
+    random = np.random.default_rng(0)
+    sizes = [size for _, _, size in CELLS.blocks]
+    music = random.integers(0, sizes, (of.batch_windows, 6, CELLS.size)).astype(np.int32)
+    music[..., 6] = np.maximum(music[..., 6], music[..., 3])  # Pitches ascend.
+    music[..., 3] = np.minimum(music[..., 3], 5)
+    music[..., 6] = np.maximum(music[..., 6], 6)
+    return {"music": music, "transposition": random.integers(-6, 7, of.batch_windows)}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"generator_gradient": "straight_through", "r1": 0.5},
+        WASSERSTEIN | {"critic_steps": 2, "likelihood_weight": 0.5},
+        WASSERSTEIN | {"generator_gradient": "straight_through", "replay": 4},
+        {"generator_gradient": "straight_through", "feature_matching": True, "keep_prob": 0.5},
+        {"pretraining_d": True, "optimizer": "sgd", "num_layers_g": 2, "average": 0.0},
+    ],
+    ids=",".join,
+)
+def test_each_option_of_categorical_outputs_trains_and_composes(settings):
+    made = model_of_cells(not settings, **settings)
+    before = [np.array(w) for w in made.trainable_variables]
+    data = tf.data.Dataset.from_tensors(batch_of_cells(made))
+    for stage in made.stages:
+        made.enter(stage)
+        history = made.fit(data, verbose=0, shuffle=False).history
+        assert all(np.isfinite(values[-1]) for values in history.values())
+    assert all(int(count) == 0 for count in made.skipped.values())
+    pairs = zip(before, made.trainable_variables, strict=True)
+    moved = [not np.array_equal(b, w) for b, w in pairs]
+    assert sum(moved) > 0.8 * len(moved)
+    pieces = compose(made, count=3, length=7)
+    assert pieces.shape == (3, 7, CELLS.size)
+    assert not np.array_equal(pieces[0], pieces[1])
+
+
+def test_pretraining_of_cells_minimises_their_negative_log_likelihood():
+    made = model_of_cells(keep_prob=1.0)
+    held = batch_of_cells(made)
+    loss, parts = made.pretraining_loss(held)
+    untransposed = {**held, "transposition": np.zeros_like(held["transposition"])}
+    nats = np.asarray(made.negative_log_likelihood(untransposed))
+    assert float(loss) == pytest.approx(float(sum(parts.values())), rel=1e-5)
+    plain, _ = made.pretraining_loss(untransposed)
+    assert float(plain) == pytest.approx(float(nats.mean()), rel=1e-4)
+
+
+def test_the_adversarial_loss_of_cells_is_a_weighted_sum_with_the_likelihood():
+    made = model_of_cells(likelihood_weight=2.0, adversarial_weight=0.0, keep_prob=1.0)
+    held = batch_of_cells(made)
+    likelihood, _ = made.pretraining_loss(held)
+    loss, reports = made.categorical_loss(held)
+    assert float(loss) == pytest.approx(2 * float(likelihood), rel=1e-5)
+    assert float(reports["likelihood"]) == pytest.approx(float(likelihood), rel=1e-5)
+
+
+def test_the_learning_rate_of_pretraining_falls_to_a_fiftieth():
+    config = Config(pretraining_epochs=100, pretraining_learning_rate=1.0)
+    rates = [config.pretraining_rate(epoch) for epoch in (0, 50, 99, 100)]
+    assert rates == pytest.approx([1, 0.502, 0.02, 0.02], abs=0.01)
+    assert Config(pretraining_schedule="constant").pretraining_rate(9) == 4e-3
+
+
+@pytest.mark.parametrize(
+    ("settings", "spec", "words"),
+    [
+        ({"outputs": "continuous"}, CELLS, "the data holds cells, .*prepare .*--codec=note_tuples"),
+        ({"outputs": "categorical"}, SPEC, "the data holds vectors, .* --codec=cells"),
+        ({"piece_noise": 3}, CELLS, "--piece_noise is a setting of continuous outputs, but"),
+        ({"context_size": 3}, SPEC, "--context_size is a setting of categorical outputs, but"),
+        ({"curriculum": "whole"}, CELLS, "--curriculum=whole is of continuous outputs"),
+    ],
+)
+def test_settings_of_other_outputs_are_refused_in_words(settings, spec, words):
+    with pytest.raises(ValueError, match=words):
+        Model(Config(**settings), spec)
 
 
 def probability(logits):
@@ -268,10 +363,10 @@ def test_temperature_0_silences_the_noise_and_dropout_adds_variety():
 
 def test_an_average_of_the_generators_weights_is_kept():
     made = model(average=0.5)
-    start = made.generator.get_weights()[0]
+    start = made.generator.network.get_weights()[0]
     train(made)
     # After the first batch the decay is 1 / 11, not yet 0.5.
-    expected = start / 11 + made.generator.get_weights()[0] * 10 / 11
+    expected = start / 11 + made.generator.network.get_weights()[0] * 10 / 11
     np.testing.assert_allclose(np.asarray(next(iter(made.averages.values()))), expected, atol=1e-6)
     assert model(average=0.0).averages == {}
 
@@ -312,5 +407,5 @@ def test_settings_that_cannot_be_are_refused_in_words(settings, words):
 
 
 def test_data_of_another_kind_is_refused_in_words():
-    with pytest.raises(ValueError, match="takes 'vectors'"):
+    with pytest.raises(ValueError, match="takes 'cells' or 'vectors'"):
         Model(Config(), Spec("tokens", (None,), "int32", 9, "event"))

@@ -11,8 +11,8 @@ from keras import ops
 
 from crnn_gan.adversarial.class_generator import ClassGenerator, beside_each_step
 from crnn_gan.adversarial.curriculum import LengthCurriculum
-from crnn_gan.generation.controls import Control, Noise
 from crnn_gan.layers.feedback_lstm import FeedbackLSTM
+from crnn_gan.music_model import Control, Noise
 from pipelines.settings import Settings, flag
 from pipelines.spec import Spec
 
