@@ -246,7 +246,7 @@ def classifier_error(
             keras.layers.Dense(1, "sigmoid"),
         ]
     )
-    network.compile("adam", "binary_crossentropy", ["accuracy"])
+    network.compile("adam", loss="binary_crossentropy", metrics=["accuracy"])
     network.fit(*rows(real.validation, arrays), epochs=CLASSIFIER_EPOCHS, batch_size=32, verbose=0)
     return 1 - network.evaluate(*rows(real.test, others), verbose=0)[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -30,9 +31,6 @@ WORDS = {
 class CategoricalSettings(Settings):
     """Settings of categorical outputs alone."""
 
-    context_size: int = flag(
-        160, "units of the layer that a cell's decisions are made from", at_least=1
-    )
     generator_gradient: Literal["policy", "straight_through"] = flag(
         "policy",
         "gradient of the adversarial loss through sampled cells; policy: REINFORCE, whose baseline "
@@ -61,12 +59,13 @@ class CategoricalGenerator(keras.layers.Layer):
 
     def __init__(self, config: Any, spec: Spec, seed: keras.random.SeedGenerator, **kwargs: Any):
         super().__init__(**kwargs, autocast=False)
-        self.config, self.spec, self.seed = config, spec, seed
+        self.config, self.spec = config, spec
+        # Not the generator itself, which Keras would then count twice.
+        self.draw = functools.partial(keras.random.uniform, dtype="float32", seed=seed)
         self.network = CellGenerator(
             spec,
             config.hidden_size_g,
             config.num_layers_g,
-            config.context_size,
             1 - config.keep_prob,
             seed,
             name="generator",
@@ -111,7 +110,7 @@ class CategoricalGenerator(keras.layers.Layer):
         """Samples music of the shape of `music`, as trained: int32 [batch, time, fields]."""
         rows = ops.shape(music)[0]
         noise = {
-            name: keras.random.uniform(each.shape, dtype="float32", seed=self.seed)
+            name: self.draw(each.shape)
             for name, each in self.noise_spec(rows, music.shape[1]).items()
         }
         controls = {name: ops.ones((rows,)) for name in self.controls_for(self.config)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ class _TeacherForced(NamedTuple):
     """What the decisions of cells are made from, given the true cells before them.
 
     Attributes:
-      context: float32 [rows, context_units]; a row is a step of a window.
+      context: float32 [rows, units]; a row is a step of a window.
       state: before the cells.
       dynamics: int32 [rows], see `CellFields.dynamics`.
       cells: the true ones.
@@ -48,9 +49,8 @@ class CellGenerator(keras.layers.Layer):
 
     Args:
       spec: of the kind "cells".
-      units: of each LSTM.
+      units: of each LSTM, and of the context.
       num_layers: LSTMs.
-      context_units: size of the context.
       dropout: rate, of the layers' outputs and of the rectified context.
       seed: random numbers of dropout come from it.
     """
@@ -60,17 +60,17 @@ class CellGenerator(keras.layers.Layer):
         spec: Spec,
         units: int,
         num_layers: int,
-        context_units: int,
         dropout: float,
         seed: keras.random.SeedGenerator,
         **kwargs: Any,
     ):
         super().__init__(**kwargs, autocast=False)
         self.fields = CellFields(spec)
-        self.units, self.context_units, self.dropout = units, context_units, dropout
-        self.seed = seed
+        self.units, self.dropout = units, dropout
+        # Not the generator itself, which Keras would then count twice.
+        self.drop = functools.partial(keras.random.dropout, rate=dropout, seed=seed)
         self.layers = [LSTM(units, dtype=self.dtype_policy) for _ in range(num_layers)]
-        self.decisions = CellDecisions(self.fields, context_units, name="decisions")
+        self.decisions = CellDecisions(self.fields, units, name="decisions")
         edges = self.fields.ticks["length"]
         self.length_edges = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges
 
@@ -89,9 +89,9 @@ class CellGenerator(keras.layers.Layer):
         for layer in self.layers:
             layer.build((None, None, size))
             size = self.units
-        self.hidden_kernel = kernel("hidden_kernel", len(self.layers) * size, self.context_units)
-        self.input_kernel = kernel("input_kernel", self.input_size, self.context_units)
-        self.context_bias = kernel("context_bias", self.context_units)
+        self.hidden_kernel = kernel("hidden_kernel", len(self.layers) * size, self.units)
+        self.input_kernel = kernel("input_kernel", self.input_size, self.units)
+        self.context_bias = kernel("context_bias", self.units)
         self.decisions.build()
         self.piece_logits = {
             "beat_phase": kernel("beat_phase_logits", sizes["beat_phase"]),
@@ -164,7 +164,7 @@ class CellGenerator(keras.layers.Layer):
         music = ops.cast(music, "int32")
         teacher = self._teacher_forced(music, transposition, training)
         context = teacher.context
-        mask = self._dropout(ops.ones_like(context)) if training and self.dropout else None
+        mask = self.drop(ops.ones_like(context)) if training and self.dropout else None
         nats, parts = self.decisions.negative_log_likelihood(
             context, teacher.state, self._velocities(teacher.dynamics), teacher.cells, mask
         )
@@ -229,15 +229,12 @@ class CellGenerator(keras.layers.Layer):
         for layer in self.layers:
             h = layer.time_major(h)
             if training and self.dropout:
-                h = self._dropout(h)
+                h = self.drop(h)
             states.append(h)
         return time_major(ops.concatenate(states, axis=-1))
 
-    def _dropout(self, x: Any) -> Any:
-        return keras.random.dropout(x, self.dropout, seed=self.seed)
-
     def _context(self, hidden: Any, inputs: Any) -> Any:
-        """Gives the context [rows, context_units]."""
+        """Gives the context [rows, units]."""
         kernel = ops.concatenate([self.hidden_kernel, self.input_kernel], axis=0)
         both = ops.concatenate([hidden, inputs], axis=-1)
         return ops.matmul(both[None], kernel[None])[0] + self.context_bias

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
@@ -67,7 +68,12 @@ class ContinuousGenerator(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs, autocast=False)
-        self.config, self.spec, self.seed, self.curriculum = config, spec, seed, curriculum
+        self.config, self.spec, self.curriculum = config, spec, curriculum
+        # Not the generator itself, which Keras would then count twice.
+        self.draw = {
+            name: functools.partial(function, dtype="float32", seed=seed)
+            for name, function in DRAW.items()
+        }
         self.noise_size = max(1, int(config.random_input_scale * spec.size))
         classes = spec.classes if config.generate_meta else {}
         meta_size = sum(map(len, classes.values()))
@@ -145,10 +151,7 @@ class ContinuousGenerator(keras.layers.Layer):
         """Draws noises of `noise_spec` for as many windows and steps as `music` has, in order."""
         spec = self.noise_spec(music.shape[0], ops.shape(music)[1])
         spec = {n: spec[n] for start in names for n in spec if n.split("_")[0] == start}
-        return {
-            name: DRAW[noise.distribution](noise.shape, dtype="float32", seed=self.seed)
-            for name, noise in spec.items()
-        }
+        return {name: self.draw[noise.distribution](noise.shape) for name, noise in spec.items()}
 
     def _dropout_masks(self, noise: Mapping[str, Any]) -> list[Any] | None:
         keep, layers = self.config.keep_prob, range(self.config.num_layers_g)

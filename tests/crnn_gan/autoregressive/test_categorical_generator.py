@@ -24,7 +24,7 @@ MUSIC = np.zeros((6, 5, SPEC.size), "int32")
 @pytest.fixture(scope="module")
 def generator() -> CategoricalGenerator:
     keras.utils.set_random_seed(0)
-    config = types.SimpleNamespace(hidden_size_g=8, num_layers_g=1, context_size=16, keep_prob=1.0)
+    config = types.SimpleNamespace(hidden_size_g=8, num_layers_g=1, keep_prob=1.0)
     made = CategoricalGenerator(config, SPEC, keras.random.SeedGenerator(0))
     # Pieces begin at tick 11 of a beat and have several velocities.
     for logits in made.network.piece_logits.values():

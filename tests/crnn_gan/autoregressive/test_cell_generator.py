@@ -40,7 +40,7 @@ PIECE = np.array([[[3, 0, 0, 0, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 1, 2, 1, 0]]], "
 
 def generator(dropout: float = 0.0) -> CellGenerator:
     keras.utils.set_random_seed(0)
-    made = CellGenerator(SPEC, 8, 2, 16, dropout, keras.random.SeedGenerator(1))
+    made = CellGenerator(SPEC, 8, 2, dropout, keras.random.SeedGenerator(1))
     made.build()
     for weight in made.trainable_weights:  # Biases too, which begin as zeros.
         weight.assign(0.5 * np.random.default_rng(len(weight.shape)).normal(size=weight.shape))

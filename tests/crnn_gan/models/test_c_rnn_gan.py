@@ -26,7 +26,7 @@ CELLS = cells.Codec(
     pitches=tuple(range(60, 72)),
 ).spec  # fmt: skip
 OF_CELLS = dict(
-    window_steps=6, batch_size=3, hidden_size_g=5, hidden_size_d=4, context_size=6, num_layers_g=1,
+    window_steps=6, batch_size=3, hidden_size_g=5, hidden_size_d=4, num_layers_g=1,
     num_layers_d=1, max_epoch=2, pretraining_epochs=1, adversarial_loss="non_saturating",
 )  # fmt: skip
 JIT = keras.backend.backend() == "jax"
@@ -186,7 +186,11 @@ def test_the_learning_rate_of_pretraining_falls_to_a_fiftieth():
         ({"outputs": "continuous"}, CELLS, "the data holds cells, .*prepare .*--codec=note_tuples"),
         ({"outputs": "categorical"}, SPEC, "the data holds vectors, .* --codec=cells"),
         ({"piece_noise": 3}, CELLS, "--piece_noise is a setting of continuous outputs, but"),
-        ({"context_size": 3}, SPEC, "--context_size is a setting of categorical outputs, but"),
+        (
+            {"likelihood_weight": 3.0},
+            SPEC,
+            "--likelihood_weight is a setting of categorical outputs, but",
+        ),
         ({"curriculum": "whole"}, CELLS, "--curriculum=whole is of continuous outputs"),
     ],
 )
