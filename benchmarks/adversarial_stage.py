@@ -46,6 +46,8 @@ from crnn_gan.metrics import bleu
 from crnn_gan.metrics.feature_sets import Value
 from crnn_gan.metrics.neighbours import neighbour_figures
 from crnn_gan.models.registry import config_class, model_class
+from crnn_gan.runs import checkpoint
+from crnn_gan.runs.checkpoint_file import name_of, read_arrays, read_manifest
 from crnn_gan.runs.criteria import HELD_OUT_NATS
 from crnn_gan.runs.epoch_pieces import array_generator
 from crnn_gan.runs.presets import expanded
@@ -54,6 +56,7 @@ from crnn_gan.runs.tables import GENERATED, LOSSES_FILE, read_losses
 from crnn_gan.runs.trainer_flags import resolved, run_config_of
 from crnn_gan.runs.trainer_settings import TrainerFlags
 from crnn_gan.sweeping.search import words_parted
+from crnn_gan.training.variable_paths import model_variables
 from pipelines import dataset, records
 from pipelines.codecs.codec import ScoreCodec
 from pipelines.command_line import parse, run_command
@@ -131,8 +134,17 @@ def branch(first: Path, run_dir: Path, words: Sequence[str]) -> None:
     manifest = records.read_manifest(flags.data_dir)
     new = run_dir.with_name(f".{run_dir.name}")
     shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(first, new, ignore=shutil.ignore_patterns("logs", ".*"))
-    run_config_of(resolved(flags, manifest)[0], config, manifest).write(new)
+    shutil.copytree(first, new, ignore=shutil.ignore_patterns("logs", "checkpoints", ".*"))
+    config_of_run = run_config_of(resolved(flags, manifest)[0], config, manifest)
+    config_of_run.write(new)
+    model = config_of_run.build_model()
+    epoch = checkpoint.epochs(first)[-1]
+    weights = first / checkpoint.FOLDER / name_of(epoch)
+    arrays = read_arrays(weights, read_manifest(weights)["variables"])
+    for path, variable in model_variables(model).items():
+        if f"model/{path}" in arrays:  # The others are of the adversarial stage.
+            variable.assign(arrays[f"model/{path}"])
+    checkpoint.save(new, model, epoch)
     new.rename(run_dir)
 
 
