@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from pipelines.keys import FROM_TONIC, PROFILES
 from pipelines.spec import Spec
 
+TONALITIES = 24  # Major from C up, then minor.
 TONE_FIELDS = ("pitch", "length", "velocity")
 
 
@@ -40,6 +42,7 @@ class CellFields:
       sizes: number of categories of "beat_phase", "time", "tones", "pitch", "length", "velocity".
       most_tones: of a cell.
       ticks: of each category of "time" and of "length", float32 [categories].
+      pitch_classes: of each category of "pitch", int [categories].
       critic_size: numbers of a cell as `one_hots` and `joined` give it.
     """
 
@@ -48,6 +51,7 @@ class CellFields:
         self.names = [name for name, _, _ in spec.blocks]
         self.sizes = {name: len(values) for name, values in spec.values.items()}
         self.most_tones = int(spec.values["tones"][-1])
+        self.pitch_classes = np.array(spec.values["pitch"]) % 12
         self.ticks = {n: np.array(spec.values[n], "float32") for n in ("time", "length")}
         self.critic_size = self.sizes["time"] + self.most_tones
         self.critic_size += self.most_tones * sum(self.sizes[name] for name in TONE_FIELDS)
@@ -112,3 +116,32 @@ class CellFields:
         highest = ops.max(ops.where(there, velocity, -1), axis=(1, 2))
         lowest = ops.min(ops.where(there, velocity, several), axis=(1, 2))
         return ops.where(highest == lowest, highest, several)
+
+    def tonality(self, music: Any, valid_steps: Any = None) -> Any:
+        """Gives the major or minor key that fits the tones of pieces best: see `pipelines.keys`.
+
+        Args:
+          music, valid_steps: as for `dynamics`.
+
+        Returns:
+          int32 [batch]: the tonic's pitch class of major keys, 12 more of minor keys.
+        """
+        cells = self.one_hots(music)
+        ticks = [ops.sum(length * self.ticks["length"], axis=-1) for length in cells.length]
+        tones = sum(p * t[..., None] for p, t in zip(cells.pitch, ticks, strict=True))
+        if valid_steps is not None:
+            step = ops.arange(ops.shape(music)[1], dtype="int32")
+            tones = tones * ops.cast(step < valid_steps[:, None], "float32")[..., None]
+        sounding = ops.sum(tones, axis=1)
+        return ops.argmax(ops.matmul(sounding, self._profiles), axis=-1)
+
+    @property
+    def _profiles(self) -> np.ndarray:
+        """Gives float32 [pitches, tonalities]: what a tick of a pitch adds to how well keys fit."""
+        weights = np.array(PROFILES["aarden_essen"])
+        weights = weights - weights.mean(axis=1, keepdims=True)
+        weights = weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))
+        of_classes = np.zeros((12, 2, 12), "float32")  # [pitch class, mode, tonic].
+        for tonic in range(12):
+            of_classes[FROM_TONIC[tonic], :, tonic] = weights.T
+        return of_classes[self.pitch_classes].reshape(-1, TONALITIES)

@@ -10,14 +10,22 @@ import keras
 from keras import ops
 
 from crnn_gan.autoregressive.cell_decisions import CellDecisions
-from crnn_gan.autoregressive.cell_fields import TONE_FIELDS, CellFields, OneHots
+from crnn_gan.autoregressive.cell_fields import TONALITIES, TONE_FIELDS, CellFields, OneHots
 from crnn_gan.autoregressive.key_state import KeyState, after_cell, before_each_cell, start
 from crnn_gan.autoregressive.sampling import sample_token
 from crnn_gan.layers.recurrent import LSTM, time_major
 from pipelines.spec import Spec
 
 TRANSPOSITIONS = 49  # From 24 semitones down to 24 up.
-OF_PIECE = ("beat_phase", "dynamics")  # What is drawn once for a piece, before its first cell.
+# What is drawn once for a piece, before its first cell.
+OF_PIECE = ("beat_phase", "dynamics", "tonality")
+
+
+class OfPiece(NamedTuple):
+    """What is the same for all cells of a piece, int32 [rows]; see `CellFields`."""
+
+    dynamics: Any
+    tonality: Any
 
 
 class _TeacherForced(NamedTuple):
@@ -26,13 +34,14 @@ class _TeacherForced(NamedTuple):
     Attributes:
       context: float32 [rows, units]; a row is a step of a window.
       state: before the cells.
-      dynamics: int32 [rows], see `CellFields.dynamics`.
+      piece, transposition: of each row.
       cells: the true ones.
     """
 
     context: Any
     state: KeyState
-    dynamics: Any
+    piece: OfPiece
+    transposition: Any
     cells: OneHots
 
 
@@ -79,7 +88,7 @@ class CellGenerator(keras.layers.Layer):
         sizes = self.fields.sizes
         classes = 2 * (sizes["length"] + 1)
         size = self.fields.critic_size + 2 * sizes["pitch"] + classes + sizes["beat_phase"]
-        self.input_size = size + sizes["velocity"] + 1 + 1 + TRANSPOSITIONS
+        self.input_size = size + sizes["velocity"] + 1 + TONALITIES + 1 + TRANSPOSITIONS
 
         def kernel(name: str, *shape: int) -> Any:
             initializer = "glorot_uniform" if len(shape) > 1 else "zeros"
@@ -96,6 +105,7 @@ class CellGenerator(keras.layers.Layer):
         self.piece_logits = {
             "beat_phase": kernel("beat_phase_logits", sizes["beat_phase"]),
             "dynamics": kernel("dynamics_logits", sizes["velocity"] + 1),
+            "tonality": kernel("tonality_logits", TONALITIES),
         }
 
     # --- Inputs ---
@@ -106,13 +116,14 @@ class CellGenerator(keras.layers.Layer):
         cells = cells._replace(time=cells.time * (1 - is_first)[..., None])
         return ops.concatenate([self.fields.joined(cells), sum(cells.pitch)], axis=-1)
 
-    def _inputs(self, before: Any, state: KeyState, dynamics: Any, transposition: Any) -> Any:
+    def _inputs(self, before: Any, state: KeyState, piece: OfPiece, transposition: Any) -> Any:
         """Gives the network's inputs, float32 [rows, input_size].
 
         Args:
           before: `_cell_input` of the cell before; zeros before the first.
           state: before the cell.
-          dynamics, transposition: int32 [rows]; the latter in semitones.
+          piece: of each row.
+          transposition: int32 [rows], semitones.
         """
         sizes, left = self.fields.sizes, state.ticks_left
         sounds = left > 0
@@ -127,7 +138,8 @@ class CellGenerator(keras.layers.Layer):
                 self._length_class(shortest),
                 self._length_class(longest),
                 ops.one_hot(state.phase, sizes["beat_phase"], dtype="float32"),
-                ops.one_hot(dynamics, sizes["velocity"] + 1, dtype="float32"),
+                ops.one_hot(piece.dynamics, sizes["velocity"] + 1, dtype="float32"),
+                ops.one_hot(piece.tonality, TONALITIES, dtype="float32"),
                 state.is_first[:, None],
                 ops.one_hot(transposition + half, TRANSPOSITIONS, dtype="float32"),
             ],
@@ -166,10 +178,10 @@ class CellGenerator(keras.layers.Layer):
         context = teacher.context
         mask = self.drop(ops.ones_like(context)) if training and self.dropout else None
         nats, parts = self.decisions.negative_log_likelihood(
-            context, teacher.state, self._velocities(teacher.dynamics), teacher.cells, mask
+            context, teacher.state, self._velocities(teacher.piece.dynamics), teacher.cells, mask
         )
         shape = ops.shape(music)[:2]
-        of_piece = self._piece_nats(teacher.state.phase, teacher.dynamics)
+        of_piece = self._piece_nats(teacher.state.phase, teacher.piece, teacher.transposition)
         parts["piece"] = of_piece * teacher.state.is_first
         nats = nats + parts["piece"]
         return ops.reshape(nats, shape), {n: ops.reshape(p, shape) for n, p in parts.items()}
@@ -194,7 +206,7 @@ class CellGenerator(keras.layers.Layer):
             found.setdefault(name, []).append(true + soft - ops.stop_gradient(soft))
             return found[name][-1]
 
-        velocities = self._velocities(teacher.dynamics)
+        velocities = self._velocities(teacher.piece.dynamics)
         self.decisions.walk(teacher.context, teacher.state, velocities, None, choose)
         (time,), (tones,) = found["time"], found["tones"]
         cells = OneHots(time, tones, *(tuple(found[name]) for name in TONE_FIELDS))
@@ -205,9 +217,9 @@ class CellGenerator(keras.layers.Layer):
     def _teacher_forced(self, music: Any, transposition: Any, training: bool) -> _TeacherForced:
         """Gives what the decisions of each cell of music are made from, given those before it."""
         rows, time = ops.shape(music)[0], ops.shape(music)[1]
-        dynamics = self.fields.dynamics(music)
+        piece = self._piece_of(music)
         if transposition is None:
-            transposition = ops.zeros_like(dynamics)
+            transposition = ops.zeros_like(piece.dynamics)
         before = before_each_cell(self.fields, music)
         cells = ops.pad(self._cell_input(music, before.is_first), ((0, 0), (1, 0), (0, 0)))[:, :-1]
 
@@ -217,11 +229,13 @@ class CellGenerator(keras.layers.Layer):
         def of_each_step(x: Any) -> Any:
             return ops.reshape(ops.broadcast_to(x[:, None], (rows, time)), (-1,))
 
-        state, dynamics = KeyState(*map(flat, before)), of_each_step(dynamics)
-        inputs = self._inputs(flat(cells), state, dynamics, of_each_step(transposition))
+        state, piece = KeyState(*map(flat, before)), OfPiece(*map(of_each_step, piece))
+        transposition = of_each_step(transposition)
+        inputs = self._inputs(flat(cells), state, piece, transposition)
         hidden = self._hidden(ops.reshape(inputs, (rows, time, self.input_size)), training)
         true = self.fields.one_hots(ops.reshape(music, (-1, music.shape[-1])))
-        return _TeacherForced(self._context(flat(hidden), inputs), state, dynamics, true)
+        context = self._context(flat(hidden), inputs)
+        return _TeacherForced(context, state, piece, transposition, true)
 
     def _hidden(self, inputs: Any, training: bool) -> Any:
         """Gives the hidden states of all layers, float32 [batch, time, layers * units]."""
@@ -239,10 +253,20 @@ class CellGenerator(keras.layers.Layer):
         both = ops.concatenate([hidden, inputs], axis=-1)
         return ops.matmul(both[None], kernel[None])[0] + self.context_bias
 
-    def _piece_nats(self, phase: Any, dynamics: Any) -> Any:
-        """Gives -ln p of what is drawn once for pieces, nats: float32 [batch]."""
+    def _piece_of(self, music: Any, valid_steps: Any = None) -> OfPiece:
+        """Gives what is the same for all cells of pieces [batch, time, fields]."""
+        fields = self.fields
+        return OfPiece(fields.dynamics(music, valid_steps), fields.tonality(music, valid_steps))
+
+    def _piece_nats(self, phase: Any, piece: OfPiece, transposition: Any = 0) -> Any:
+        """Gives -ln p of what is drawn once for pieces, nats: float32 [batch].
+
+        Of the tonality that they had before they were transposed.
+        """
+        tonic = (piece.tonality % 12 - transposition) % 12
+        tonality = tonic + piece.tonality // 12 * 12
         nats = 0.0
-        for name, category in zip(OF_PIECE, (phase, dynamics), strict=True):
+        for name, category in zip(OF_PIECE, (phase, piece.dynamics, tonality), strict=True):
             log_p = ops.log_softmax(self.piece_logits[name][None], axis=-1)
             nats = nats - ops.take(log_p[0], category, axis=0)
         return nats
@@ -253,7 +277,7 @@ class CellGenerator(keras.layers.Layer):
         """Gives the state before the first cell of pieces, nested tuples of tensors.
 
         Args:
-          uniform: float32 [batch, 2] in [0, 1), of what is drawn once for a piece.
+          uniform: float32 [batch, 3] in [0, 1), of what is drawn once for a piece.
           temperature: float32 [batch].
         """
         rows = ops.shape(uniform)[0]
@@ -264,7 +288,8 @@ class CellGenerator(keras.layers.Layer):
                 self.piece_logits[name][None], (rows, self.piece_logits[name].shape[0])
             )
             drawn.append(sample_token(logits, uniform[:, index], temperature, zero, one))
-        return self._begin(*drawn)
+        phase, *piece = drawn
+        return self._begin(phase, OfPiece(*piece))
 
     def step(
         self, state: tuple[Any, ...], uniform: Any, temperatures: Mapping[str, Any]
@@ -276,9 +301,9 @@ class CellGenerator(keras.layers.Layer):
           uniform: float32 [batch, decisions] in [0, 1).
           temperatures: of each kind of field, float32 [batch].
         """
-        _, keys, _, dynamics = state
+        _, keys, _, piece = state
         network, context = self._advance(state)
-        zero, one = ops.zeros_like(dynamics), ops.ones_like(keys.is_first)
+        zero, one = ops.zeros_like(piece.dynamics), ops.ones_like(keys.is_first)
         chosen: list[Any] = []
 
         def choose(name: str, tone: int | None, logits: Any) -> Any:
@@ -289,7 +314,7 @@ class CellGenerator(keras.layers.Layer):
                 return one_hot
             return one_hot * ops.cast(chosen[1] >= tone, "float32")[:, None]
 
-        self.decisions.walk(context, keys, self._velocities(dynamics), None, choose)
+        self.decisions.walk(context, keys, self._velocities(piece.dynamics), None, choose)
         time, tones, *rest = chosen
         there = [
             ops.where(tones >= index // len(TONE_FIELDS), category, 0)
@@ -309,8 +334,8 @@ class CellGenerator(keras.layers.Layer):
           valid_steps: int32 [batch], steps of each before its padding; None: all.
         """
         phase = self.fields.column(music[:, 0], "beat_phase")
-        dynamics = self.fields.dynamics(music, valid_steps)
-        return self._begin(phase, dynamics), self._piece_nats(phase, dynamics)
+        piece = self._piece_of(music, valid_steps)
+        return self._begin(phase, piece), self._piece_nats(phase, piece)
 
     def step_negative_log_likelihood(
         self, state: tuple[Any, ...], cell: Any
@@ -321,23 +346,23 @@ class CellGenerator(keras.layers.Layer):
           state: as `begin_of` or the step before gave it.
           cell: int32 [batch, fields].
         """
-        _, keys, _, dynamics = state
+        _, keys, _, piece = state
         network, context = self._advance(state)
         nats, _ = self.decisions.negative_log_likelihood(
-            context, keys, self._velocities(dynamics), self.fields.one_hots(cell)
+            context, keys, self._velocities(piece.dynamics), self.fields.one_hots(cell)
         )
         return self._after(state, network, cell), nats
 
-    def _begin(self, phase: Any, dynamics: Any) -> tuple[Any, ...]:
-        """Gives (the network's state, that of the keys, the input of no cell, the dynamics)."""
+    def _begin(self, phase: Any, piece: OfPiece) -> tuple[Any, ...]:
+        """Gives (the network's state, that of the keys, the input of no cell, `piece`)."""
         rows = ops.shape(phase)[0]
         network = tuple(layer.initial_state(rows) for layer in self.layers)
-        return network, start(self.fields, phase), ops.zeros((rows, self.cell_size)), dynamics
+        return network, start(self.fields, phase), ops.zeros((rows, self.cell_size)), piece
 
     def _advance(self, state: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
         """Gives (the network's state, the context of the next cell's decisions)."""
-        network, keys, before, dynamics = state
-        inputs = self._inputs(before, keys, dynamics, ops.zeros_like(dynamics))
+        network, keys, before, piece = state
+        inputs = self._inputs(before, keys, piece, ops.zeros_like(piece.dynamics))
         x, after, hidden = inputs, [], []
         for layer, layer_state in zip(self.layers, network, strict=True):
             x, layer_state = layer.step(x, layer_state)
@@ -347,9 +372,9 @@ class CellGenerator(keras.layers.Layer):
 
     def _after(self, state: tuple[Any, ...], network: Any, cell: Any) -> tuple[Any, ...]:
         """Gives the state after a cell."""
-        _, keys, _, dynamics = state
+        _, keys, _, piece = state
         now = after_cell(self.fields, keys, cell)
-        return network, now, self._cell_input(cell, keys.is_first), dynamics
+        return network, now, self._cell_input(cell, keys.is_first), piece
 
     @property
     def cell_size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import keras
@@ -54,7 +55,7 @@ def uniforms(*shape: int, seed: int = 0) -> np.ndarray:
 def sampled(made: CellGenerator, rows: int, time: int, temperature: float = 1.0) -> np.ndarray:
     heat = np.full(rows, temperature, "float32")
     temperatures = dict.fromkeys(("time", "tones", "pitch", "length", "velocity"), heat)
-    state, cells = made.begin(uniforms(rows, 2), heat), []
+    state, cells = made.begin(uniforms(rows, 3), heat), []
     for step in range(time):
         numbers = uniforms(rows, made.fields.decisions, seed=step + 1)
         state, cell = made.step(state, numbers, temperatures)
@@ -91,6 +92,41 @@ def test_one_hots_of_tones_that_are_not_there_are_zeros() -> None:
     assert joined.sum(axis=-1).tolist() == [5, 8]
 
 
+def test_a_piece_has_the_tonality_that_its_tones_fit_best_for_as_long_as_they_last() -> None:
+    values = VALUES | {"pitch": tuple(range(60, 72))}
+    spec = dataclasses.replace(
+        SPEC,
+        blocks=tuple((name, n, len(values[name.split()[0]])) for n, name in enumerate(NAMES)),
+        values=values,
+    )
+    # C and E, C and G: C major. A and C, A and E: A minor. C and G, then F# and A# for longer.
+    chords = [[(0, 4), (0, 7)], [(0, 9), (4, 9)], [(0, 7), (6, 10)]]
+    piece = np.zeros((3, 2, len(NAMES)), "int32")
+    piece[..., 2] = 1
+    piece[..., [3, 6]] = chords
+    piece[2, 1, [4, 7]] = 1
+    found = np.asarray(CellFields(spec).tonality(piece))
+    assert found.tolist()[:2] == [0, 12 + 9]
+    assert found[2] % 12 not in (0, 9)
+    valid = np.array([2, 2, 1], "int32")
+    assert np.asarray(CellFields(spec).tonality(piece, valid)).tolist() == [0, 12 + 9, 0]
+
+
+def test_of_a_transposed_window_the_tonality_before_counts() -> None:
+    made = generator()
+    state, nats = made.begin_of(PIECE)
+    moved = PIECE.copy()
+    tonality = int(state[3].tonality[0])
+    before = (tonality % 12 - 2) % 12 + tonality // 12 * 12
+    logits = np.asarray(made.piece_logits["tonality"].value)
+    parts = [
+        np.asarray(made.negative_log_likelihood(moved, np.array([t], "int32"))[1]["piece"])[0, 0]
+        for t in (0, 2)
+    ]
+    assert parts[0] == pytest.approx(float(nats[0]), rel=1e-5)
+    assert parts[1] - parts[0] == pytest.approx(logits[tonality] - logits[before], rel=1e-4)
+
+
 def every_cell() -> np.ndarray:
     """All cells that there are, int32 [cells, fields], whose tones ascend."""
     one = itertools.product(range(3), [0], range(3), range(2), range(2), [0], [0], [0])
@@ -118,10 +154,14 @@ def test_the_probabilities_of_all_cells_sum_to_one_given_any_past() -> None:
 
 def test_what_is_drawn_once_for_a_piece_has_probabilities_that_sum_to_one() -> None:
     made, total = generator(), 0.0
+    first = PIECE[:, :1].copy()
+    first[..., [2, 6]] = 1
+    # All pieces below have the same tonality.
+    tonality = int(made.fields.tonality(first)[0])
+    made.piece_logits["tonality"].assign(50.0 * np.eye(24)[tonality])
     for phase, velocity, soft in itertools.product(range(4), range(2), range(2)):
-        piece = PIECE[:, :1].copy()
-        piece[..., [0, 2, 5, 8]] = phase, 1, velocity, soft
-        piece[..., 6] = 1
+        piece = first.copy()
+        piece[..., [0, 5, 8]] = phase, velocity, soft
         if velocity and not soft:
             continue  # Several velocities, as the other way round.
         total += float(np.exp(-np.asarray(made.begin_of(piece)[1]))[0])
