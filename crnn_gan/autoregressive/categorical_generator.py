@@ -96,15 +96,12 @@ class CategoricalGenerator(keras.layers.Layer):
 
     def produce(self, batch: Mapping[str, Any]) -> Any:
         """Samples as much music as the batch has, one-hot: float32 [batch, time, critic_size]."""
-        return self._one_hot(self.sample_like(batch["music"]))
+        return self.fields.windows(self.sample_like(batch["music"]))
 
     def real(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """Gives the real music of the batch, one-hot, and which steps count: all."""
-        music = self._one_hot(batch["music"])
+        music = self.fields.windows(batch["music"])
         return music, ops.ones(ops.shape(music)[:2], "bool")
-
-    def _one_hot(self, music: Any) -> Any:
-        return self.fields.joined(self.fields.one_hots(music))
 
     def sample_like(self, music: Any) -> Any:
         """Samples music of the shape of `music`, as trained: int32 [batch, time, fields]."""
@@ -131,7 +128,7 @@ class CategoricalGenerator(keras.layers.Layer):
           reward_of: music, one-hot, -> float32 [batch].
         """
         music = self.sample_like(batch["music"])
-        reward = ops.stop_gradient(reward_of(self._one_hot(music)))
+        reward = ops.stop_gradient(reward_of(self.fields.windows(music)))
         count = ops.cast(ops.shape(reward)[0], "float32")
         mean = ops.mean(reward)
         advantage = (reward - mean) * count / ops.maximum(count - 1, 1.0)

@@ -92,6 +92,16 @@ def test_one_hots_of_tones_that_are_not_there_are_zeros() -> None:
 
 
 def every_cell() -> np.ndarray:
+def test_a_critic_does_not_see_the_time_of_a_first_cell() -> None:
+    # In a window from the middle of a piece there is one, in a sample none.
+    fields, first, second = CellFields(SPEC), PIECE.copy(), PIECE.copy()
+    first[0, 0, 1] = second[0, 1, 1] = 2
+    plain = np.asarray(fields.windows(PIECE))
+    assert np.array_equal(fields.windows(first), plain)
+    assert not np.array_equal(fields.windows(second), plain)
+    assert np.array_equal(plain, fields.joined(fields.one_hots(PIECE)))
+
+
     """All cells that there are, int32 [cells, fields], whose tones ascend."""
     one = itertools.product(range(3), [0], range(3), range(2), range(2), [0], [0], [0])
     pitches = [(0, 1), (0, 2), (1, 2)]
