@@ -126,3 +126,13 @@ class CellFields:
         highest = ops.max(ops.where(there, velocity, -1), axis=(1, 2))
         lowest = ops.min(ops.where(there, velocity, several), axis=(1, 2))
         return ops.where(highest == lowest, highest, several)
+
+    def velocities_of(self, dynamics: Any) -> Any:
+        """Gives the velocities that tones may have: bool [rows, velocities].
+
+        Args:
+          dynamics: int32 [rows], see `dynamics`.
+        """
+        count = self.sizes["velocity"]
+        category = ops.arange(count, dtype="int32")
+        return (dynamics[:, None] == count) | (dynamics[:, None] == category)

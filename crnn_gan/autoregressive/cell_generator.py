@@ -140,12 +140,6 @@ class CellGenerator(keras.layers.Layer):
         place = ops.sum(above, axis=-1) + ops.cast(ticks > 0, "int32")
         return ops.one_hot(place, self.fields.sizes["length"] + 1, dtype="float32")
 
-    def _velocities(self, dynamics: Any) -> Any:
-        """Gives the velocities that tones may have: bool [rows, velocities]."""
-        count = self.fields.sizes["velocity"]
-        category = ops.arange(count, dtype="int32")
-        return (dynamics[:, None] == count) | (dynamics[:, None] == category)
-
     # --- Likelihood ---
 
     def negative_log_likelihood(
@@ -166,7 +160,7 @@ class CellGenerator(keras.layers.Layer):
         context = teacher.context
         mask = self.drop(ops.ones_like(context)) if training and self.dropout else None
         nats, parts = self.decisions.negative_log_likelihood(
-            context, teacher.state, self._velocities(teacher.dynamics), teacher.cells, mask
+            context, teacher.state, self.fields.velocities_of(teacher.dynamics), teacher.cells, mask
         )
         shape = ops.shape(music)[:2]
         of_piece = self._piece_nats(teacher.state.phase, teacher.dynamics)
@@ -189,12 +183,15 @@ class CellGenerator(keras.layers.Layer):
         def choose(name: str, tone: int | None, logits: Any) -> Any:
             true = getattr(teacher.cells, name)
             true = true if tone is None else true[tone]
-            # 0 of a tone that is not there.
+            # 0 of a tone that is not there, and of a first cell's time.
             soft = ops.softmax(logits, axis=-1) * ops.sum(true, axis=-1, keepdims=True)
-            found.setdefault(name, []).append(true + soft - ops.stop_gradient(soft))
+            soft = soft * is_later if name == "time" else soft
+            # The difference is exactly 0: times and masks are made of the sum.
+            found.setdefault(name, []).append(true + (soft - ops.stop_gradient(soft)))
             return found[name][-1]
 
-        velocities = self._velocities(teacher.dynamics)
+        is_later = 1 - teacher.state.is_first[:, None]
+        velocities = self.fields.velocities_of(teacher.dynamics)
         self.decisions.walk(teacher.context, teacher.state, velocities, None, choose)
         (time,), (tones,) = found["time"], found["tones"]
         cells = OneHots(time, tones, *(tuple(found[name]) for name in TONE_FIELDS))
@@ -289,7 +286,7 @@ class CellGenerator(keras.layers.Layer):
                 return one_hot
             return one_hot * ops.cast(chosen[1] >= tone, "float32")[:, None]
 
-        self.decisions.walk(context, keys, self._velocities(dynamics), None, choose)
+        self.decisions.walk(context, keys, self.fields.velocities_of(dynamics), None, choose)
         time, tones, *rest = chosen
         there = [
             ops.where(tones >= index // len(TONE_FIELDS), category, 0)
@@ -324,7 +321,7 @@ class CellGenerator(keras.layers.Layer):
         _, keys, _, dynamics = state
         network, context = self._advance(state)
         nats, _ = self.decisions.negative_log_likelihood(
-            context, keys, self._velocities(dynamics), self.fields.one_hots(cell)
+            context, keys, self.fields.velocities_of(dynamics), self.fields.one_hots(cell)
         )
         return self._after(state, network, cell), nats
 

@@ -12,6 +12,7 @@ from keras import ops
 from crnn_gan.autoregressive import key_state
 from crnn_gan.autoregressive.cell_fields import CellFields
 from crnn_gan.autoregressive.cell_generator import CellGenerator
+from crnn_gan.training.phases import input_gradient
 from pipelines.spec import Spec
 
 FIELDS = ("beat_phase", "time", "tones", "pitch 1", "length 1", "velocity 1")
@@ -91,7 +92,6 @@ def test_one_hots_of_tones_that_are_not_there_are_zeros() -> None:
     assert joined.sum(axis=-1).tolist() == [5, 8]
 
 
-def every_cell() -> np.ndarray:
 def test_a_critic_does_not_see_the_time_of_a_first_cell() -> None:
     # In a window from the middle of a piece there is one, in a sample none.
     fields, first, second = CellFields(SPEC), PIECE.copy(), PIECE.copy()
@@ -102,6 +102,7 @@ def test_a_critic_does_not_see_the_time_of_a_first_cell() -> None:
     assert np.array_equal(plain, fields.joined(fields.one_hots(PIECE)))
 
 
+def every_cell() -> np.ndarray:
     """All cells that there are, int32 [cells, fields], whose tones ascend."""
     one = itertools.product(range(3), [0], range(3), range(2), range(2), [0], [0], [0])
     pitches = [(0, 1), (0, 2), (1, 2)]
@@ -193,12 +194,34 @@ def test_at_temperature_0_each_decision_is_the_most_probable() -> None:
     assert rows[0].shape == (len(cells), len(NAMES))
 
 
+def test_straight_through_are_exactly_the_samples() -> None:
+    # Nearly 12 ticks would be 11, and another place in the beat.
+    made = generator()
+    music = sampled(made, 64, 20)
+    hard = made.fields.joined(made.fields.one_hots(music))
+    assert np.array_equal(made.straight_through(music), hard)
+
+
 def test_the_gradient_straight_through_is_that_of_the_probabilities() -> None:
     made = generator()
+    kernel, bias = made.decisions.heads["time"]
+    kernel.assign(np.zeros(kernel.shape))
+    logits, weights = np.array([0.1, 0.7, -0.3], "float32"), np.array([1, 2, 4], "float32")
     music = sampled(made, 4, 6)
-    straight = np.asarray(made.straight_through(music))
-    hard = np.asarray(made.fields.joined(made.fields.one_hots(music)))
-    np.testing.assert_allclose(straight, hard, atol=1e-6)
+
+    def columns(first: int, last: int, factor: np.ndarray) -> np.ndarray:
+        def of_bias(value):
+            with keras.StatelessScope(state_mapping=[(bias, value)]):
+                return ops.sum(made.straight_through(music)[..., first:last] * factor)
+
+        return np.asarray(input_gradient(of_bias, ops.convert_to_tensor(logits)))
+
+    p = np.exp(logits) / np.exp(logits).sum()
+    # Of the 5 cells of 4 windows that have a time before them.
+    expected = 5 * 4 * p * (weights - (weights * p).sum())
+    np.testing.assert_allclose(columns(0, 3, weights), expected, rtol=1e-4)
+    # Pitches depend on the time.
+    assert np.abs(columns(5, 8, weights)).max() > 1e-4
 
 
 def test_dropout_is_on_in_training_alone() -> None:
