@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import keras
 from keras import ops
 
 from crnn_gan.adversarial.class_generator import ClassGenerator, beside_each_step
+from crnn_gan.adversarial.critic_and_generator import CriticAndGenerator
 from crnn_gan.adversarial.curriculum import LengthCurriculum
 from crnn_gan.layers.feedback_lstm import FeedbackLSTM
 from crnn_gan.music_model import Control, Noise
+from crnn_gan.training.phases import JointPhase, Phase
 from pipelines.settings import Settings, flag
 from pipelines.spec import Spec
 
@@ -110,6 +112,10 @@ class ContinuousGenerator(keras.layers.Layer):
         return copies * 4 * self.config.hidden_size_g
 
     # --- Losses ---
+
+    def phases(self, both: CriticAndGenerator) -> Sequence[Phase | JointPhase]:
+        """Gives the phases of the adversarial stage."""
+        return both.phases
 
     def produce(self, batch: Mapping[str, Any]) -> Any:
         """Generates as much music as the batch has: float32 [batch, time, features + meta]."""

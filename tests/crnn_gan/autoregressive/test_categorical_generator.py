@@ -50,10 +50,10 @@ def test_the_policy_loss_is_the_likelihood_of_samples_weighted_by_their_advantag
 
     def reward_of(one_hot):
         seen.append(np.asarray(one_hot))
-        return rewards
+        return rewards, {"adversarial": 7}
 
-    loss, mean = generator.policy_loss({"music": MUSIC}, reward_of)
-    assert float(mean) == 1
+    loss, reports = generator.policy_loss({"music": MUSIC}, reward_of)
+    assert reports == {"adversarial": 7}
     music = cells_of(generator, seen[0])
     music[:, 0, 0] = 11
     nats = np.asarray(generator.network.negative_log_likelihood(music)[0]).mean(axis=1)
