@@ -116,9 +116,21 @@ class Config(
                 f"--{changed[0]} is a setting of {other} outputs, but the outputs are {outputs}; "
                 "leave it out, or prepare the data with another codec"
             )
-        if outputs == "categorical" and self.curriculum != "off":
+        if outputs == "continuous":
+            return
+        if self.curriculum != "off":
             raise UsageError(
                 f"--curriculum={self.curriculum} is of continuous outputs; leave it out"
+            )
+        if self.balance_above:
+            raise UsageError(
+                "--balance_above compares a loss that with categorical outputs has the likelihood "
+                "in it; leave it out"
+            )
+        if self.feature_matching and self.generator_gradient == "policy":
+            raise UsageError(
+                "--feature_matching takes a gradient through the discriminator, which "
+                "--generator_gradient=policy does not; give --generator_gradient=straight_through"
             )
 
 

@@ -220,6 +220,12 @@ def test_the_learning_rate_of_pretraining_falls_to_a_fiftieth():
             "--likelihood_weight is a setting of categorical outputs, but",
         ),
         ({"curriculum": "whole"}, CELLS, "--curriculum=whole is of continuous outputs"),
+        (
+            {"balance_above": 0.8, "adversarial_loss": "saturating"},
+            CELLS,
+            "--balance_above compares a loss that .* has the likelihood in it",
+        ),
+        ({"feature_matching": True}, CELLS, "--feature_matching .*; give .*=straight_through"),
     ],
 )
 def test_settings_of_other_outputs_are_refused_in_words(settings, spec, words):
