@@ -181,17 +181,19 @@ def test_a_piece_of_one_velocity_keeps_it() -> None:
 
 
 def test_at_temperature_0_each_decision_is_the_most_probable() -> None:
-    made = generator()
+    made, cells = generator(), every_cell()
     music = sampled(made, 2, 8, temperature=0.0)
     assert np.array_equal(music[0], music[1])
-    state, _ = made.begin_of(music[:1])
-    for step in range(7):
-        state, _ = made.step_negative_log_likelihood(state, music[:1, step])
-    cells = every_cell()
-    rows = [
-        np.repeat(np.asarray(x), len(cells), 0) for x in ops.convert_to_numpy(music[:1, 7])[None]
-    ]
-    assert rows[0].shape == (len(cells), len(NAMES))
+    state = made.begin(uniforms(len(cells), 2), np.zeros(len(cells), "float32"))
+    for step in range(8):
+        cell = music[0, step]
+        _, nats = made.step_negative_log_likelihood(state, cells)
+        p = np.exp(-np.asarray(nats))
+        for field in range(2 if step == 0 else 1, len(NAMES)):  # A first cell has no time.
+            of_each = np.bincount(cells[:, field], weights=p)
+            assert cell[field] == of_each.argmax(), (step, NAMES[field])
+            p = p * (cells[:, field] == cell[field])
+        state, _ = made.step_negative_log_likelihood(state, cell[None].repeat(len(cells), 0))
 
 
 def test_straight_through_are_exactly_the_samples() -> None:
