@@ -184,7 +184,7 @@ class CellGenerator(keras.layers.Layer):
             true = getattr(teacher.cells, name)
             true = true if tone is None else true[tone]
             # 0 of a tone that is not there, and of a first cell's time.
-            soft = ops.softmax(logits, axis=-1) * ops.sum(true, axis=-1, keepdims=True)
+            soft = ops.exp(ops.log_softmax(logits, axis=-1)) * ops.sum(true, axis=-1, keepdims=True)
             soft = soft * is_later if name == "time" else soft
             # The difference is exactly 0: times and masks are made of the sum.
             found.setdefault(name, []).append(true + (soft - ops.stop_gradient(soft)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import keras
@@ -10,7 +11,7 @@ import pytest
 from keras import ops
 
 from crnn_gan.autoregressive import key_state
-from crnn_gan.autoregressive.cell_fields import CellFields
+from crnn_gan.autoregressive.cell_fields import TONE_FIELDS, CellFields
 from crnn_gan.autoregressive.cell_generator import CellGenerator
 from crnn_gan.training.phases import input_gradient
 from pipelines.spec import Spec
@@ -39,9 +40,9 @@ SPEC = Spec(
 PIECE = np.array([[[3, 0, 0, 0, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 1, 2, 1, 0]]], "int32")
 
 
-def generator(dropout: float = 0.0) -> CellGenerator:
+def generator(dropout: float = 0.0, spec: Spec = SPEC) -> CellGenerator:
     keras.utils.set_random_seed(0)
-    made = CellGenerator(SPEC, 8, 2, dropout, keras.random.SeedGenerator(1))
+    made = CellGenerator(spec, 8, 2, dropout, keras.random.SeedGenerator(1))
     made.build()
     for weight in made.trainable_weights:  # Biases too, which begin as zeros.
         weight.assign(0.5 * np.random.default_rng(len(weight.shape)).normal(size=weight.shape))
@@ -170,6 +171,22 @@ def test_sampled_cells_ascend_have_no_other_tones_and_follow_the_beat() -> None:
     ticks = np.array(VALUES["time"])[music[..., 1]]
     assert (np.diff(music[..., 0]) % 4 == ticks[:, 1:] % 4).all()
     assert not music[:, 0, 1].any()
+
+
+def test_a_cell_has_no_more_tones_than_there_are_pitches() -> None:
+    # Two pitches, and up to three tones; of lengths and velocities there is one each.
+    names = ["beat_phase", "time", "tones", *(f"{n} {t}" for t in (1, 2, 3) for n in TONE_FIELDS)]
+    values = VALUES | {"tones": (1, 2, 3), "pitch": (60, 61), "length": (4,), "velocity": (40,)}
+    blocks = tuple((name, n, len(values[name.split()[0]])) for n, name in enumerate(names))
+    made = generator(
+        spec=dataclasses.replace(
+            SPEC, shape=(None, len(names)), size=len(names), blocks=blocks, values=values
+        )
+    )
+    music = sampled(made, 64, 20)
+    assert set(np.unique(music[..., 2])) == {0, 1}
+    assert (music < [size for _, _, size in blocks]).all()
+    assert np.isfinite(np.asarray(made.straight_through(music))).all()
 
 
 def test_a_piece_of_one_velocity_keeps_it() -> None:
