@@ -78,7 +78,8 @@ class CellGenerator(keras.layers.Layer):
         """Makes the weights."""
         sizes = self.fields.sizes
         classes = 2 * (sizes["length"] + 1)
-        size = self.fields.critic_size + 2 * sizes["pitch"] + classes + sizes["beat_phase"]
+        self.cell_size = self.fields.critic_size + sizes["pitch"]  # As an input of the next.
+        size = self.cell_size + sizes["pitch"] + classes + sizes["beat_phase"]
         self.input_size = size + sizes["velocity"] + 1 + 1 + TRANSPOSITIONS
 
         def kernel(name: str, *shape: int) -> Any:
@@ -347,8 +348,3 @@ class CellGenerator(keras.layers.Layer):
         _, keys, _, dynamics = state
         now = after_cell(self.fields, keys, cell)
         return network, now, self._cell_input(cell, keys.is_first), dynamics
-
-    @property
-    def cell_size(self) -> int:
-        """Numbers that a cell is as an input of the next."""
-        return self.fields.critic_size + self.fields.sizes["pitch"]
