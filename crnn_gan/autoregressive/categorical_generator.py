@@ -61,7 +61,7 @@ class CategoricalGenerator(keras.layers.Layer):
 
     def __init__(self, config: Any, spec: Spec, seed: keras.random.SeedGenerator, **kwargs: Any):
         super().__init__(**kwargs, autocast=False)
-        self.config, self.spec = config, spec
+        self.config = config
         # Not the generator itself, which Keras would then count twice.
         self.draw = functools.partial(keras.random.uniform, dtype="float32", seed=seed)
         self.network = CellGenerator(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -38,19 +38,11 @@ class ContinuousSettings(Settings):
     dequantize: bool = flag(True, "spread inputs evenly over the codec's grid")
 
 
-class _Config(Protocol):
-    """What the generator reads of a model's Config, beside `ContinuousSettings`."""
-
-    hidden_size_g: int
-    num_layers_g: int
-    keep_prob: float
-
-
 class ContinuousGenerator(keras.layers.Layer):
     """The generator of C-RNN-GAN (Mogren 2016, section 3), and its genre and composer.
 
     Args:
-      config: of the model: see `ContinuousSettings` and `_Config`.
+      config: of the model: see `ContinuousSettings`; hidden_size_g, num_layers_g, keep_prob.
       spec: of the kind "vectors".
       seed: random numbers of the losses come from it.
       curriculum: cuts the windows that are trained on.

@@ -73,6 +73,9 @@ def test_a_critic_sees_samples_as_it_sees_real_music(generator):
     produced = generator.produce({"music": MUSIC})
     assert real.shape == produced.shape == (6, 5, generator.critic_size)
     assert np.asarray(mask).all()
+    within_a_piece = MUSIC.copy()
+    within_a_piece[:, 0, 1] = 2  # A first cell's time, which samples never have.
+    assert np.array_equal(generator.real({"music": within_a_piece})[0], real)
     for music in (real, produced, generator.straight_through({"music": MUSIC})):
         values = np.asarray(music)
         assert np.abs(values - values.round()).max() < 1e-6
