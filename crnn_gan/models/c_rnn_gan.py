@@ -321,7 +321,7 @@ class Model(MusicModel):
     def _learning_rate(self, phase: str, epoch: int) -> float:
         if phase != "pretraining":
             return self.config.decayed_learning_rate(phase, epoch)
-        return self.config.pretraining_rate(epoch)
+        return self.config.pretraining_rate(epoch) * self.config.decay(epoch)
 
     def begin_epoch(self, epoch: int) -> None:
         """Sets learning rates, instance noise and the curriculum's length for an epoch, from 0."""

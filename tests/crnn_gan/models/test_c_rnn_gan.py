@@ -380,6 +380,13 @@ def test_the_learning_rates_decay_after_epochs_before_decay():
     assert float(made.optimizer.by_phase["discriminator"].learning_rate) == pytest.approx(0.0125)
 
 
+def test_the_learning_rate_of_pretraining_decays_as_well():
+    made = model(pretraining_epochs=9, lr_decay=0.5, epochs_before_decay=3)
+    made.begin_epoch(5)
+    rate = float(made.optimizer.by_phase["pretraining"].learning_rate)
+    assert rate == pytest.approx(5e-4 / 4)
+
+
 def test_pretraining_alone_is_the_baseline_of_the_paper():
     made = model(pretraining_epochs=5, max_epoch=2)
     assert [(s.name, s.epochs, len(s.phases)) for s in made.stages] == [("pretraining", 2, 1)]
