@@ -14,6 +14,7 @@ from crnn_gan.autoregressive import key_state
 from crnn_gan.autoregressive.cell_fields import TONE_FIELDS, CellFields
 from crnn_gan.autoregressive.cell_generator import CellGenerator
 from crnn_gan.training.phases import input_gradient
+from pipelines.batches.augmentation import LARGEST_SEMITONES
 from pipelines.spec import Spec
 
 FIELDS = ("beat_phase", "time", "tones", "pitch 1", "length 1", "velocity 1")
@@ -150,6 +151,13 @@ def test_steps_one_by_one_and_all_at_once_have_the_same_likelihood() -> None:
         nats = np.asarray(nats) + (np.asarray(of_piece) if step == 0 else 0)
         np.testing.assert_allclose(np.asarray(together)[:, step], nats, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(sum(map(np.asarray, parts.values())), together, rtol=1e-5)
+
+
+def test_each_transposition_that_training_may_have_is_an_input_of_its_own() -> None:
+    rows = np.repeat(PIECE, 2 * LARGEST_SEMITONES + 1, axis=0)
+    semitones = np.arange(-LARGEST_SEMITONES, LARGEST_SEMITONES + 1)
+    nats = np.asarray(generator().negative_log_likelihood(rows, semitones)[0])[:, 1]
+    assert len(np.unique(nats)) == len(semitones)
 
 
 def test_a_first_cell_has_no_time_whatever_is_written_there() -> None:
