@@ -247,7 +247,7 @@ def classifier_error(
     def rows(of_real: np.ndarray, generated: np.ndarray) -> tuple[Any, np.ndarray]:
         music = np.concatenate([of_real, generated]).astype("int32")
         labels = np.repeat([1.0, 0.0], [len(of_real), len(generated)])
-        return fields.joined(fields.one_hots(music)), labels
+        return fields.windows(music), labels
 
     keras.utils.set_random_seed(seed)
     network = keras.Sequential(

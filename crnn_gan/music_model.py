@@ -115,7 +115,9 @@ class MusicModel(PhasedModel):
     bytes_per_row_and_step: int = 0
 
     def __init__(self, config: Any, spec: Spec, seed: int = 0, name: str | None = None):
-        super().__init__(name=name, autocast=False)  # Noise and controls stay float32.
+        # Noise and controls stay float32, and so do weights that are read outside of a layer's
+        # call, as in training; each layer has its own precision.
+        super().__init__(name=name, dtype="float32", autocast=False)
         if spec.kind not in self.accepts:
             name_of_file = type(self).__module__.rsplit(".", 1)[-1]
             raise ValueError(

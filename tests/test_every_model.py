@@ -333,6 +333,18 @@ def precision(policy):
         keras.config.set_dtype_policy("float32")
 
 
+def test_a_model_in_half_precision_generates_and_measures_likelihood_as_in_float32(model):
+    """As the trainer has it do on a GPU, between epochs."""
+    if not ON_TENSORFLOW:
+        pytest.skip("JAX would compile it once more, of the same layers")
+    with precision("mixed_bfloat16"):
+        half = tiny(model.name, model.spec)
+        assert np.isfinite(called(half, inputs_of(half, 2, SHORT))).all()
+        if model.measures_likelihood:
+            arrays = music(model, 2, SHORT)
+            np.testing.assert_allclose(nats(half, arrays), nats(model, arrays), rtol=0.1, atol=0.1)
+
+
 def training_batch(model):
     arrays = music(model, model.batch_windows, model.window_steps)
     if arrays.dtype == np.float32:

@@ -150,7 +150,11 @@ class AdversarialConfig(Settings):
         That of "discriminator" begins with `d_learning_rate`, that of others with `learning_rate`.
         """
         rate = self.d_learning_rate if phase == "discriminator" else self.learning_rate
-        return rate * self.lr_decay ** max(epoch - self.epochs_before_decay, 0)
+        return rate * self.decay(epoch)
+
+    def decay(self, epoch: int) -> float:
+        """Gives the factor of `lr_decay` on learning rates in an epoch, from 0."""
+        return self.lr_decay ** max(epoch - self.epochs_before_decay, 0)
 
     def instance_noise_deviation(self, epoch: int) -> float:
         """Gives the standard deviation of the instance noise in an epoch, from 0.

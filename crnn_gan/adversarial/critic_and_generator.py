@@ -189,10 +189,28 @@ class CriticAndGenerator:
         if self.generator_sees_real:
             both = self.losses_of_both(batch, fake)
             return both.generator_loss, both.generator_reports
+        output = self._generated_output(batch, fake)
+        return self._generator_loss(output), self._adversarial(output)
+
+    def reward(self, batch: Batch, fake: Any) -> tuple[Any, Mapping[str, Any]]:
+        """Gives what each generated row adds to minus the generator's loss: float32 [batch]; and
+        the report `adversarial`.
+
+        Args:
+          batch: as `real` takes it.
+          fake: as `produce` gave it.
+        """
+        output = self._generated_output(batch, fake)
+        return losses.reward(output, self.loss), self._adversarial(output)
+
+    def _generated_output(self, batch: Batch, fake: Any) -> Any:
+        """Gives the critic's output for generated music alone, unless rows are compared and it
+        `generator_sees_real`: float32 [batch]."""
+        if self.rows_compared and self.generator_sees_real:
+            return self._scored(batch, fake)[-1].output
         if self.add_instance_noise is not None:
             fake = self.add_instance_noise(fake)
-        output = self.scores(fake, self.real(batch)[1]).output
-        return self._generator_loss(output), self._adversarial(output)
+        return self.scores(fake, self.real(batch)[1]).output
 
     def _scored(self, batch: Batch, fake: Any) -> tuple[Any, Any, Any, Scores, Scores]:
         """Gives real and generated music as they were scored, their mask, and both scores."""

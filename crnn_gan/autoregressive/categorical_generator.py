@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import keras
 from keras import ops
 
+from crnn_gan.adversarial.critic_and_generator import CriticAndGenerator, part_of
 from crnn_gan.autoregressive.cell_generator import OF_PIECE, CellGenerator
 from crnn_gan.autoregressive.sampling import TEMPERATURE
 from crnn_gan.layers.loops import run, scan, stacked
 from crnn_gan.music_model import Control, Noise
+from crnn_gan.training.phases import JointPhase, Phase
 from pipelines.settings import Settings, flag
 from pipelines.spec import Spec
 
@@ -59,7 +61,7 @@ class CategoricalGenerator(keras.layers.Layer):
 
     def __init__(self, config: Any, spec: Spec, seed: keras.random.SeedGenerator, **kwargs: Any):
         super().__init__(**kwargs, autocast=False)
-        self.config, self.spec = config, spec
+        self.config = config
         # Not the generator itself, which Keras would then count twice.
         self.draw = functools.partial(keras.random.uniform, dtype="float32", seed=seed)
         self.network = CellGenerator(
@@ -96,15 +98,12 @@ class CategoricalGenerator(keras.layers.Layer):
 
     def produce(self, batch: Mapping[str, Any]) -> Any:
         """Samples as much music as the batch has, one-hot: float32 [batch, time, critic_size]."""
-        return self._one_hot(self.sample_like(batch["music"]))
+        return self.fields.windows(self.sample_like(batch["music"]))
 
     def real(self, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """Gives the real music of the batch, one-hot, and which steps count: all."""
-        music = self._one_hot(batch["music"])
+        music = self.fields.windows(batch["music"])
         return music, ops.ones(ops.shape(music)[:2], "bool")
-
-    def _one_hot(self, music: Any) -> Any:
-        return self.fields.joined(self.fields.one_hots(music))
 
     def sample_like(self, music: Any) -> Any:
         """Samples music of the shape of `music`, as trained: int32 [batch, time, fields]."""
@@ -117,10 +116,39 @@ class CategoricalGenerator(keras.layers.Layer):
         state = self.begin(noise, controls)
         return ops.stop_gradient(self.extend(state, noise, controls)[1])
 
+    def phases(self, both: CriticAndGenerator) -> Sequence[Phase | JointPhase]:
+        """Gives the phases of the adversarial stage: the critic's, then the generator's."""
+        generator = dataclasses.replace(
+            both.generator_phase(),
+            loss=functools.partial(self.adversarial_loss, both),
+            reports=("adversarial", "likelihood"),
+        )
+        return [*map(both.critic_phase, range(both.critic_updates)), generator]
+
+    def adversarial_loss(
+        self, both: CriticAndGenerator, batch: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        """Gives the weighted sum of the adversarial loss and the negative log-likelihood, and both.
+
+        Args:
+          both: this generator and its critic.
+          batch: of data; the last part of it is learned from, see `CriticAndGenerator.phases`.
+        """
+        batch = part_of(batch, both.critic_updates - 1, both.critic_updates)
+        likelihood, _ = self.pretraining_loss(batch)
+        if self.config.generator_gradient == "policy":
+            adversarial, reports = self.policy_loss(batch, functools.partial(both.reward, batch))
+        else:
+            sampled = dataclasses.replace(both, produce=self.straight_through)
+            adversarial, reports = sampled.generator_loss(batch)
+        loss = self.config.likelihood_weight * likelihood
+        loss = loss + self.config.adversarial_weight * adversarial
+        return loss, {**reports, "likelihood": likelihood}
+
     def policy_loss(
-        self, batch: Mapping[str, Any], reward_of: Callable[[Any], Any]
-    ) -> tuple[Any, Any]:
-        """Gives a loss whose gradient is that of minus the expected reward, and the mean reward.
+        self, batch: Mapping[str, Any], reward_of: Callable[[Any], tuple[Any, Mapping[str, Any]]]
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """Gives a loss whose gradient is that of minus the expected reward, and reports.
 
         REINFORCE (Williams 1992): the log-probability of each sampled window times its advantage,
         its reward minus the mean of the others' (Kool et al. 2019), in standard deviations of
@@ -128,16 +156,17 @@ class CategoricalGenerator(keras.layers.Layer):
 
         Args:
           batch: as for `produce`.
-          reward_of: music, one-hot, -> float32 [batch].
+          reward_of: music, one-hot, -> (float32 [batch], reports).
         """
         music = self.sample_like(batch["music"])
-        reward = ops.stop_gradient(reward_of(self._one_hot(music)))
+        reward, reports = reward_of(self.fields.windows(music))
+        reward = ops.stop_gradient(reward)
         count = ops.cast(ops.shape(reward)[0], "float32")
         mean = ops.mean(reward)
         advantage = (reward - mean) * count / ops.maximum(count - 1, 1.0)
         deviation = ops.sqrt(ops.mean(ops.square(reward - mean)) + 1e-6)
         nats, _ = self.network.negative_log_likelihood(music)
-        return ops.mean(advantage / deviation * ops.mean(nats, axis=1)), mean
+        return ops.mean(advantage / deviation * ops.mean(nats, axis=1)), reports
 
     def straight_through(self, batch: Mapping[str, Any]) -> Any:
         """Samples as `produce` does; the gradient is that of the probabilities (Bengio et al. 2013,

@@ -23,7 +23,8 @@ class CellDecisions(keras.layers.Layer):
     field are a dense layer on the rectified context; then an embedding of the choice is added to
     the context. After the time the keys that still sound and the place in the beat are known, and
     are added too. Pitches of a cell ascend: those that are not above the last one, or leave no room
-    for the tones to come, are impossible. So is another velocity in a piece of one velocity.
+    for the tones to come, are impossible. So are more tones than pitches, and a second velocity in
+    a piece of one.
 
     Args:
       fields: of the Spec.
@@ -88,7 +89,8 @@ class CellDecisions(keras.layers.Layer):
         context = context + _product(phase, self.embeddings["beat_phase"])
         context = context + _product(sounding, self.embeddings["sounding"])
 
-        count = decide("tones")
+        numbers = ops.arange(sizes["tones"], dtype="int32")
+        count = decide("tones", None, numbers < sizes["pitch"])
         is_above: Any = True
         key = ops.arange(sizes["pitch"], dtype="int32")
         for tone in range(self.fields.most_tones):

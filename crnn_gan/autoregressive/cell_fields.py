@@ -96,6 +96,20 @@ class CellFields:
             [cells.time, cells.tones, *cells.pitch, *cells.length, *cells.velocity], axis=-1
         )
 
+    def windows(self, music: Any) -> Any:
+        """Gives windows as a critic sees them: float32 [batch, time, critic_size].
+
+        The time of the first cell is that of category 0. In a window from the middle of a piece
+        another stands there; what is generated has none, and would be known by it.
+
+        Args:
+          music: [batch, time, fields].
+        """
+        cells = self.one_hots(music)
+        is_first = (ops.arange(ops.shape(music)[1]) == 0)[:, None]
+        none = ops.one_hot(0, self.sizes["time"], dtype="float32")
+        return self.joined(cells._replace(time=ops.where(is_first, none, cells.time)))
+
     def dynamics(self, music: Any, valid_steps: Any = None) -> Any:
         """Gives the one velocity of pieces, or that they have several.
 
@@ -116,6 +130,16 @@ class CellFields:
         highest = ops.max(ops.where(there, velocity, -1), axis=(1, 2))
         lowest = ops.min(ops.where(there, velocity, several), axis=(1, 2))
         return ops.where(highest == lowest, highest, several)
+
+    def velocities_of(self, dynamics: Any) -> Any:
+        """Gives the velocities that tones may have: bool [rows, velocities].
+
+        Args:
+          dynamics: int32 [rows], see `dynamics`.
+        """
+        count = self.sizes["velocity"]
+        category = ops.arange(count, dtype="int32")
+        return (dynamics[:, None] == count) | (dynamics[:, None] == category)
 
     def tonality(self, music: Any, valid_steps: Any = None) -> Any:
         """Gives the major or minor key that fits the tones of pieces best: see `pipelines.keys`.

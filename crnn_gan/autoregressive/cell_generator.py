@@ -58,7 +58,7 @@ class CellGenerator(keras.layers.Layer):
 
     Args:
       spec: of the kind "cells".
-      units: of each LSTM, and of the context.
+      units: of each LSTM; the context has twice as many.
       num_layers: LSTMs.
       dropout: rate, of the layers' outputs and of the rectified context.
       seed: random numbers of dropout come from it.
@@ -79,7 +79,8 @@ class CellGenerator(keras.layers.Layer):
         # Not the generator itself, which Keras would then count twice.
         self.drop = functools.partial(keras.random.dropout, rate=dropout, seed=seed)
         self.layers = [LSTM(units, dtype=self.dtype_policy) for _ in range(num_layers)]
-        self.decisions = CellDecisions(self.fields, units, name="decisions")
+        self.context_units = 2 * units
+        self.decisions = CellDecisions(self.fields, self.context_units, name="decisions")
         edges = self.fields.ticks["length"]
         self.length_edges = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges
 
@@ -87,7 +88,8 @@ class CellGenerator(keras.layers.Layer):
         """Makes the weights."""
         sizes = self.fields.sizes
         classes = 2 * (sizes["length"] + 1)
-        size = self.fields.critic_size + 2 * sizes["pitch"] + classes + sizes["beat_phase"]
+        self.cell_size = self.fields.critic_size + sizes["pitch"]  # As an input of the next.
+        size = self.cell_size + sizes["pitch"] + classes + sizes["beat_phase"]
         self.input_size = size + sizes["velocity"] + 1 + TONALITIES + 1 + TRANSPOSITIONS
 
         def kernel(name: str, *shape: int) -> Any:
@@ -98,9 +100,9 @@ class CellGenerator(keras.layers.Layer):
         for layer in self.layers:
             layer.build((None, None, size))
             size = self.units
-        self.hidden_kernel = kernel("hidden_kernel", len(self.layers) * size, self.units)
-        self.input_kernel = kernel("input_kernel", self.input_size, self.units)
-        self.context_bias = kernel("context_bias", self.units)
+        self.hidden_kernel = kernel("hidden_kernel", len(self.layers) * size, self.context_units)
+        self.input_kernel = kernel("input_kernel", self.input_size, self.context_units)
+        self.context_bias = kernel("context_bias", self.context_units)
         self.decisions.build()
         self.piece_logits = {
             "beat_phase": kernel("beat_phase_logits", sizes["beat_phase"]),
@@ -152,12 +154,6 @@ class CellGenerator(keras.layers.Layer):
         place = ops.sum(above, axis=-1) + ops.cast(ticks > 0, "int32")
         return ops.one_hot(place, self.fields.sizes["length"] + 1, dtype="float32")
 
-    def _velocities(self, dynamics: Any) -> Any:
-        """Gives the velocities that tones may have: bool [rows, velocities]."""
-        count = self.fields.sizes["velocity"]
-        category = ops.arange(count, dtype="int32")
-        return (dynamics[:, None] == count) | (dynamics[:, None] == category)
-
     # --- Likelihood ---
 
     def negative_log_likelihood(
@@ -178,7 +174,11 @@ class CellGenerator(keras.layers.Layer):
         context = teacher.context
         mask = self.drop(ops.ones_like(context)) if training and self.dropout else None
         nats, parts = self.decisions.negative_log_likelihood(
-            context, teacher.state, self._velocities(teacher.piece.dynamics), teacher.cells, mask
+            context,
+            teacher.state,
+            self.fields.velocities_of(teacher.piece.dynamics),
+            teacher.cells,
+            mask,
         )
         shape = ops.shape(music)[:2]
         of_piece = self._piece_nats(teacher.state.phase, teacher.piece, teacher.transposition)
@@ -201,12 +201,15 @@ class CellGenerator(keras.layers.Layer):
         def choose(name: str, tone: int | None, logits: Any) -> Any:
             true = getattr(teacher.cells, name)
             true = true if tone is None else true[tone]
-            # 0 of a tone that is not there.
-            soft = ops.softmax(logits, axis=-1) * ops.sum(true, axis=-1, keepdims=True)
-            found.setdefault(name, []).append(true + soft - ops.stop_gradient(soft))
+            # 0 of a tone that is not there, and of a first cell's time.
+            soft = ops.exp(ops.log_softmax(logits, axis=-1)) * ops.sum(true, axis=-1, keepdims=True)
+            soft = soft * is_later if name == "time" else soft
+            # The difference is exactly 0: times and masks are made of the sum.
+            found.setdefault(name, []).append(true + (soft - ops.stop_gradient(soft)))
             return found[name][-1]
 
-        velocities = self._velocities(teacher.piece.dynamics)
+        is_later = 1 - teacher.state.is_first[:, None]
+        velocities = self.fields.velocities_of(teacher.piece.dynamics)
         self.decisions.walk(teacher.context, teacher.state, velocities, None, choose)
         (time,), (tones,) = found["time"], found["tones"]
         cells = OneHots(time, tones, *(tuple(found[name]) for name in TONE_FIELDS))
@@ -314,7 +317,7 @@ class CellGenerator(keras.layers.Layer):
                 return one_hot
             return one_hot * ops.cast(chosen[1] >= tone, "float32")[:, None]
 
-        self.decisions.walk(context, keys, self._velocities(piece.dynamics), None, choose)
+        self.decisions.walk(context, keys, self.fields.velocities_of(piece.dynamics), None, choose)
         time, tones, *rest = chosen
         there = [
             ops.where(tones >= index // len(TONE_FIELDS), category, 0)
@@ -349,7 +352,7 @@ class CellGenerator(keras.layers.Layer):
         _, keys, _, piece = state
         network, context = self._advance(state)
         nats, _ = self.decisions.negative_log_likelihood(
-            context, keys, self._velocities(piece.dynamics), self.fields.one_hots(cell)
+            context, keys, self.fields.velocities_of(piece.dynamics), self.fields.one_hots(cell)
         )
         return self._after(state, network, cell), nats
 
@@ -375,8 +378,3 @@ class CellGenerator(keras.layers.Layer):
         _, keys, _, piece = state
         now = after_cell(self.fields, keys, cell)
         return network, now, self._cell_input(cell, keys.is_first), piece
-
-    @property
-    def cell_size(self) -> int:
-        """Numbers that a cell is as an input of the next."""
-        return self.fields.critic_size + self.fields.sizes["pitch"]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
 from crnn_gan.adversarial.class_generator import ClassGenerator, beside_each_step
+from crnn_gan.adversarial.critic_and_generator import CriticAndGenerator
 from crnn_gan.adversarial.curriculum import LengthCurriculum
 from crnn_gan.layers.feedback_lstm import FeedbackLSTM
 from crnn_gan.music_model import Control, Noise
+from crnn_gan.training.phases import JointPhase, Phase
 from pipelines.settings import Settings, flag
 from pipelines.spec import Spec
 
@@ -36,19 +38,11 @@ class ContinuousSettings(Settings):
     dequantize: bool = flag(True, "spread inputs evenly over the codec's grid")
 
 
-class _Config(Protocol):
-    """What the generator reads of a model's Config, beside `ContinuousSettings`."""
-
-    hidden_size_g: int
-    num_layers_g: int
-    keep_prob: float
-
-
 class ContinuousGenerator(keras.layers.Layer):
     """The generator of C-RNN-GAN (Mogren 2016, section 3), and its genre and composer.
 
     Args:
-      config: of the model: see `ContinuousSettings` and `_Config`.
+      config: of the model: see `ContinuousSettings`; hidden_size_g, num_layers_g, keep_prob.
       spec: of the kind "vectors".
       seed: random numbers of the losses come from it.
       curriculum: cuts the windows that are trained on.
@@ -110,6 +104,10 @@ class ContinuousGenerator(keras.layers.Layer):
         return copies * 4 * self.config.hidden_size_g
 
     # --- Losses ---
+
+    def phases(self, both: CriticAndGenerator) -> Sequence[Phase | JointPhase]:
+        """Gives the phases of the adversarial stage."""
+        return both.phases
 
     def produce(self, batch: Mapping[str, Any]) -> Any:
         """Generates as much music as the batch has: float32 [batch, time, features + meta]."""

@@ -38,7 +38,6 @@ from keras import ops
 from crnn_gan.adversarial.config import AnyLossConfig, changed_default, changed_fields
 from crnn_gan.adversarial.critic_and_generator import CriticAndGenerator, part_of
 from crnn_gan.adversarial.curriculum import CurriculumSettings, LengthCurriculum
-from crnn_gan.adversarial.losses import reward
 from crnn_gan.adversarial.pretraining import PretrainingSettings
 from crnn_gan.adversarial.recurrent_discriminator import RecurrentDiscriminator
 from crnn_gan.adversarial.stabilisers import make_instance_noise, make_replay_buffer
@@ -49,7 +48,7 @@ from crnn_gan.autoregressive.categorical_generator import (
 )
 from crnn_gan.autoregressive.continuous_generator import ContinuousGenerator, ContinuousSettings
 from crnn_gan.music_model import Control, MusicModel, Noise
-from crnn_gan.training.phases import JointPhase, Phase, Stage
+from crnn_gan.training.phases import Phase, Stage
 from pipelines.codecs.codec import Codec
 from pipelines.settings import UsageError, flag
 from pipelines.spec import Kind, Spec
@@ -117,9 +116,21 @@ class Config(
                 f"--{changed[0]} is a setting of {other} outputs, but the outputs are {outputs}; "
                 "leave it out, or prepare the data with another codec"
             )
-        if outputs == "categorical" and self.curriculum != "off":
+        if outputs == "continuous":
+            return
+        if self.curriculum != "off":
             raise UsageError(
                 f"--curriculum={self.curriculum} is of continuous outputs; leave it out"
+            )
+        if self.balance_above:
+            raise UsageError(
+                "--balance_above compares a loss that with categorical outputs has the likelihood "
+                "in it; leave it out"
+            )
+        if self.feature_matching and self.generator_gradient == "policy":
+            raise UsageError(
+                "--feature_matching takes a gradient through the discriminator, which "
+                "--generator_gradient=policy does not; give --generator_gradient=straight_through"
             )
 
 
@@ -249,26 +260,6 @@ class Model(MusicModel):
         part = part_of(batch, 0, self.critic_and_generator.critic_updates)
         return self.generator.pretraining_loss(part)
 
-    def categorical_loss(self, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Gives the weighted sum of the adversarial loss and the negative log-likelihood."""
-        config, both = self.config, self.critic_and_generator
-        batch = part_of(batch, both.critic_updates - 1, both.critic_updates)
-        likelihood, _ = self.generator.pretraining_loss(batch)
-        if config.generator_gradient == "policy":
-            _, mask = self.generator.real(batch)
-            adversarial, mean = self.generator.policy_loss(
-                batch,
-                lambda music: reward(
-                    self.discriminator.scores(music, mask).output, config.adversarial_loss
-                ),
-            )
-            reports: Mapping[str, Any] = {"adversarial": -mean}
-        else:
-            sampled = dataclasses.replace(both, produce=self.generator.straight_through)
-            adversarial, reports = sampled.generator_loss(batch)
-        loss = config.likelihood_weight * likelihood + config.adversarial_weight * adversarial
-        return loss, {**reports, "likelihood": likelihood}
-
     def negative_log_likelihood(self, batch: Mapping[str, Any]) -> Any:
         """See `MusicModel.negative_log_likelihood`; of categorical outputs."""
         if self.outputs == "continuous":
@@ -312,21 +303,9 @@ class Model(MusicModel):
             first.append(both.critic_phase())
         stages = [
             Stage("pretraining", pretraining, first),
-            Stage("adversarial", config.max_epoch - pretraining, self._adversarial_phases),
+            Stage("adversarial", config.max_epoch - pretraining, self.generator.phases(both)),
         ]
         return [stage for stage in stages if stage.epochs]
-
-    @property
-    def _adversarial_phases(self) -> Sequence[Phase | JointPhase]:
-        both = self.critic_and_generator
-        if self.outputs == "continuous":
-            return both.phases
-        generator = dataclasses.replace(
-            both.generator_phase(),
-            loss=self.categorical_loss,
-            reports=("adversarial", "likelihood"),
-        )
-        return [*map(both.critic_phase, range(both.critic_updates)), generator]
 
     def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
         """Gives Adam, in adversarial training with the decay rates of WGAN-GP; or plain SGD as the
@@ -342,7 +321,7 @@ class Model(MusicModel):
     def _learning_rate(self, phase: str, epoch: int) -> float:
         if phase != "pretraining":
             return self.config.decayed_learning_rate(phase, epoch)
-        return self.config.pretraining_rate(epoch)
+        return self.config.pretraining_rate(epoch) * self.config.decay(epoch)
 
     def begin_epoch(self, epoch: int) -> None:
         """Sets learning rates, instance noise and the curriculum's length for an epoch, from 0."""

@@ -10,8 +10,8 @@ from stored_pieces import store
 
 from pipelines import dataset
 from pipelines.batches.augmentation import Augmentation
+from pipelines.codecs import cells, note_tuples
 from pipelines.codecs import codec as codecs
-from pipelines.codecs import note_tuples
 from pipelines.dataset import Pieces, Windows, open_pieces
 from pipelines.score import Score
 from pipelines.score_arrays import NOTE
@@ -145,14 +145,25 @@ def test_draws_become_every_semitone_alike_and_factors_around_one():
     pitches = Augmentation(codec, transpose_semitones=2)
     array = codec.encode(Score(100, score((0, 50, 60, 64), (100, 50, 60, 64)).notes))
     draws = np.array([0.0, 0.19, 0.2, 0.4, 0.6, 0.79, 0.8, 0.999])
-    rows = pitches(np.stack([array] * 8), draws, 0 * draws).numpy()
-    heights = np.round(rows[:, 0, 2] * 24 + 64)  # (pitch - 64) / 24.
+    rows, semitones = pitches(np.stack([array] * 8), draws, 0 * draws)
+    heights = np.round(rows.numpy()[:, 0, 2] * 24 + 64)  # (pitch - 64) / 24.
     assert heights.tolist() == [58, 58, 59, 60, 61, 61, 62, 62]
+    assert semitones.numpy().tolist() == [-2, -2, -1, 0, 1, 1, 2, 2]
     times = Augmentation(codec, stretch_percent=10)
     draws = np.array([0.0, 0.25, 0.5, 0.75, 0.9999])
-    rows = times(np.stack([array] * 5), 0 * draws, draws).numpy()
-    gaps = [codec.decode(row).score.notes["onset"][1] for row in rows]
+    rows, semitones = times(np.stack([array] * 5), 0 * draws, draws)
+    gaps = [codec.decode(row).score.notes["onset"][1] for row in rows.numpy()]
     assert gaps == [90, 95, 100, 105, 110]
+    assert not semitones.numpy().any()
+
+
+def test_a_window_that_would_leave_the_range_is_moved_by_0_semitones():
+    codec = cells.Codec(pitches=tuple(range(60, 72)))
+    low, high = (codec.encode(score((0, 12, pitch, 64))) for pitch in (60, 71))
+    up = np.full(2, 0.999)
+    rows, semitones = Augmentation(codec, 1)(np.stack([low, high]), up, up)
+    assert semitones.numpy().tolist() == [1, 0]
+    assert [codec.decode(row).score.notes["pitch"][0] for row in rows.numpy()] == [61, 71]
 
 
 @pytest.mark.parametrize(
@@ -193,8 +204,8 @@ def pieces_in_memory_and_on_disk(tmp_path_factory):
     return dataset.load(folder, "train"), open_pieces(folder, "train", memory_megabytes=megabytes)
 
 
-def first_batches(windows, first, count):
-    return [b["music"].numpy() for b in itertools.islice(windows.dataset(first), count)]
+def first_batches(windows, first, count, name="music"):
+    return [b[name].numpy() for b in itertools.islice(windows.dataset(first), count)]
 
 
 def test_each_window_moves_by_its_own_draw_of_seed_and_step_in_both_modes(both):
@@ -206,10 +217,11 @@ def test_each_window_moves_by_its_own_draw_of_seed_and_step_in_both_modes(both):
             pieces, 6, 8, 1, windows_per_piece=10, augmentation=Augmentation(codec, 3, 20)
         )
         before, after = first_batches(plain, 0, 8), first_batches(windows, 0, 8)
+        told = first_batches(windows, 0, 8, "transposition")
         shifts, gaps = [], []
-        for old, new in zip(before, after, strict=True):
+        for old, new, transposition in zip(before, after, told, strict=True):
             semitones = np.round((new - old)[..., 2] * 24).astype(int)
-            assert (semitones == semitones[:, :1]).all()
+            assert (semitones == transposition[:, None]).all()
             shifts += semitones[:, 0].tolist()
             gaps += [np.diff(codec.decode(row).score.notes["onset"])[0] for row in new]
         assert set(shifts) == set(range(-3, 4))

@@ -50,10 +50,10 @@ def test_the_policy_loss_is_the_likelihood_of_samples_weighted_by_their_advantag
 
     def reward_of(one_hot):
         seen.append(np.asarray(one_hot))
-        return rewards
+        return rewards, {"adversarial": 7}
 
-    loss, mean = generator.policy_loss({"music": MUSIC}, reward_of)
-    assert float(mean) == 1
+    loss, reports = generator.policy_loss({"music": MUSIC}, reward_of)
+    assert reports == {"adversarial": 7}
     music = cells_of(generator, seen[0])
     music[:, 0, 0] = 11
     nats = np.asarray(generator.network.negative_log_likelihood(music)[0]).mean(axis=1)
@@ -73,6 +73,9 @@ def test_a_critic_sees_samples_as_it_sees_real_music(generator):
     produced = generator.produce({"music": MUSIC})
     assert real.shape == produced.shape == (6, 5, generator.critic_size)
     assert np.asarray(mask).all()
+    within_a_piece = MUSIC.copy()
+    within_a_piece[:, 0, 1] = 2  # A first cell's time, which samples never have.
+    assert np.array_equal(generator.real({"music": within_a_piece})[0], real)
     for music in (real, produced, generator.straight_through({"music": MUSIC})):
         values = np.asarray(music)
         assert np.abs(values - values.round()).max() < 1e-6

@@ -11,8 +11,10 @@ import pytest
 from keras import ops
 
 from crnn_gan.autoregressive import key_state
-from crnn_gan.autoregressive.cell_fields import CellFields
+from crnn_gan.autoregressive.cell_fields import TONE_FIELDS, CellFields
 from crnn_gan.autoregressive.cell_generator import CellGenerator
+from crnn_gan.training.phases import input_gradient
+from pipelines.batches.augmentation import LARGEST_SEMITONES
 from pipelines.spec import Spec
 
 FIELDS = ("beat_phase", "time", "tones", "pitch 1", "length 1", "velocity 1")
@@ -39,9 +41,9 @@ SPEC = Spec(
 PIECE = np.array([[[3, 0, 0, 0, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 1, 2, 1, 0]]], "int32")
 
 
-def generator(dropout: float = 0.0) -> CellGenerator:
+def generator(dropout: float = 0.0, spec: Spec = SPEC) -> CellGenerator:
     keras.utils.set_random_seed(0)
-    made = CellGenerator(SPEC, 8, 2, dropout, keras.random.SeedGenerator(1))
+    made = CellGenerator(spec, 8, 2, dropout, keras.random.SeedGenerator(1))
     made.build()
     for weight in made.trainable_weights:  # Biases too, which begin as zeros.
         weight.assign(0.5 * np.random.default_rng(len(weight.shape)).normal(size=weight.shape))
@@ -127,6 +129,16 @@ def test_of_a_transposed_window_the_tonality_before_counts() -> None:
     assert parts[1] - parts[0] == pytest.approx(logits[tonality] - logits[before], rel=1e-4)
 
 
+def test_a_critic_does_not_see_the_time_of_a_first_cell() -> None:
+    # In a window from the middle of a piece there is one, in a sample none.
+    fields, first, second = CellFields(SPEC), PIECE.copy(), PIECE.copy()
+    first[0, 0, 1] = second[0, 1, 1] = 2
+    plain = np.asarray(fields.windows(PIECE))
+    assert np.array_equal(fields.windows(first), plain)
+    assert not np.array_equal(fields.windows(second), plain)
+    assert np.array_equal(plain, fields.joined(fields.one_hots(PIECE)))
+
+
 def every_cell() -> np.ndarray:
     """All cells that there are, int32 [cells, fields], whose tones ascend."""
     one = itertools.product(range(3), [0], range(3), range(2), range(2), [0], [0], [0])
@@ -180,6 +192,13 @@ def test_steps_one_by_one_and_all_at_once_have_the_same_likelihood() -> None:
     np.testing.assert_allclose(sum(map(np.asarray, parts.values())), together, rtol=1e-5)
 
 
+def test_each_transposition_that_training_may_have_is_an_input_of_its_own() -> None:
+    rows = np.repeat(PIECE, 2 * LARGEST_SEMITONES + 1, axis=0)
+    semitones = np.arange(-LARGEST_SEMITONES, LARGEST_SEMITONES + 1)
+    nats = np.asarray(generator().negative_log_likelihood(rows, semitones)[0])[:, 1]
+    assert len(np.unique(nats)) == len(semitones)
+
+
 def test_a_first_cell_has_no_time_whatever_is_written_there() -> None:
     made, other = generator(), PIECE.copy()
     other[0, 0, 1] = 2
@@ -201,6 +220,22 @@ def test_sampled_cells_ascend_have_no_other_tones_and_follow_the_beat() -> None:
     assert not music[:, 0, 1].any()
 
 
+def test_a_cell_has_no_more_tones_than_there_are_pitches() -> None:
+    # Two pitches, and up to three tones; of lengths and velocities there is one each.
+    names = ["beat_phase", "time", "tones", *(f"{n} {t}" for t in (1, 2, 3) for n in TONE_FIELDS)]
+    values = VALUES | {"tones": (1, 2, 3), "pitch": (60, 61), "length": (4,), "velocity": (40,)}
+    blocks = tuple((name, n, len(values[name.split()[0]])) for n, name in enumerate(names))
+    made = generator(
+        spec=dataclasses.replace(
+            SPEC, shape=(None, len(names)), size=len(names), blocks=blocks, values=values
+        )
+    )
+    music = sampled(made, 64, 20)
+    assert set(np.unique(music[..., 2])) == {0, 1}
+    assert (music < [size for _, _, size in blocks]).all()
+    assert np.isfinite(np.asarray(made.straight_through(music))).all()
+
+
 def test_a_piece_of_one_velocity_keeps_it() -> None:
     made = generator()
     made.piece_logits["dynamics"].assign([0.0, 50.0, 0.0])
@@ -210,25 +245,49 @@ def test_a_piece_of_one_velocity_keeps_it() -> None:
 
 
 def test_at_temperature_0_each_decision_is_the_most_probable() -> None:
-    made = generator()
+    made, cells = generator(), every_cell()
     music = sampled(made, 2, 8, temperature=0.0)
     assert np.array_equal(music[0], music[1])
-    state, _ = made.begin_of(music[:1])
-    for step in range(7):
-        state, _ = made.step_negative_log_likelihood(state, music[:1, step])
-    cells = every_cell()
-    rows = [
-        np.repeat(np.asarray(x), len(cells), 0) for x in ops.convert_to_numpy(music[:1, 7])[None]
-    ]
-    assert rows[0].shape == (len(cells), len(NAMES))
+    state = made.begin(uniforms(len(cells), 2), np.zeros(len(cells), "float32"))
+    for step in range(8):
+        cell = music[0, step]
+        _, nats = made.step_negative_log_likelihood(state, cells)
+        p = np.exp(-np.asarray(nats))
+        for field in range(2 if step == 0 else 1, len(NAMES)):  # A first cell has no time.
+            of_each = np.bincount(cells[:, field], weights=p)
+            assert cell[field] == of_each.argmax(), (step, NAMES[field])
+            p = p * (cells[:, field] == cell[field])
+        state, _ = made.step_negative_log_likelihood(state, cell[None].repeat(len(cells), 0))
+
+
+def test_straight_through_are_exactly_the_samples() -> None:
+    # Nearly 12 ticks would be 11, and another place in the beat.
+    made = generator()
+    music = sampled(made, 64, 20)
+    hard = made.fields.joined(made.fields.one_hots(music))
+    assert np.array_equal(made.straight_through(music), hard)
 
 
 def test_the_gradient_straight_through_is_that_of_the_probabilities() -> None:
     made = generator()
+    kernel, bias = made.decisions.heads["time"]
+    kernel.assign(np.zeros(kernel.shape))
+    logits, weights = np.array([0.1, 0.7, -0.3], "float32"), np.array([1, 2, 4], "float32")
     music = sampled(made, 4, 6)
-    straight = np.asarray(made.straight_through(music))
-    hard = np.asarray(made.fields.joined(made.fields.one_hots(music)))
-    np.testing.assert_allclose(straight, hard, atol=1e-6)
+
+    def columns(first: int, last: int, factor: np.ndarray) -> np.ndarray:
+        def of_bias(value):
+            with keras.StatelessScope(state_mapping=[(bias, value)]):
+                return ops.sum(made.straight_through(music)[..., first:last] * factor)
+
+        return np.asarray(input_gradient(of_bias, ops.convert_to_tensor(logits)))
+
+    p = np.exp(logits) / np.exp(logits).sum()
+    # Of the 5 cells of 4 windows that have a time before them.
+    expected = 5 * 4 * p * (weights - (weights * p).sum())
+    np.testing.assert_allclose(columns(0, 3, weights), expected, rtol=1e-4)
+    # Pitches depend on the time.
+    assert np.abs(columns(5, 8, weights)).max() > 1e-4
 
 
 def test_dropout_is_on_in_training_alone() -> None:

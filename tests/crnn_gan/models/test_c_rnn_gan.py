@@ -168,9 +168,37 @@ def test_the_adversarial_loss_of_cells_is_a_weighted_sum_with_the_likelihood():
     made = model_of_cells(likelihood_weight=2.0, adversarial_weight=0.0, keep_prob=1.0)
     held = batch_of_cells(made)
     likelihood, _ = made.pretraining_loss(held)
-    loss, reports = made.categorical_loss(held)
+    loss, reports = made.generator.adversarial_loss(made.critic_and_generator, held)
     assert float(loss) == pytest.approx(2 * float(likelihood), rel=1e-5)
     assert float(reports["likelihood"]) == pytest.approx(float(likelihood), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["wasserstein", "non_saturating", "saturating"])
+def test_rewards_are_minus_the_generators_loss_and_are_shown_as_the_freezing_rule_sees_it(loss):
+    made = model_of_cells(adversarial_loss=loss, keep_prob=1.0)
+    both, held = made.critic_and_generator, batch_of_cells(made)
+    fake = made.generator.fields.windows(held["music"])
+    rewards, reports = both.reward(held, fake)
+    of_both = both.losses_of_both(held, fake)
+    assert np.shape(rewards) == (3,)
+    assert float(np.mean(rewards)) == pytest.approx(-float(of_both.generator_loss), rel=1e-4)
+    shown = float(of_both.generator_reports["adversarial"])  # Of "saturating" positive too.
+    assert float(reports["adversarial"]) == pytest.approx(shown, rel=1e-4)
+
+
+def test_a_reward_is_of_what_the_critic_learns_from_noise_and_other_rows_included():
+    def rewards(of, real):
+        held = batch_of_cells(of)
+        fake = of.generator.fields.windows(held["music"])
+        return np.asarray(of.critic_and_generator.reward({"music": real}, fake)[0])
+
+    zeros = np.zeros((3, 6, CELLS.size), np.int32)
+    plain = model_of_cells(keep_prob=1.0)
+    np.testing.assert_array_equal(rewards(plain, zeros), rewards(plain, zeros + 1))
+    noisy = model_of_cells(keep_prob=1.0, instance_noise=1.0)
+    assert not np.array_equal(rewards(noisy, zeros), rewards(noisy, zeros))
+    compared = model_of_cells(keep_prob=1.0, minibatch_d=True)
+    assert not np.array_equal(rewards(compared, zeros), rewards(compared, zeros + 1))
 
 
 def test_the_learning_rate_of_pretraining_falls_to_a_fiftieth():
@@ -192,6 +220,12 @@ def test_the_learning_rate_of_pretraining_falls_to_a_fiftieth():
             "--likelihood_weight is a setting of categorical outputs, but",
         ),
         ({"curriculum": "whole"}, CELLS, "--curriculum=whole is of continuous outputs"),
+        (
+            {"balance_above": 0.8, "adversarial_loss": "saturating"},
+            CELLS,
+            "--balance_above compares a loss that .* has the likelihood in it",
+        ),
+        ({"feature_matching": True}, CELLS, "--feature_matching .*; give .*=straight_through"),
     ],
 )
 def test_settings_of_other_outputs_are_refused_in_words(settings, spec, words):
@@ -344,6 +378,13 @@ def test_the_learning_rates_decay_after_epochs_before_decay():
     made.begin_epoch(5)
     assert float(made.optimizer.by_phase["generator"].learning_rate) == pytest.approx(0.025)
     assert float(made.optimizer.by_phase["discriminator"].learning_rate) == pytest.approx(0.0125)
+
+
+def test_the_learning_rate_of_pretraining_decays_as_well():
+    made = model(pretraining_epochs=9, lr_decay=0.5, epochs_before_decay=3)
+    made.begin_epoch(5)
+    rate = float(made.optimizer.by_phase["pretraining"].learning_rate)
+    assert rate == pytest.approx(5e-4 / 4)
 
 
 def test_pretraining_alone_is_the_baseline_of_the_paper():
