@@ -11,7 +11,8 @@ import keras
 from keras import ops
 
 from crnn_gan.adversarial.critic_and_generator import CriticAndGenerator, part_of
-from crnn_gan.autoregressive.cell_generator import OF_PIECE, CellGenerator
+from crnn_gan.autoregressive.cell_generator import CellGenerator
+from crnn_gan.autoregressive.piece_prior import DRAWN
 from crnn_gan.autoregressive.sampling import TEMPERATURE
 from crnn_gan.layers.loops import run, scan, stacked
 from crnn_gan.music_model import Control, Noise
@@ -208,7 +209,7 @@ class CategoricalGenerator(keras.layers.Layer):
         """A uniform number for each decision, and for what is drawn once for a piece."""
         return {
             "cells": Noise((count, length, self.fields.decisions), "uniform", per_step=True),
-            "piece": Noise((count, len(OF_PIECE)), "uniform", per_step=False),
+            "piece": Noise((count, len(DRAWN)), "uniform", per_step=False),
         }
 
     def begin(self, noise: Mapping[str, Any], controls: Mapping[str, Any]) -> tuple[Any, ...]:

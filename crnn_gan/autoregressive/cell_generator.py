@@ -10,22 +10,14 @@ import keras
 from keras import ops
 
 from crnn_gan.autoregressive.cell_decisions import CellDecisions
-from crnn_gan.autoregressive.cell_fields import TONALITIES, TONE_FIELDS, CellFields, OneHots
+from crnn_gan.autoregressive.cell_fields import TONE_FIELDS, CellFields, OneHots
 from crnn_gan.autoregressive.key_state import KeyState, after_cell, before_each_cell, start
+from crnn_gan.autoregressive.piece_prior import OfPiece, PiecePrior
 from crnn_gan.autoregressive.sampling import sample_token
 from crnn_gan.layers.recurrent import LSTM, time_major
 from pipelines.spec import Spec
 
 TRANSPOSITIONS = 49  # From 24 semitones down to 24 up.
-# What is drawn once for a piece, before its first cell.
-OF_PIECE = ("beat_phase", "dynamics", "tonality")
-
-
-class OfPiece(NamedTuple):
-    """What is the same for all cells of a piece, int32 [rows]; see `CellFields`."""
-
-    dynamics: Any
-    tonality: Any
 
 
 class _TeacherForced(NamedTuple):
@@ -51,10 +43,9 @@ class CellGenerator(keras.layers.Layer):
     The generator of C-RNN-GAN (Mogren 2016, section 3) with categorical outputs. Inputs of a cell:
     the cell before, one-hot; the ticks that each key still sounds (as logarithms), and the shortest
     and the longest of them, as classes; the place in the beat; what is drawn once for the piece
-    (`OF_PIECE`: the first cell's place in the beat; the one velocity of all tones, or that they
-    have several); and by how many semitones the window was transposed in training, 0 in generation.
-    The context of the decisions is the hidden states of all layers and the inputs, each times a
-    kernel.
+    (`PiecePrior`: its tonality; the one velocity of all tones, or that they have several); and by
+    how many semitones the window was transposed in training, 0 in generation. The context of the
+    decisions is the hidden states of all layers and the inputs, each times a kernel.
 
     Args:
       spec: of the kind "cells".
@@ -80,6 +71,7 @@ class CellGenerator(keras.layers.Layer):
         self.drop = functools.partial(keras.random.dropout, rate=dropout, seed=seed)
         self.layers = [LSTM(units, dtype=self.dtype_policy) for _ in range(num_layers)]
         self.context_units = 2 * units
+        self.prior = PiecePrior(self.fields, name="prior")
         self.decisions = CellDecisions(self.fields, self.context_units, name="decisions")
         edges = self.fields.ticks["length"]
         self.length_edges = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges
@@ -87,10 +79,11 @@ class CellGenerator(keras.layers.Layer):
     def build(self, *_: Any) -> None:
         """Makes the weights."""
         sizes = self.fields.sizes
+        self.prior.build()
         classes = 2 * (sizes["length"] + 1)
         self.cell_size = self.fields.critic_size + sizes["pitch"]  # As an input of the next.
         size = self.cell_size + sizes["pitch"] + classes + sizes["beat_phase"]
-        self.input_size = size + sizes["velocity"] + 1 + TONALITIES + 1 + TRANSPOSITIONS
+        self.input_size = size + self.prior.input_size + 1 + TRANSPOSITIONS
 
         def kernel(name: str, *shape: int) -> Any:
             initializer = "glorot_uniform" if len(shape) > 1 else "zeros"
@@ -104,11 +97,6 @@ class CellGenerator(keras.layers.Layer):
         self.input_kernel = kernel("input_kernel", self.input_size, self.context_units)
         self.context_bias = kernel("context_bias", self.context_units)
         self.decisions.build()
-        self.piece_logits = {
-            "beat_phase": kernel("beat_phase_logits", sizes["beat_phase"]),
-            "dynamics": kernel("dynamics_logits", sizes["velocity"] + 1),
-            "tonality": kernel("tonality_logits", TONALITIES),
-        }
 
     # --- Inputs ---
 
@@ -140,8 +128,7 @@ class CellGenerator(keras.layers.Layer):
                 self._length_class(shortest),
                 self._length_class(longest),
                 ops.one_hot(state.phase, sizes["beat_phase"], dtype="float32"),
-                ops.one_hot(piece.dynamics, sizes["velocity"] + 1, dtype="float32"),
-                ops.one_hot(piece.tonality, TONALITIES, dtype="float32"),
+                self.prior.inputs(piece),
                 state.is_first[:, None],
                 ops.one_hot(transposition + half, TRANSPOSITIONS, dtype="float32"),
             ],
@@ -181,7 +168,9 @@ class CellGenerator(keras.layers.Layer):
             mask,
         )
         shape = ops.shape(music)[:2]
-        of_piece = self._piece_nats(teacher.state.phase, teacher.piece, teacher.transposition)
+        of_piece = self.prior.negative_log_likelihood(
+            teacher.state.phase, teacher.piece, teacher.transposition
+        )
         parts["piece"] = of_piece * teacher.state.is_first
         nats = nats + parts["piece"]
         return ops.reshape(nats, shape), {n: ops.reshape(p, shape) for n, p in parts.items()}
@@ -220,7 +209,7 @@ class CellGenerator(keras.layers.Layer):
     def _teacher_forced(self, music: Any, transposition: Any, training: bool) -> _TeacherForced:
         """Gives what the decisions of each cell of music are made from, given those before it."""
         rows, time = ops.shape(music)[0], ops.shape(music)[1]
-        piece = self._piece_of(music)
+        piece = self.prior.of(music)
         if transposition is None:
             transposition = ops.zeros_like(piece.dynamics)
         before = before_each_cell(self.fields, music)
@@ -233,7 +222,7 @@ class CellGenerator(keras.layers.Layer):
             return ops.reshape(ops.broadcast_to(x[:, None], (rows, time)), (-1,))
 
         state, piece = KeyState(*map(flat, before)), OfPiece(*map(of_each_step, piece))
-        transposition = of_each_step(transposition)
+        transposition = of_each_step(ops.cast(transposition, "int32"))
         inputs = self._inputs(flat(cells), state, piece, transposition)
         hidden = self._hidden(ops.reshape(inputs, (rows, time, self.input_size)), training)
         true = self.fields.one_hots(ops.reshape(music, (-1, music.shape[-1])))
@@ -256,24 +245,6 @@ class CellGenerator(keras.layers.Layer):
         both = ops.concatenate([hidden, inputs], axis=-1)
         return ops.matmul(both[None], kernel[None])[0] + self.context_bias
 
-    def _piece_of(self, music: Any, valid_steps: Any = None) -> OfPiece:
-        """Gives what is the same for all cells of pieces [batch, time, fields]."""
-        fields = self.fields
-        return OfPiece(fields.dynamics(music, valid_steps), fields.tonality(music, valid_steps))
-
-    def _piece_nats(self, phase: Any, piece: OfPiece, transposition: Any = 0) -> Any:
-        """Gives -ln p of what is drawn once for pieces, nats: float32 [batch].
-
-        Of the tonality that they had before they were transposed.
-        """
-        tonic = (piece.tonality % 12 - transposition) % 12
-        tonality = tonic + piece.tonality // 12 * 12
-        nats = 0.0
-        for name, category in zip(OF_PIECE, (phase, piece.dynamics, tonality), strict=True):
-            log_p = ops.log_softmax(self.piece_logits[name][None], axis=-1)
-            nats = nats - ops.take(log_p[0], category, axis=0)
-        return nats
-
     # --- Generation ---
 
     def begin(self, uniform: Any, temperature: Any) -> tuple[Any, ...]:
@@ -283,16 +254,7 @@ class CellGenerator(keras.layers.Layer):
           uniform: float32 [batch, 3] in [0, 1), of what is drawn once for a piece.
           temperature: float32 [batch].
         """
-        rows = ops.shape(uniform)[0]
-        zero, one = ops.zeros((rows,), "int32"), ops.ones((rows,))
-        drawn = []
-        for index, name in enumerate(OF_PIECE):
-            logits = ops.broadcast_to(
-                self.piece_logits[name][None], (rows, self.piece_logits[name].shape[0])
-            )
-            drawn.append(sample_token(logits, uniform[:, index], temperature, zero, one))
-        phase, *piece = drawn
-        return self._begin(phase, OfPiece(*piece))
+        return self._begin(*self.prior.sample(uniform, temperature))
 
     def step(
         self, state: tuple[Any, ...], uniform: Any, temperatures: Mapping[str, Any]
@@ -337,8 +299,8 @@ class CellGenerator(keras.layers.Layer):
           valid_steps: int32 [batch], steps of each before its padding; None: all.
         """
         phase = self.fields.column(music[:, 0], "beat_phase")
-        piece = self._piece_of(music, valid_steps)
-        return self._begin(phase, piece), self._piece_nats(phase, piece)
+        piece = self.prior.of(music, valid_steps)
+        return self._begin(phase, piece), self.prior.negative_log_likelihood(phase, piece)
 
     def step_negative_log_likelihood(
         self, state: tuple[Any, ...], cell: Any

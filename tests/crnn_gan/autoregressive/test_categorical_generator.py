@@ -27,7 +27,7 @@ def generator() -> CategoricalGenerator:
     config = types.SimpleNamespace(hidden_size_g=8, num_layers_g=1, keep_prob=1.0)
     made = CategoricalGenerator(config, SPEC, keras.random.SeedGenerator(0))
     # Pieces begin at tick 11 of a beat and have several velocities.
-    for logits in made.network.piece_logits.values():
+    for logits in made.network.prior.logits.values():
         logits.assign(50.0 * np.eye(logits.shape[0])[-1])
     return made
 

@@ -120,7 +120,7 @@ def test_of_a_transposed_window_the_tonality_before_counts() -> None:
     moved = PIECE.copy()
     tonality = int(state[3].tonality[0])
     before = (tonality % 12 - 2) % 12 + tonality // 12 * 12
-    logits = np.asarray(made.piece_logits["tonality"].value)
+    logits = np.asarray(made.prior.logits["tonality"].value)
     parts = [
         np.asarray(made.negative_log_likelihood(moved, np.array([t], "int32"))[1]["piece"])[0, 0]
         for t in (0, 2)
@@ -170,7 +170,7 @@ def test_what_is_drawn_once_for_a_piece_has_probabilities_that_sum_to_one() -> N
     first[..., [2, 6]] = 1
     # All pieces below have the same tonality.
     tonality = int(made.fields.tonality(first)[0])
-    made.piece_logits["tonality"].assign(50.0 * np.eye(24)[tonality])
+    made.prior.logits["tonality"].assign(50.0 * np.eye(24)[tonality])
     for phase, velocity, soft in itertools.product(range(4), range(2), range(2)):
         piece = first.copy()
         piece[..., [0, 5, 8]] = phase, velocity, soft
@@ -238,7 +238,7 @@ def test_a_cell_has_no_more_tones_than_there_are_pitches() -> None:
 
 def test_a_piece_of_one_velocity_keeps_it() -> None:
     made = generator()
-    made.piece_logits["dynamics"].assign([0.0, 50.0, 0.0])
+    made.prior.logits["dynamics"].assign([0.0, 50.0, 0.0])
     music = sampled(made, 16, 20)
     assert (music[..., 5] == 1).all()
     assert (music[..., 8] == 1)[music[..., 2] == 1].all()
@@ -248,7 +248,7 @@ def test_at_temperature_0_each_decision_is_the_most_probable() -> None:
     made, cells = generator(), every_cell()
     music = sampled(made, 2, 8, temperature=0.0)
     assert np.array_equal(music[0], music[1])
-    state = made.begin(uniforms(len(cells), 2), np.zeros(len(cells), "float32"))
+    state = made.begin(uniforms(len(cells), 3), np.zeros(len(cells), "float32"))
     for step in range(8):
         cell = music[0, step]
         _, nats = made.step_negative_log_likelihood(state, cells)
