@@ -74,7 +74,7 @@ class Config(
         32, "steps of the codec in a training window", at_least=2, at_most=1_000_000
     )
     batch_size: int = flag(64, "windows per update of a network", at_least=1)
-    max_epoch: int = changed_default(AnyLossConfig, "max_epoch", 40)
+    max_epoch: int = changed_default(AnyLossConfig, "max_epoch", 41)
     learning_rate: float = changed_default(AnyLossConfig, "learning_rate", 5e-5)
     d_learning_rate: float = changed_default(AnyLossConfig, "d_learning_rate", 5e-4)
     max_grad_norm: float = changed_default(AnyLossConfig, "max_grad_norm", 1.0)
@@ -290,7 +290,11 @@ class Model(MusicModel):
 
     @property
     def stages(self) -> Sequence[Stage]:
-        """Pretraining by teacher forcing, then the two networks against each other."""
+        """Pretraining by teacher forcing, then the two networks against each other.
+
+        The second stage is there even if it has no epoch yet, so that a run of the first alone
+        can go on with a larger max_epoch.
+        """
         config, both = self.config, self.critic_and_generator
         pretraining = min(config.pretraining_epochs, config.max_epoch)
         fields = (*FIELDS, "piece") if self.outputs == "categorical" else ()
@@ -301,11 +305,11 @@ class Model(MusicModel):
         ]
         if config.pretraining_d:
             first.append(both.critic_phase())
-        stages = [
-            Stage("pretraining", pretraining, first),
-            Stage("adversarial", config.max_epoch - pretraining, self.generator.phases(both)),
+        adversarial = self.generator.phases(both)
+        return [
+            *([Stage("pretraining", pretraining, first)] if pretraining else []),
+            Stage("adversarial", config.max_epoch - pretraining, adversarial),
         ]
-        return [stage for stage in stages if stage.epochs]
 
     def optimizer_for(self, phase: str) -> keras.optimizers.Optimizer:
         """Gives Adam, in adversarial training with the decay rates of WGAN-GP; or plain SGD as the
