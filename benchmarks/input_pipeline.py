@@ -135,7 +135,7 @@ def pipelines(place: Path, megabytes: int) -> dict[str, Any]:
 
 
 def training_step(windows: Any) -> Callable[..., Any]:
-    """Gives a function that updates the default C-RNN-GAN once, on a batch or one of its own."""
+    """Gives a function that updates a continuous C-RNN-GAN once, on a batch or one of its own."""
     import keras
     import tensorflow as tf
 
@@ -145,7 +145,7 @@ def training_step(windows: Any) -> Callable[..., Any]:
     cls: Any = model_class("c_rnn_gan")
     spec = note_tuples.Codec(tones_per_cell=4).spec
     spec = dataclasses.replace(spec, classes={"composer": ("chance",), "genre": ("any",)})
-    model = cls(config_class("c_rnn_gan")(), spec, seed=0)
+    model = cls(config_class("c_rnn_gan")(**cls.presets["continuous"]), spec, seed=0)
     model.compile(jit_compile=False)
     own = windows.batch(0)
     model.fit(tf.data.Dataset.from_tensors(own), verbose=0, shuffle=False)  # Builds optimizers.

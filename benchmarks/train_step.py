@@ -183,6 +183,7 @@ def run_keras(system: str, settings: Flags, clock: Clock) -> None:
         adversarial_loss="non_saturating", keep_prob=KEEP_PROB, max_grad_norm=CLIP_NORM,
         learning_rate=LEARNING_RATE, d_learning_rate=2 * LEARNING_RATE, random_input_scale=1.0,
         noise="uniform", output="linear", average=0.0, dequantize=False, piece_noise=0,
+        pretraining_epochs=0,
     )  # fmt: skip
     model = cls(config, Codec(pitch_features="number").spec, seed=0)
     model.compile(jit_compile=wants_jit())
