@@ -153,7 +153,7 @@ def test_a_loaded_run_has_the_average_of_the_weights_it_was_trained_to(run):
     loaded = load_run(run_dir)
     assert loaded.epoch == 2
     averages = np.concatenate([np.ravel(mean) for mean in model.averages.values()])
-    np.testing.assert_array_equal(weights(loaded.model.generator), averages)
+    np.testing.assert_array_equal(weights(loaded.model.generator.network), averages)
     assert not np.array_equal(averages, weights(model.generator))
     np.testing.assert_array_equal(weights(loaded.model.discriminator), weights(model.discriminator))
 
