@@ -445,13 +445,16 @@ def test_the_command_prepares_and_says_what_it_made(tmp_path, capsys):
     write_collection(tmp_path / "midi", 4)
     argv = ["--source=folder", f"--path={tmp_path / 'midi'}", f"--data_dir={tmp_path / 'data'}"]
     argv += ["--tones_per_cell=2", "--train_fraction=1", "--validation_fraction=0", "--nocard"]
-    prepare.main(argv)
+    prepare.main([*argv, "--codec=note_tuples"])
     out = capsys.readouterr().out
     assert "4 pieces, 46 notes, 2 composers: bach, haydn" in out
     assert "validation: 0 pieces, 0 notes, 0 steps; none was asked for" in out
     assert f"in {tmp_path / 'data'}" in out
     written = json.loads((tmp_path / "data" / "manifest.json").read_text())
     assert written["codec"] == Codec(tones_per_cell=2).to_json()
+    prepare.main(argv)
+    written = json.loads((tmp_path / "data" / "manifest.json").read_text())
+    assert (written["codec"]["name"], written["codec"]["tones_per_cell"]) == ("cells", 2)
 
 
 def test_the_command_refuses_what_it_does_not_know(tmp_path):
