@@ -268,12 +268,11 @@ class CellGenerator(keras.layers.Layer):
         """
         _, keys, _, piece = state
         network, context = self._advance(state)
-        zero, one = ops.zeros_like(piece.dynamics), ops.ones_like(keys.is_first)
         chosen: list[Any] = []
 
         def choose(name: str, tone: int | None, logits: Any) -> Any:
             number = uniform[:, len(chosen)]
-            chosen.append(sample_token(logits, number, temperatures[name], zero, one))
+            chosen.append(sample_token(logits, number, temperatures[name]))
             one_hot = ops.one_hot(chosen[-1], logits.shape[-1], dtype="float32")
             if tone is None:
                 return one_hot

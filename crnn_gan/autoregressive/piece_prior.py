@@ -80,12 +80,10 @@ class PiecePrior(keras.layers.Layer):
           uniform: float32 [rows, 3] in [0, 1).
           temperature: float32 [rows].
         """
-        rows = ops.shape(uniform)[0]
-        zero, one = ops.zeros((rows,), "int32"), ops.ones((rows,))
-        drawn = []
+        rows, drawn = ops.shape(uniform)[0], []
         for index, name in enumerate(DRAWN):
             logits = self.logits[name]
             logits = ops.broadcast_to(logits[None], (rows, logits.shape[0]))
-            drawn.append(sample_token(logits, uniform[:, index], temperature, zero, one))
+            drawn.append(sample_token(logits, uniform[:, index], temperature))
         phase, *piece = drawn
         return phase, OfPiece(*piece)

@@ -39,8 +39,8 @@ def sample_token(
     logits: Any,
     uniform: Any,
     temperature: Any,
-    top_k: Any,
-    top_p: Any,
+    top_k: Any = None,
+    top_p: Any = None,
     allowed: Any = None,
     blocks: Sequence[tuple[int, int]] = (),
 ) -> Any:
@@ -55,7 +55,8 @@ def sample_token(
       uniform: float32 [batch] in [0, 1).
       temperature: float32 [batch], 0 or more; 0 takes the most probable.
       top_k: int32 [batch], 0 for no limit.
-      top_p: float32 [batch], above 0, up to 1; 1 for no limit.
+      top_p: float32 [batch], above 0, up to 1; 1 for no limit. Without both the graph has no part
+        that sorts tokens.
       allowed: bool [batch, tokens], the grammar's mask, True in one or more of each row. None
         allows all.
       blocks: (first token, size) of the blocks that keep their probability, before temperature,
@@ -70,9 +71,12 @@ def sample_token(
     logits = logits - ops.max(logits, axis=-1, keepdims=True)
     is_coldest = temperature <= 0
     weights = ops.exp(logits / ops.where(is_coldest, 1.0, temperature)[:, None])
-    top_k = ops.where(is_coldest, 1, top_k)
-    limited = ops.any((top_k > 0) | (top_p < 1))
-    weights = ops.cond(limited, lambda: _truncated(weights, top_k, top_p), lambda: weights)
+    if top_k is None and top_p is None:
+        weights = ops.where(is_coldest[:, None], ops.cast(logits >= 0, "float32"), weights)
+    else:
+        top_k = ops.where(is_coldest, 1, top_k)
+        limited = ops.any((top_k > 0) | (top_p < 1))
+        weights = ops.cond(limited, lambda: _truncated(weights, top_k, top_p), lambda: weights)
     cumulated = ops.cumsum(weights, axis=-1)
     total = cumulated[:, -1:]
     # Rounding may bring the product up to the total: then it is the last token with a weight.

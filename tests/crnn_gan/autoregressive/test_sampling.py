@@ -191,3 +191,16 @@ def test_a_bit_is_1_where_the_number_lies_below_its_probability(temperature, bit
         ops.convert_to_tensor(np.array([temperature], np.float32)),
     )
     assert np.asarray(found).tolist() == [bits]
+
+
+def test_without_top_k_and_top_p_the_same_tokens_are_sampled_as_with_no_limit():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(64, 7)).astype("float32")
+    logits[:, 3] = logits[:, 5]  # As probable as each other, in some rows the most probable.
+    logits[::4, [3, 5]] = 9.0
+    uniform = random.random(64).astype("float32")
+    for heat in (0.0, 0.7, 1.0):
+        temperature = np.full(64, heat, "float32")
+        limits = np.zeros(64, "int32"), np.ones(64, "float32")
+        with_limits = sample_token(logits, uniform, temperature, *limits)
+        assert np.array_equal(sample_token(logits, uniform, temperature), with_limits)
