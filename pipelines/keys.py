@@ -85,7 +85,7 @@ def best_keys(score: Score, profile: Profile = "aarden_essen") -> list[Key]:
         raise ValueError(f"it has no key: {reason}")
     # The sum over steps from the tonic is the correlation but for a factor that all keys share:
     # profiles have mean 0 and length 1. Each row is summed alike, so that a rotation is exact.
-    fits = (sounding[FROM_TONIC] * _normalized(profile)[:, None]).sum(axis=-1)
+    fits = (sounding[FROM_TONIC] * normalized(profile)[:, None]).sum(axis=-1)
     best = np.argwhere(fits >= fits.max() - ROUNDING * sounding.sum()).tolist()
     return [Key(tonic, bool(is_minor)) for is_minor, tonic in best]
 
@@ -97,8 +97,8 @@ def pitch_class_ticks(score: Score) -> np.ndarray:
 
 
 @functools.cache
-def _normalized(profile: str) -> np.ndarray:
-    """A profile with mean 0 and length 1: float64 [major or minor, step from the tonic]."""
+def normalized(profile: str) -> np.ndarray:
+    """Gives a profile with mean 0 and length 1: float64 [major or minor, step from the tonic]."""
     if profile not in PROFILES:
         raise ValueError(f"there is no profile {profile!r}; give {' or '.join(PROFILES)}")
     weights = np.array(PROFILES[profile])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from pipelines.keys import FROM_TONIC, PROFILES
+from pipelines.keys import FROM_TONIC, normalized
 from pipelines.spec import Spec
 
 TONALITIES = 24  # Major from C up, then minor.
@@ -162,10 +162,7 @@ class CellFields:
     @property
     def _profiles(self) -> np.ndarray:
         """Gives float32 [pitches, tonalities]: what a tick of a pitch adds to how well keys fit."""
-        weights = np.array(PROFILES["aarden_essen"])
-        weights = weights - weights.mean(axis=1, keepdims=True)
-        weights = weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))
         of_classes = np.zeros((12, 2, 12), "float32")  # [pitch class, mode, tonic].
         for tonic in range(12):
-            of_classes[FROM_TONIC[tonic], :, tonic] = weights.T
+            of_classes[FROM_TONIC[tonic], :, tonic] = normalized("aarden_essen").T
         return of_classes[self.pitch_classes].reshape(-1, TONALITIES)

@@ -24,7 +24,7 @@ class _TeacherForced(NamedTuple):
     """What the decisions of cells are made from, given the true cells before them.
 
     Attributes:
-      context: float32 [rows, units]; a row is a step of a window.
+      context: float32 [rows, context_units]; a row is a step of a window.
       state: before the cells.
       piece, transposition: of each row.
       cells: the true ones.
@@ -240,7 +240,7 @@ class CellGenerator(keras.layers.Layer):
         return time_major(ops.concatenate(states, axis=-1))
 
     def _context(self, hidden: Any, inputs: Any) -> Any:
-        """Gives the context [rows, units]."""
+        """Gives the context [rows, context_units]."""
         kernel = ops.concatenate([self.hidden_kernel, self.input_kernel], axis=0)
         both = ops.concatenate([hidden, inputs], axis=-1)
         return ops.matmul(both[None], kernel[None])[0] + self.context_bias
