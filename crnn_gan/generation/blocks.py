@@ -180,4 +180,8 @@ def _draw(
 
 def _swapped(x: tf.Tensor) -> tf.Tensor:
     """Gives [batch, time, ...] as [time, batch, ...], or the other way round."""
-    return tf.transpose(x, (1, 0, *range(2, len(x.shape))))
+    order = (1, 0, *range(2, len(x.shape)))
+    if x.dtype == tf.int32 and len(order) > 2:
+        # Categories of cells, below 2**24: of whole numbers oneDNN says that it transposes none.
+        return tf.cast(tf.transpose(tf.cast(x, tf.float32), order), tf.int32)
+    return tf.transpose(x, order)
