@@ -7,6 +7,8 @@ there already is taken as it is, or goes on.
     python benchmarks/adversarial_stage.py --data_dir=DIR --out_dir=DIR --seeds=5 \
         --variants='policy: --generator_gradient=policy; through: ...' [flags of the trainer]
 
+    python benchmarks/adversarial_stage.py --data_dir=DIR --run_dir=DIR    # measures one run
+
 Prints for likelihood alone and for each variant the mean over seeds and its standard error:
   recall, precision, coverage   pieces of 32 steps against 400 windows of training pieces, mean of
                                 four sets of 100
@@ -75,12 +77,13 @@ class Flags(Settings):
     """What is compared."""
 
     data_dir: str = flag(help="cells, made by python -m pipelines.prepare")
-    out_dir: str = flag(help="directory of the runs; made if it is missing")
+    out_dir: str = flag("runs", "directory of the runs; made if it is missing")
     variants: str = flag(
         "policy: --generator_gradient=policy", "'NAME: flags; NAME: flags', of the trainer"
     )
     seeds: int = flag(5, "runs of each", at_least=1)
-    pretraining_epochs: int = flag(36, "epochs of likelihood", at_least=1)
+    pretraining_epochs: int = flag(41, "epochs of likelihood", at_least=1)
+    run_dir: str = flag("", "a run of cells that is measured alone; nothing is trained")
     epochs: int = flag(4, "epochs of the adversarial stage", at_least=1)
 
 
@@ -93,6 +96,9 @@ def main(argv: list[str]) -> None:
     variants = parse_settings(flags.variants)
     found: dict[str, list[dict[str, float]]] = {}
     measure = functools.partial(measured, Real.of(Path(flags.data_dir)))
+    if flags.run_dir:
+        report({"run": [measure(Path(flags.run_dir), 0)]})
+        return
     for seed in range(flags.seeds):
         first = Path(flags.out_dir) / f"{LIKELIHOOD}-{seed}"
         epochs = flags.pretraining_epochs
