@@ -3,7 +3,7 @@
 Generated pieces are compared with some real pieces (`compared`); so are other real pieces, as a
 baseline (`held_out`). Copies are searched in all pieces that a model may have learned from
 (`known`). Of prepared data the training split is `compared` and `known`, the other splits are
-`held_out`; or, `against` held-out music, which no model has heard, one half of the other splits is
+`held_out`; or, `against` held-out music, not trained on, one half of the other splits is
 `compared` and the other half `held_out`. A folder has no splits: a random half is `compared`, the
 other half `held_out`, and all of it `known`.
 """

@@ -19,7 +19,8 @@ LEADING = {
 LIKELIHOOD = "nats per step of held-out music"
 LIKELIHOOD_SAYS = (
     "negative log-likelihood on the validation split, after the epoch that was sampled: how well "
-    "the model predicts music that it never heard. Comparable for the same data and codec only"
+    "the model predicts music that it was not trained on. Comparable for the same data and codec "
+    "only"
 )
 NEAR = (
     "A piece is near another if it lies within the distance of that one's fifth nearest neighbour "
