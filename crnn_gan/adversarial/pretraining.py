@@ -15,7 +15,9 @@ LAST_RATE = 0.02  # Of the cosine schedule, a share of the first.
 class PretrainingSettings(Settings):
     """Settings of a stage of pretraining (C-RNN-GAN: Mogren 2016, section 3.2)."""
 
-    pretraining_epochs: int = flag(41, "first epochs, of teacher forcing alone", at_least=0)
+    pretraining_epochs: int = flag(
+        41, "epochs of teacher forcing alone; those after them are adversarial", at_least=0
+    )
     pretraining_learning_rate: float = flag(
         4e-3, "learning rate of the generator while pretraining", above=0
     )
