@@ -25,8 +25,8 @@ class TrainerFlags(Settings):
     windows_per_piece: int | None = flag(
         None,
         "random windows in an epoch, as a multiple of the number of pieces, by default 20; for "
-        "models whose windows are padded, of the number of windows that cover the music, by default 1. Longer "
-        "pieces have more of them, in proportion to their length",
+        "models whose windows are padded, of the number of windows that cover the music, by "
+        "default 1. Longer pieces have more of them, in proportion to their length",
         at_least=1,
     )
     window_stride: int = flag(
