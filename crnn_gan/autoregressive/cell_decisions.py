@@ -73,21 +73,22 @@ class CellDecisions(keras.layers.Layer):
             key = name if tone is None else f"{name}_{tone + 1}"
             kernel, bias = self.heads[key]
             active = ops.relu(context)
-            logits = _product(active if mask is None else active * mask, kernel) + bias
+            logits = product(active if mask is None else active * mask, kernel) + bias
             if allowed is not None:
                 logits = ops.where(allowed, logits, FORBIDDEN)
             chosen = choose(name, tone, logits)
             if name != "time" and key in self.embeddings:
-                context = context + _product(chosen, self.embeddings[key])
+                context = context + product(chosen, self.embeddings[key])
             return chosen
 
         time = decide("time")
         begun = at_time(self.fields, state, time)
         phase = ops.one_hot(begun.phase, sizes["beat_phase"], dtype="float32")
         sounding = ops.cast(begun.ticks_left > 0, "float32")
-        context = context + _product(time * (1 - state.is_first)[:, None], self.embeddings["time"])
-        context = context + _product(phase, self.embeddings["beat_phase"])
-        context = context + _product(sounding, self.embeddings["sounding"])
+        is_later = ops.expand_dims(1 - state.is_first, -1)
+        context = context + product(is_later * time, self.embeddings["time"])
+        context = context + product(phase, self.embeddings["beat_phase"])
+        context = context + product(sounding, self.embeddings["sounding"])
 
         numbers = ops.arange(sizes["tones"], dtype="int32")
         count = decide("tones", None, numbers < sizes["pitch"])
@@ -127,7 +128,8 @@ class CellDecisions(keras.layers.Layer):
         return sum(nats.values()), nats
 
 
-def _product(x: Any, kernel: Any) -> Any:
+def product(x: Any, kernel: Any) -> Any:
     """Gives x [rows, n] * kernel, in a stack of one: so a row is added up alike alone and beside
     others."""
-    return ops.matmul(x[None], ops.convert_to_tensor(kernel)[None])[0]
+    # Not x[None] and [0]: the gradient of a slice is a copy into zeros.
+    return ops.squeeze(ops.matmul(ops.expand_dims(x, 0), ops.expand_dims(kernel, 0)), 0)

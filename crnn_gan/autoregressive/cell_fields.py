@@ -73,22 +73,18 @@ class CellFields:
 
     def one_hots(self, music: Any) -> OneHots:
         """Gives cells [..., fields] as one-hot vectors."""
-        there = ops.cast(self.is_there(music), "float32")
+        there = ops.expand_dims(ops.cast(self.is_there(music), "float32"), -1)
 
         def of_tones(name: str) -> tuple[Any, ...]:
-            return tuple(
-                self._one_hot(music, name, tone) * there[..., tone, None]
-                for tone in range(self.most_tones)
-            )
+            first = self.names.index(f"{name} 1")
+            categories = ops.cast(music[..., first :: len(TONE_FIELDS)], "int32")
+            one_hots = ops.one_hot(categories, self.sizes[name], dtype="float32")
+            return tuple(ops.unstack(one_hots * there, self.most_tones, axis=-2))
 
-        return OneHots(
-            self._one_hot(music, "time"),
-            self._one_hot(music, "tones"),
-            *(of_tones(name) for name in TONE_FIELDS),
-        )
+        def of_cell(name: str) -> Any:
+            return ops.one_hot(self.column(music, name), self.sizes[name], dtype="float32")
 
-    def _one_hot(self, music: Any, name: str, tone: int | None = None) -> Any:
-        return ops.one_hot(self.column(music, name, tone), self.sizes[name], dtype="float32")
+        return OneHots(of_cell("time"), of_cell("tones"), *map(of_tones, TONE_FIELDS))
 
     def joined(self, cells: OneHots) -> Any:
         """Gives one-hot vectors as one: float32 [..., critic_size]."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from crnn_gan.autoregressive.cell_decisions import CellDecisions
+from crnn_gan.autoregressive.cell_decisions import CellDecisions, product
 from crnn_gan.autoregressive.cell_fields import TONE_FIELDS, CellFields, OneHots
 from crnn_gan.autoregressive.key_state import KeyState, after_cell, before_each_cell, start
 from crnn_gan.autoregressive.piece_prior import OfPiece, PiecePrior
@@ -243,7 +243,7 @@ class CellGenerator(keras.layers.Layer):
         """Gives the context [rows, context_units]."""
         kernel = ops.concatenate([self.hidden_kernel, self.input_kernel], axis=0)
         both = ops.concatenate([hidden, inputs], axis=-1)
-        return ops.matmul(both[None], kernel[None])[0] + self.context_bias
+        return product(both, kernel) + self.context_bias
 
     # --- Generation ---
 
