@@ -130,10 +130,19 @@ def batch_of_cells(of):
     [
         {},
         {"generator_gradient": "straight_through", "r1": 0.5},
-        WASSERSTEIN | {"critic_steps": 2, "likelihood_weight": 0.5},
-        WASSERSTEIN | {"generator_gradient": "straight_through", "replay": 4},
-        {"generator_gradient": "straight_through", "feature_matching": True, "keep_prob": 0.5},
-        {"pretraining_d": True, "optimizer": "sgd", "num_layers_g": 2, "average": 0.0},
+        *(
+            pytest.param(more, marks=pytest.mark.tensorflow_only)  # JAX compiles each for long.
+            for more in (
+                WASSERSTEIN | {"critic_steps": 2, "likelihood_weight": 0.5},
+                WASSERSTEIN | {"generator_gradient": "straight_through", "replay": 4},
+                {
+                    "generator_gradient": "straight_through",
+                    "feature_matching": True,
+                    "keep_prob": 0.5,
+                },
+                {"pretraining_d": True, "optimizer": "sgd", "num_layers_g": 2, "average": 0.0},
+            )
+        ),
     ],
     ids=",".join,
 )
