@@ -9,7 +9,8 @@ there already is taken as it is, or goes on.
 
     python benchmarks/adversarial_stage.py --data_dir=DIR --run_dir=DIR    # measures one run
 
-Prints for likelihood alone and for each variant the mean over seeds and its standard error:
+Prints for likelihood alone, for each variant and for its difference from likelihood alone the mean
+over seeds and its standard error:
   recall, precision, coverage   pieces of 32 steps against 400 windows of training pieces, mean of
                                 four sets of 100
   held-out recall               the same against 400 windows of held-out pieces
@@ -270,15 +271,24 @@ def classifier_error(
 
 
 def report(found: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
-    """Prints a row per figure: mean and standard error of each variant."""
+    """Prints a row per figure: mean and standard error of each variant, and of its difference from
+    likelihood alone, seed by seed."""
     seeds = len(next(iter(found.values())))
-    print(f"\n{seeds} seeds".ljust(23) + "".join(name.rjust(20) for name in found), flush=True)
+    columns: dict[str, Sequence[Mapping[str, float]]] = dict(found)
+    for name, rows in found.items():
+        if name != LIKELIHOOD and LIKELIHOOD in found:
+            columns[f"{name} - {LIKELIHOOD}"] = [
+                {figure: row[figure] - first[figure] for figure in row}
+                for row, first in zip(rows, found[LIKELIHOOD], strict=True)
+            ]
+    width = 2 + max(20, *map(len, columns))
+    print(f"\n{seeds} seeds".ljust(23) + "".join(name.rjust(width) for name in columns))
     for figure in next(iter(found.values()))[0]:
         cells = []
-        for rows in found.values():
+        for rows in columns.values():
             values = [row[figure] for row in rows]
             error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-            cells.append(f"{statistics.fmean(values):.3f} +- {error:.3f}".rjust(20))
+            cells.append(f"{statistics.fmean(values):.3f} +- {error:.3f}".rjust(width))
         print(figure.ljust(22) + "".join(cells), flush=True)
 
 
