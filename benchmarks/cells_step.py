@@ -62,6 +62,7 @@ def theirs(model: Any, batch: Any) -> Callable[[int], Any]:
     torch.manual_seed(0)
     network = model.generator.network
     fields, units, rate = network.fields, network.units, network.dropout
+    width = network.context_units
     teacher = network._teacher_forced(batch["music"], batch["transposition"], False)
     shape = batch["music"].shape[:2]
     cells = network._cell_input(batch["music"], np.zeros(shape, "float32"))
@@ -69,14 +70,15 @@ def theirs(model: Any, batch: Any) -> Callable[[int], Any]:
         -1, cells.shape[-1]
     )
     zeros = np.zeros(len(before), "int32")
-    inputs = network._inputs(before, teacher.state, teacher.dynamics, zeros)
+    inputs = network._inputs(before, teacher.state, teacher.piece, zeros)
     inputs = torch.tensor(np.asarray(inputs)).reshape(*shape, -1)
     names = [name for name in fields.names if name != "beat_phase"]
     sizes = [fields.sizes[name.split()[0]] for name in names]
     music = np.asarray(batch["music"]).reshape(-1, len(fields.names)).astype("int64")
     targets = list(torch.tensor(music[:, 1:]).T)
     there = torch.tensor(np.asarray(fields.is_there(music)))
-    state = torch.tensor(np.random.default_rng(0).random((len(before), 90)).astype("float32"))
+    known = fields.sizes["beat_phase"] + fields.sizes["pitch"]  # When a cell begins.
+    state = torch.tensor(np.random.default_rng(0).random((len(before), known)).astype("float32"))
 
     class Network(nn.Module):
         def __init__(self) -> None:
@@ -84,15 +86,15 @@ def theirs(model: Any, batch: Any) -> Callable[[int], Any]:
             self.first = nn.LSTM(inputs.shape[-1], units, batch_first=True)
             self.second = nn.LSTM(units, units, batch_first=True)
             self.drop = nn.Dropout(rate)
-            self.context = nn.Linear(2 * units + inputs.shape[-1], units)
-            self.state = nn.Linear(state.shape[-1], units, bias=False)
-            self.heads = nn.ModuleList([nn.Linear(units, size) for size in sizes])
-            self.choices = nn.ModuleList([nn.Embedding(size, units) for size in sizes[:-1]])
+            self.context = nn.Linear(2 * units + inputs.shape[-1], width)
+            self.state = nn.Linear(state.shape[-1], width, bias=False)
+            self.heads = nn.ModuleList([nn.Linear(width, size) for size in sizes])
+            self.choices = nn.ModuleList([nn.Embedding(size, width) for size in sizes[:-1]])
 
         def forward(self) -> Any:
             one = self.drop(self.first(inputs)[0])
             two = self.drop(self.second(one)[0])
-            context = self.context(torch.cat([one, two, inputs], dim=-1)).reshape(-1, units)
+            context = self.context(torch.cat([one, two, inputs], dim=-1)).reshape(-1, width)
             loss = 0.0
             for n, (head, target) in enumerate(zip(self.heads, targets, strict=True)):
                 nats = nn.functional.cross_entropy(
@@ -128,13 +130,13 @@ def main(argv: list[str]) -> None:
     import keras
 
     from crnn_gan.models.c_rnn_gan import Config, Model
-    from pipelines import dataset
+    from pipelines import dataset, records
     from pipelines.batches.augmentation import Augmentation
 
     keras.utils.set_random_seed(settings.seed)
     pieces = dataset.load(settings.data_dir, "train")
     config = Config()
-    codec = dataset.records.read_manifest(settings.data_dir).build_codec()
+    codec = records.read_manifest(settings.data_dir).build_codec()
     windows = dataset.Windows(
         pieces, config.window_steps, config.batch_size, settings.seed, 20,
         augmentation=Augmentation(codec, 6),
