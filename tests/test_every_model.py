@@ -276,8 +276,8 @@ def music(model, rows, time, seed=0):
 
 
 def cells(random, spec, shape):
-    """Random cells whose pitches ascend. A piece has several velocities, and is in C major: so the
-    first step, whose nats have those of both, is equal of pieces that are not."""
+    """Random cells whose pitches ascend. All pieces have several velocities and are in C major: the
+    nats of a first step have those of both, and so depend on its own cell alone."""
     sizes = [size for _, _, size in spec.blocks]
     arrays = random.integers(0, sizes, shape)
     arrays[:, 0, [2, 5, 8]] = 1, 0, 1

@@ -11,6 +11,7 @@ from keras import ops
 from crnn_gan.autoregressive.cell_fields import TONE_FIELDS, CellFields, OneHots
 from crnn_gan.autoregressive.key_state import KeyState, at_time
 from crnn_gan.autoregressive.sampling import FORBIDDEN
+from crnn_gan.layers.row_product import row_product
 
 # From (field, tone or None, logits float32 [rows, categories]) to what is chosen, one-hot, float32.
 Choose = Callable[[str, int | None, Any], Any]
@@ -73,12 +74,12 @@ class CellDecisions(keras.layers.Layer):
             key = name if tone is None else f"{name}_{tone + 1}"
             kernel, bias = self.heads[key]
             active = ops.relu(context)
-            logits = product(active if mask is None else active * mask, kernel) + bias
+            logits = row_product(active if mask is None else active * mask, kernel) + bias
             if allowed is not None:
                 logits = ops.where(allowed, logits, FORBIDDEN)
             chosen = choose(name, tone, logits)
             if name != "time" and key in self.embeddings:
-                context = context + product(chosen, self.embeddings[key])
+                context = context + row_product(chosen, self.embeddings[key])
             return chosen
 
         time = decide("time")
@@ -86,9 +87,9 @@ class CellDecisions(keras.layers.Layer):
         phase = ops.one_hot(begun.phase, sizes["beat_phase"], dtype="float32")
         sounding = ops.cast(begun.ticks_left > 0, "float32")
         is_later = ops.expand_dims(1 - state.is_first, -1)
-        context = context + product(is_later * time, self.embeddings["time"])
-        context = context + product(phase, self.embeddings["beat_phase"])
-        context = context + product(sounding, self.embeddings["sounding"])
+        context = context + row_product(is_later * time, self.embeddings["time"])
+        context = context + row_product(phase, self.embeddings["beat_phase"])
+        context = context + row_product(sounding, self.embeddings["sounding"])
 
         numbers = ops.arange(sizes["tones"], dtype="int32")
         count = decide("tones", None, numbers < sizes["pitch"])
@@ -126,10 +127,3 @@ class CellDecisions(keras.layers.Layer):
         self.walk(context, state, velocities, mask, choose)
         nats["time"] = nats["time"] * (1 - state.is_first)
         return sum(nats.values()), nats
-
-
-def product(x: Any, kernel: Any) -> Any:
-    """Gives x [rows, n] * kernel, in a stack of one: so a row is added up alike alone and beside
-    others."""
-    # Not x[None] and [0]: the gradient of a slice is a copy into zeros.
-    return ops.squeeze(ops.matmul(ops.expand_dims(x, 0), ops.expand_dims(kernel, 0)), 0)

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from crnn_gan.autoregressive.cell_decisions import CellDecisions, product
+from crnn_gan.autoregressive.cell_decisions import CellDecisions
 from crnn_gan.autoregressive.cell_fields import TONE_FIELDS, CellFields, OneHots
 from crnn_gan.autoregressive.key_state import KeyState, after_cell, before_each_cell, start
 from crnn_gan.autoregressive.piece_prior import OfPiece, PiecePrior
 from crnn_gan.autoregressive.sampling import sample_token
 from crnn_gan.layers.recurrent import LSTM, time_major
+from crnn_gan.layers.row_product import row_product
 from pipelines.spec import Spec
 
 TRANSPOSITIONS = 49  # From 24 semitones down to 24 up.
@@ -243,7 +244,7 @@ class CellGenerator(keras.layers.Layer):
         """Gives the context [rows, context_units]."""
         kernel = ops.concatenate([self.hidden_kernel, self.input_kernel], axis=0)
         both = ops.concatenate([hidden, inputs], axis=-1)
-        return product(both, kernel) + self.context_bias
+        return row_product(both, kernel) + self.context_bias
 
     # --- Generation ---
 

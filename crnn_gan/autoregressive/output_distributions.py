@@ -15,6 +15,7 @@ from keras import ops
 
 from crnn_gan.autoregressive.grammar import NEVER, Events, Grammar, grammar_of
 from crnn_gan.autoregressive.sampling import TEMPERATURE, TOP_K, TOP_P, sample_token
+from crnn_gan.layers.row_product import row_product
 from crnn_gan.music_model import Control
 from pipelines.spec import Spec
 
@@ -169,7 +170,6 @@ class Categorical(keras.layers.Layer):
         longest_note = controls.get("longest_note", 0)
         allowed = self.grammar.allowed(state, steps_left, longest_note)
         temperature, top_k, top_p = (controls[n] for n in ("temperature", "top_k", "top_p"))
-        # In a stack of one, a row is added up alike alone and beside others.
-        logits = ops.matmul(hidden[None], self.head.kernel[None])[0] + self.head.bias
+        logits = row_product(hidden, self.head.kernel) + self.head.bias
         blocks = self.grammar.blocks
         return sample_token(logits, uniform[:, 0], temperature, top_k, top_p, allowed, blocks)
