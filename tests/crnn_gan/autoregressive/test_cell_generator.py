@@ -8,6 +8,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from compiled import as_one_graph
 from keras import ops
 
 from crnn_gan.autoregressive import key_state
@@ -57,10 +58,11 @@ def uniforms(*shape: int, seed: int = 0) -> np.ndarray:
 def sampled(made: CellGenerator, rows: int, time: int, temperature: float = 1.0) -> np.ndarray:
     heat = np.full(rows, temperature, "float32")
     temperatures = dict.fromkeys(("time", "tones", "pitch", "length", "velocity"), heat)
+    next_cell = as_one_graph(made.step)
     state, cells = made.begin(uniforms(rows, 3), heat), []
     for step in range(time):
         numbers = uniforms(rows, made.fields.decisions, seed=step + 1)
-        state, cell = made.step(state, numbers, temperatures)
+        state, cell = next_cell(state, numbers, temperatures)
         cells.append(np.asarray(cell))
     return np.stack(cells, axis=1)
 
@@ -121,9 +123,9 @@ def test_of_a_transposed_window_the_tonality_before_counts() -> None:
     tonality = int(state[3].tonality[0])
     before = (tonality % 12 - 2) % 12 + tonality // 12 * 12
     logits = np.asarray(made.prior.logits["tonality"].value)
+    likelihood = as_one_graph(made.negative_log_likelihood)
     parts = [
-        np.asarray(made.negative_log_likelihood(moved, np.array([t], "int32"))[1]["piece"])[0, 0]
-        for t in (0, 2)
+        np.asarray(likelihood(moved, np.array([t], "int32"))[1]["piece"])[0, 0] for t in (0, 2)
     ]
     assert parts[0] == pytest.approx(float(nats[0]), rel=1e-5)
     assert parts[1] - parts[0] == pytest.approx(logits[tonality] - logits[before], rel=1e-4)
@@ -158,9 +160,10 @@ def test_the_probabilities_of_all_cells_sum_to_one_given_any_past() -> None:
     assert len(cells) == 3 * 3 * 4 + 3 * 3 * 16
     music = np.concatenate([np.repeat(PIECE, len(cells), 0), cells[:, None]], axis=1)
     state, _ = made.begin_of(PIECE.repeat(len(cells), 0))
+    likelihood = as_one_graph(made.step_negative_log_likelihood)
     for step in range(2):
-        state, _ = made.step_negative_log_likelihood(state, music[:, step])
-    _, nats = made.step_negative_log_likelihood(state, music[:, 2])
+        state, _ = likelihood(state, music[:, step])
+    _, nats = likelihood(state, music[:, 2])
     assert np.exp(-np.asarray(nats)).sum() == pytest.approx(1, abs=1e-5)
 
 
@@ -183,10 +186,11 @@ def test_what_is_drawn_once_for_a_piece_has_probabilities_that_sum_to_one() -> N
 def test_steps_one_by_one_and_all_at_once_have_the_same_likelihood() -> None:
     made = generator()
     music = sampled(made, 4, 12)
-    together, parts = made.negative_log_likelihood(music)
+    together, parts = as_one_graph(made.negative_log_likelihood)(music)
     state, of_piece = made.begin_of(music)
+    likelihood = as_one_graph(made.step_negative_log_likelihood)
     for step in range(music.shape[1]):
-        state, nats = made.step_negative_log_likelihood(state, music[:, step])
+        state, nats = likelihood(state, music[:, step])
         nats = np.asarray(nats) + (np.asarray(of_piece) if step == 0 else 0)
         np.testing.assert_allclose(np.asarray(together)[:, step], nats, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(sum(map(np.asarray, parts.values())), together, rtol=1e-5)
@@ -195,15 +199,17 @@ def test_steps_one_by_one_and_all_at_once_have_the_same_likelihood() -> None:
 def test_each_transposition_that_training_may_have_is_an_input_of_its_own() -> None:
     rows = np.repeat(PIECE, 2 * LARGEST_SEMITONES + 1, axis=0)
     semitones = np.arange(-LARGEST_SEMITONES, LARGEST_SEMITONES + 1)
-    nats = np.asarray(generator().negative_log_likelihood(rows, semitones)[0])[:, 1]
+    likelihood = as_one_graph(generator().negative_log_likelihood)
+    nats = np.asarray(likelihood(rows, semitones)[0])[:, 1]
     assert len(np.unique(nats)) == len(semitones)
 
 
 def test_a_first_cell_has_no_time_whatever_is_written_there() -> None:
     made, other = generator(), PIECE.copy()
     other[0, 0, 1] = 2
-    ours, _ = made.negative_log_likelihood(PIECE)
-    theirs, parts = made.negative_log_likelihood(other)
+    likelihood = as_one_graph(made.negative_log_likelihood)
+    ours, _ = likelihood(PIECE)
+    theirs, parts = likelihood(other)
     assert np.array_equal(ours, theirs)
     assert np.asarray(parts["time"])[0, 0] == 0
 
@@ -233,7 +239,7 @@ def test_a_cell_has_no_more_tones_than_there_are_pitches() -> None:
     music = sampled(made, 64, 20)
     assert set(np.unique(music[..., 2])) == {0, 1}
     assert (music < [size for _, _, size in blocks]).all()
-    assert np.isfinite(np.asarray(made.straight_through(music))).all()
+    assert np.isfinite(np.asarray(as_one_graph(made.straight_through)(music))).all()
 
 
 def test_a_piece_of_one_velocity_keeps_it() -> None:
@@ -249,15 +255,16 @@ def test_at_temperature_0_each_decision_is_the_most_probable() -> None:
     music = sampled(made, 2, 8, temperature=0.0)
     assert np.array_equal(music[0], music[1])
     state = made.begin(uniforms(len(cells), 3), np.zeros(len(cells), "float32"))
+    likelihood = as_one_graph(made.step_negative_log_likelihood)
     for step in range(8):
         cell = music[0, step]
-        _, nats = made.step_negative_log_likelihood(state, cells)
+        _, nats = likelihood(state, cells)
         p = np.exp(-np.asarray(nats))
         for field in range(2 if step == 0 else 1, len(NAMES)):  # A first cell has no time.
             of_each = np.bincount(cells[:, field], weights=p)
             assert cell[field] == of_each.argmax(), (step, NAMES[field])
             p = p * (cells[:, field] == cell[field])
-        state, _ = made.step_negative_log_likelihood(state, cell[None].repeat(len(cells), 0))
+        state, _ = likelihood(state, cell[None].repeat(len(cells), 0))
 
 
 def test_straight_through_are_exactly_the_samples() -> None:
@@ -265,7 +272,7 @@ def test_straight_through_are_exactly_the_samples() -> None:
     made = generator()
     music = sampled(made, 64, 20)
     hard = made.fields.joined(made.fields.one_hots(music))
-    assert np.array_equal(made.straight_through(music), hard)
+    assert np.array_equal(as_one_graph(made.straight_through)(music), hard)
 
 
 def test_the_gradient_straight_through_is_that_of_the_probabilities() -> None:
@@ -280,7 +287,8 @@ def test_the_gradient_straight_through_is_that_of_the_probabilities() -> None:
             with keras.StatelessScope(state_mapping=[(bias, value)]):
                 return ops.sum(made.straight_through(music)[..., first:last] * factor)
 
-        return np.asarray(input_gradient(of_bias, ops.convert_to_tensor(logits)))
+        gradient = as_one_graph(lambda value: input_gradient(of_bias, value))
+        return np.asarray(gradient(ops.convert_to_tensor(logits)))
 
     p = np.exp(logits) / np.exp(logits).sum()
     # Of the 5 cells of 4 windows that have a time before them.
