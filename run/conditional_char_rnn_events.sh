@@ -2,7 +2,7 @@
 # Makes: a char-RNN conditioned on pitch classes, density and mean pitch of the music ahead.
 # Data: the corpus; ../shared/data/performances, where it is there:
 #   DATA=folder:../shared/data/performances
-# Cost and figure: of those performances, 18 minutes on one busy core with
+# Cost and figure: of those performances, 13 minutes on one busy core with
 #   --precision=mixed_bfloat16; 3.017 nats per event (test; the trigram 3.664). How well it follows
 #   its conditions: docs/models.md, benchmarks/condition_fidelity.py. Of the corpus not run yet.
 # Ask for C major, eight notes per second, around middle C:

@@ -2,7 +2,7 @@
 # Makes: a WaveNet over performance events, with a receptive field of 511 events.
 # Data: the corpus; ../shared/data/performances, where it is there:
 #   DATA=folder:../shared/data/performances
-# Cost and figure: of those performances 43 minutes of one busy core with --precision=mixed_bfloat16,
+# Cost and figure: of those performances 24 minutes of one busy core with --precision=mixed_bfloat16,
 #   2.778 nats per event (test, the trigram 3.664; docs/models.md). Of the corpus not run yet.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
