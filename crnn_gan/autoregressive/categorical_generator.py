@@ -24,6 +24,8 @@ FIELDS = ("time", "tones", "pitch", "length", "velocity")
 # A little below 1: fewer stray tones, and pieces no less varied (docs/figures.md).
 COOLER = dataclasses.replace(TEMPERATURE, default=0.95)
 OF_FIELD = Control(1.0, 0.0, 10.0, "factor on the temperature of {} alone")
+# Pitches cooler still: pieces repeat more, as real music does, and stray less from their key.
+DEFAULT_FACTORS = {"pitch": 0.9}
 WORDS = {
     "time": "the times between cells", "tones": "the numbers of tones of a cell",
     "pitch": "pitches", "length": "lengths", "velocity": "velocities",
@@ -199,7 +201,9 @@ class CategoricalGenerator(keras.layers.Layer):
         """The temperature, and a factor on it for each kind of decision."""
         factors = {
             f"{name}_temperature": dataclasses.replace(
-                OF_FIELD, help=OF_FIELD.help.format(WORDS[name])
+                OF_FIELD,
+                default=DEFAULT_FACTORS.get(name, OF_FIELD.default),
+                help=OF_FIELD.help.format(WORDS[name]),
             )
             for name in FIELDS
         }
