@@ -87,6 +87,8 @@ class Windows:
         how pieces begin. Batches have "valid_steps" and "start_step".
       stride: start steps are multiples of it; so the last steps of a piece, fewer than that, may
         be in no window.
+      least_steps: batches per epoch, at least: of few pieces more windows are drawn than
+        `windows_per_piece` says.
 
     Attributes:
       summary: counts of pieces and of batches per epoch.
@@ -109,6 +111,7 @@ class Windows:
         conditions: Conditions | None = None,
         padded: bool = False,
         stride: int = 1,
+        least_steps: int = 0,
     ) -> None:
         for name, value in (
             ("window_steps", window_steps),
@@ -127,6 +130,7 @@ class Windows:
         visits = windows_per_piece * (
             int((-(-sizes // window_steps)).sum()) if padded else len(chosen)
         )
+        visits = max(visits, least_steps * batch_size)
         total = int(sizes.sum())
         self.sampling = Sampling(
             window_steps, look_ahead, batch_size, seed, visits, total, lead, stride

@@ -7,6 +7,6 @@
 # RUN_DIR=train/<timestamp> run/job1.sh resumes that run. run/settings.sh has the other settings.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
-train_flags+=(--transpose_semitones=6 --held_out_steps=10000)
+train_flags+=(--transpose_semitones=6 --held_out_steps=10000 --least_steps_per_epoch=30)
 sample_flags+=(--length=128)
 job "$@"

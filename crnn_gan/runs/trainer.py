@@ -149,6 +149,7 @@ def _windows(
         model.conditions_of(codec),
         model.pads_windows,
         stride=flags.window_stride,
+        least_steps=flags.least_steps_per_epoch,
     )
 
 

@@ -29,6 +29,12 @@ class TrainerFlags(Settings):
         "default 1. Longer pieces have more of them, in proportion to their length",
         at_least=1,
     )
+    least_steps_per_epoch: int = flag(
+        0,
+        "training steps in an epoch, at least: of few pieces more windows are drawn than "
+        "windows_per_piece says",
+        at_least=0,
+    )
     window_stride: int = flag(
         1,
         "windows begin with a piece or a multiple of so many steps later (4 sixteenths are a "

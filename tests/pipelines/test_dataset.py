@@ -80,9 +80,19 @@ def test_windows_per_piece_is_the_mean_and_longer_pieces_have_more():
     assert np.bincount(visited.astype(int)).tolist() == [3, 6, 15]  # Of 24, by 6, 12, 30 of 48.
 
 
+def test_of_few_pieces_an_epoch_has_as_many_steps_as_are_asked_for():
+    few = Windows(pieces_of(6, 12, 30), window_steps=4, batch_size=8, seed=5, least_steps=3)
+    assert few.summary.steps_per_epoch == 3  # Of one window per piece there would not be one.
+    visited = np.concatenate([batch["music"][:, 0, 0] for batch in batches(few, 0, 3)])
+    assert np.bincount(visited.astype(int)).tolist() == [3, 6, 15]  # Of 24, by 6, 12, 30 of 48.
+    many = Windows(pieces_of(*[6] * 12), window_steps=4, batch_size=3, seed=5, least_steps=3)
+    assert many.summary.steps_per_epoch == 4
+
+
 def test_over_many_epochs_every_piece_has_its_share_of_the_windows():
     windows = Windows(pieces_of(4, 5, 8, 23), window_steps=4, batch_size=4, seed=3)
-    epochs = [batches(windows, epoch, 1)[0]["music"][:, 0, 0].astype(int) for epoch in range(50)]
+    assert windows.summary.steps_per_epoch == 1
+    epochs = [batch["music"][:, 0, 0].astype(int) for batch in batches(windows, 0, 50)]
     counts = np.array([np.bincount(visited, minlength=4) for visited in epochs])
     # 4 windows per epoch, of 40 steps: expected 0.4, 0.5, 0.8 and 2.3 of them.
     expected = np.array([0.4, 0.5, 0.8, 2.3])
