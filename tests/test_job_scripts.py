@@ -246,8 +246,9 @@ def test_a_job_learns_from_a_folder_whose_path_has_spaces_and_a_second_call_resu
     }
     job = ROOT / "run/job1.sh"
     # By likelihood alone, as the job is.
-    words = ["--window_steps=4", "--pretraining_epochs=3"]
+    words = ["--window_steps=4", "--pretraining_epochs=3", "--windows_per_piece=1"]
     printed = call(job, *words, cwd=tmp_path, **settings)
+    assert "30 steps an epoch" in printed  # Of so few windows there would be two.
     assert_that_a_job_left_all(settings, printed, printed, samples=1)
     epochs = written(settings)["epochs"]
     shutil.rmtree(tmp_path / "exported")
