@@ -3,7 +3,9 @@
 #   a deep critic.
 # Data: the corpus that comes with music21, on the paper's grid of 384 ticks a quarter, pitch as
 #   one number. The authors' own collection of MIDI files is not ours to give.
-# Cost and figure: tried at tiny size only; at full size (350 units, 126 epochs) not run, so none.
+# Cost and figure: seven of its 126 epochs took ten minutes on one core and gave one piece, on a few
+#   pitches: L2 as strong as theirs outweighs features scaled to 1. With --disable_l2_regularizer
+#   pieces differ (tried with job2.sh; docs/figures.md). All epochs, some 14 hours, were not run.
 # Left out: the authors' --model=medium, which no version of their code defines.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
